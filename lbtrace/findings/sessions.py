@@ -33,7 +33,7 @@ import numpy as np
 from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
-from lbtrace.http_fields import COOKIE, SET_COOKIE
+from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
@@ -43,7 +43,7 @@ from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (FramePart.ADDRESSES, COOKIE, SET_COOKIE)
+RESTS_ON = (FramePart.ADDRESSES, *sorted(fields_of(Meaning.COOKIE)))
 ONE_CAPTURE = True
 LONG = 16  # characters: what is shorter may be a setting that many clients share
 SESSION_WORDS = ("sess", "sid", "auth", "token")

@@ -73,6 +73,8 @@ class Meaning(Flag):
     """Names a request, a trace or a connection. No secret, whatever its name looks like."""
     SECRET = auto()
     """Holds a credential or a session (RFC 9110 §11, RFC 6265, pages of the vendors)."""
+    COOKIE = auto()
+    """Gives the client a cookie, or gives it back (RFC 6265)."""
 
 
 _M = Meaning  # the table below is long
@@ -290,8 +292,8 @@ PUBLIC_KEY_PINS: Final = _field("Public-Key-Pins", _M.IDENTITY, "RFC 7469 §2.1"
 # Credentials and sessions
 AUTHORIZATION: Final = _field("Authorization", _M.SECRET, "RFC 9110 §11.6.2")
 AUTHENTICATION_INFO: Final = _field("Authentication-Info", _M.SECRET, "RFC 9110 §11.6.3")
-COOKIE: Final = _field("Cookie", _M.SECRET, "RFC 6265 §4.2")
-SET_COOKIE: Final = _field("Set-Cookie", _M.SECRET, "RFC 6265 §4.1")
+COOKIE: Final = _field("Cookie", _M.SECRET | _M.COOKIE, "RFC 6265 §4.2")
+SET_COOKIE: Final = _field("Set-Cookie", _M.SECRET | _M.COOKIE, "RFC 6265 §4.1")
 DPOP: Final = _field("DPoP", _M.SECRET, "RFC 9449 §4.1")
 SIGNATURE: Final = _field("Signature", _M.SECRET, "RFC 9421 §4.2")
 X_API_KEY: Final = _field("X-API-Key", _M.SECRET, _CONVENTION)
