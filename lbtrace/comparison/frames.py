@@ -12,9 +12,9 @@ from lbtrace.comparison.pairs import Pair, PairedConnections
 from lbtrace.comparison.sides import Sides
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Ref
-from lbtrace.model.report import MOST_REQUESTS, Evidence
+from lbtrace.model.report import MOST_CONNECTIONS, MOST_REQUESTS, Evidence
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column, first_met
+from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint
 
 FRAMES_PER_SIDE = 5
@@ -49,6 +49,15 @@ class Frames(Sides):
         texts = table.words.text_list
         rows = zip(method[first].tolist(), target[first].tolist(), strict=True)
         return tuple(f"{texts[verb]} {texts[what]}" for verb, what in rows)
+
+    def failed(self, side: Side, connections: Column) -> tuple[Ref, ...]:
+        """The first of these connections (their numbers), each once, where they are behind the
+        balancer: what is told of one of them may be the cause of what is told of it elsewhere.
+        """
+        if side is Side.CLIENT or self.alone:
+            return ()
+        first = distinct(connections)[:MOST_CONNECTIONS]
+        return tuple(map(self.table(side).connection_ref, first.tolist()))
 
     def response_frame(self, side: Side, ref: Ref) -> FrameRef:
         """The frame that completes the response head (of the request, when there is no

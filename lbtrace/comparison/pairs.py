@@ -18,7 +18,7 @@ from typing import NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 
-from lbtrace.comparison.sides import Sides
+from lbtrace.comparison.sides import NO_EXCHANGE, Sides
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -209,6 +209,19 @@ class PairedSides(Sides):
         Correlation.pairs.
         """
         return self.all_pairs.where(self.all_pairs.rank > Confidence.LOW.rank)
+
+    @cached_property
+    def causes(self) -> Column:
+        """Per backend exchange the client exchange that it was an attempt for, however sure that
+        is; NO_EXCHANGE without one.
+        """
+        table = PairTable.of(self.correlation.pairs)
+        client, backend = self.sides
+        asked = client.numbers(table.client_point, table.client)
+        out = np.full(len(backend), NO_EXCHANGE, np.int64)
+        tried = backend.numbers(table.backend_point, table.backend)
+        out[tried] = np.repeat(asked, table.attempts)
+        return out
 
     @cached_property
     def distinct_pairs(self) -> Pairs:

@@ -61,6 +61,12 @@ class OwnAnswers:
         """The client exchange."""
         return self.comparison.sides[0].ref(int(self.exchange[row]))
 
+    def failed_connections(self, rows: Column) -> Column:
+        """The numbers of the backend connections on which what happened behind the balancer did."""
+        rows, alone = rows[self.event[rows] != NO_EVENT], len(self) - len(self.tried)
+        none, some = rows[rows < alone], rows[rows >= alone] - alone
+        return np.concatenate((self.connection[none], self.tried.backend_connection[some]))
+
     def event_frames(self, row: int) -> tuple[FrameRef, ...]:
         """The frames of what happened behind the balancer."""
         event, alone = int(self.event[row]), len(self) - len(self.tried)

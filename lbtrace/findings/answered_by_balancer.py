@@ -38,7 +38,7 @@ from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Ref
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import first_met, parted
+from lbtrace.tables.columns import Column, first_met, parted
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -82,46 +82,52 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 comparison.response_frame(Side.CLIENT, own.ref(row)),
             ]
             frames += own.event_frames(row)
-        behind = (
+        behind, failed = (
             unexplained_near(comparison, [own.ref(int(row)) for row in members[:MAX_LOOKED_AT]])
             if status >= 500 and not event
-            else []
+            else ([], own.failed_connections(members))
         )
         frames += behind
-        yield KIND.finding(
-            what.replace(" ", "-"),
-            _severity(status),
-            CONFIDENCES[own.rank[members].min()],
-            "The balancer itself answered {count} of {of} requests with {status} ({what}"
-            + (", Server: {server})" if server else ")")
-            + (": {event}." if event else "."),
-            frames,
-            count=len(members),
-            of=comparison.client_counts.requests,
-            status=str(status),
-            what=what,
-            server=server or None,
-            event=TEXT[event] if event else None,
-            remedy=(
-                ""
-                if status < 500
-                else REMEDY
-                if event
-                else SOMETHING_BEHIND
-                if behind
-                else NOTHING_BEHIND
-            ),
-        ).about(comparison.asked(Side.CLIENT, own.exchange[members]))
+        yield (
+            KIND.finding(
+                what.replace(" ", "-"),
+                _severity(status),
+                CONFIDENCES[own.rank[members].min()],
+                "The balancer itself answered {count} of {of} requests with {status} ({what}"
+                + (", Server: {server})" if server else ")")
+                + (": {event}." if event else "."),
+                frames,
+                count=len(members),
+                of=comparison.client_counts.requests,
+                status=str(status),
+                what=what,
+                server=server or None,
+                event=TEXT[event] if event else None,
+                remedy=(
+                    ""
+                    if status < 500
+                    else REMEDY
+                    if event
+                    else SOMETHING_BEHIND
+                    if behind
+                    else NOTHING_BEHIND
+                ),
+            )
+            .about(comparison.asked(Side.CLIENT, own.exchange[members]))
+            .on(comparison.failed(Side.BACKEND, failed))
+        )
 
 
 def _severity(status: int) -> Severity:
     return Severity.MEDIUM if status >= 500 else Severity.LOW if status >= 400 else Severity.INFO
 
 
-def unexplained_near(comparison: Comparison, answers: Sequence[Ref]) -> list[FrameRef]:
+def unexplained_near(
+    comparison: Comparison, answers: Sequence[Ref]
+) -> tuple[list[FrameRef], Column]:
     """The first few packets of backend connections that began, and of requests that came, while one
     of these client exchanges went on, and that no pair and no health check explains; without a
-    clock between the captures, within a minute of it.
+    clock between the captures, within a minute of it. With the numbers of their connections.
     """
     client, backend = comparison.sides
     explained = comparison.check_connections.copy()
@@ -143,7 +149,8 @@ def unexplained_near(comparison: Comparison, answers: Sequence[Ref]) -> list[Fra
             came |= (backend.point[asked] == at) & (times >= begin) & (times <= end)
     found = comparison.opening_frames(Side.BACKEND, rows[opened])
     requests = [backend.ref(n) for n in asked[came][:FRAMES_PER_SIDE].tolist()]
-    return found + [comparison.request_frame(Side.BACKEND, ref) for ref in requests]
+    found += [comparison.request_frame(Side.BACKEND, ref) for ref in requests]
+    return found, np.concatenate((rows[opened], backend.connection[asked[came]]))
 
 
 def _time_behind(comparison: Comparison, exchange: int, point: int) -> tuple[int, int]:

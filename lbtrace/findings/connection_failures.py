@@ -95,7 +95,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 checks=checks,
                 hairpins=hairpins or None,
                 remedy=(f"{SOURCE_NAT} " if hairpins else "") + REMEDY[kind],
-            )
+            ).on(comparison.failed(side, connections))
 
 
 def _hairpins(comparison: Comparison, side: Side, connections: Column) -> int:

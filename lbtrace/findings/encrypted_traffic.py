@@ -4,7 +4,8 @@ Meaning:
     TLS connections, with the server names and application protocols that the clients offered. The
     packets do not show what they carry, so exchanges on them are neither counted nor compared.
 Decided by:
-    The ClientHello (RFC 8446 §4.1.2) at the start of a connection.
+    The ClientHello (RFC 8446 §4.1.2) at the start of a connection. A handshake that ended in a
+    fatal alert carried nothing, and is not counted.
 Evidence:
     The ClientHellos.
 Remedy:
@@ -24,7 +25,6 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted, few
 from lbtrace.findings._side import named, told, variant
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Protocol
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -45,7 +45,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             exchanges += len(trace.exchanges)
             total += len(trace.connections)
             for number, application in enumerate(trace.applications):
-                if application.protocol is not Protocol.TLS:
+                if not application.hidden:
                     continue
                 count += 1
                 hello = application.tls

@@ -29,6 +29,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
+from lbtrace.comparison.sides import NO_EXCHANGE
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, variant
 from lbtrace.model.frame_parts import FramePart
@@ -36,7 +37,7 @@ from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
@@ -78,41 +79,57 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
     longest = longest_idle_ns(comparison, side)
     on_the_way = ", or a balancer on the way," if comparison.alone else ""
     closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
-    return KIND.finding(
-        variant(comparison, "" if certain else "at-once", side),
-        _severity(comparison, side),
-        Confidence.HIGH if certain else Confidence.MEDIUM,
-        "The {sender} sent {count} of {of} requests "
-        + ("on a connection that the {server} had begun to close, " if certain else "")
-        + "after {shortest} of silence"
-        + (" or more" if len(races) > 1 else "")
-        + (" (the {server} had closed it after {closed_after}). " if closed else "")
-        + ("" if closed else ". " if certain else AT_ONCE + on_the_way + GIVEN_UP)
-        + _cause(longest, closed, certain),
-        [f for r in races[:2] for f in (*_asked(comparison, side, r), *r.frames)],
-        count=len(races),
-        of=int(comparison.table(side).requests.there.sum()),
-        sender=sender,
-        server=server,
-        shortest=ns(min(r.idle_ns for r in races)),
-        longest=ns(longest) if longest is not None else None,
-        closed_after=ns(min(closed)) if closed else None,
-        remedy=(REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE).format(
-            sender=sender, server=server
-        ),
-    ).about(comparison.asked(side, np.array([race.exchange for race in races])))
+    lost = np.array([race.exchange for race in races])
+    count, of, which = _counted(comparison, side, races)
+    return (
+        KIND.finding(
+            variant(comparison, "" if certain else "at-once", side),
+            _severity(comparison, side),
+            Confidence.HIGH if certain else Confidence.MEDIUM,
+            f"The {{sender}} sent {{count}} of {{of}} {which} "
+            + ("on a connection that the {server} had begun to close, " if certain else "")
+            + "after {shortest} of silence"
+            + (" or more" if len(races) > 1 else "")
+            + (" (the {server} had closed it after {closed_after}). " if closed else "")
+            + ("" if closed else ". " if certain else AT_ONCE + on_the_way + GIVEN_UP)
+            + _cause(longest, closed, certain),
+            [f for r in races[:2] for f in (*_asked(comparison, side, r), *r.frames)],
+            count=count,
+            of=of,
+            sender=sender,
+            server=server,
+            shortest=ns(min(r.idle_ns for r in races)),
+            longest=ns(longest) if longest is not None else None,
+            closed_after=ns(min(closed)) if closed else None,
+            remedy=(REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE).format(
+                sender=sender, server=server
+            ),
+        )
+        .about(comparison.asked(side, lost))
+        .on(comparison.failed(side, comparison.table(side).connection[lost]))
+    )
+
+
+def _counted(comparison: Comparison, side: Side, races: Sequence[_Race]) -> tuple[int, int, str]:
+    """How many requests that are, of how many, and what is counted: the requests of clients, where
+    each race is known to be an attempt for one.
+    """
+    if side is Side.BACKEND and not comparison.alone:
+        asked = comparison.causes[[race.exchange for race in races]]
+        if (asked != NO_EXCHANGE).all():
+            return len(distinct(asked)), comparison.client_counts.requests, "requests"
+        behind = int(comparison.table(side).requests.there.sum())
+        return len(races), behind, "requests to backends"
+    return len(races), int(comparison.table(side).requests.there.sum()), "requests"
 
 
 def _asked(comparison: Comparison, side: Side, race: _Race) -> list[FrameRef]:
     """The client's request that was sent on in vain, where it is known."""
     if side is Side.CLIENT or comparison.alone:
         return []
-    pairs = comparison.all_pairs
-    rows = np.flatnonzero(pairs.backend == race.exchange)[:1].tolist()
-    client = comparison.sides[0]
-    return [
-        comparison.request_frame(Side.CLIENT, client.ref(int(pairs.client[row]))) for row in rows
-    ]
+    asked, client = int(comparison.causes[race.exchange]), comparison.sides[0]
+    known = asked != NO_EXCHANGE
+    return [comparison.request_frame(Side.CLIENT, client.ref(asked))] if known else []
 
 
 def _severity(comparison: Comparison, side: Side) -> Severity:

@@ -119,7 +119,8 @@ def _idle(comparison: Comparison, used: int) -> list[str]:
     ]
     # a capture without a packet does not show that it ran
     names += [
-        t.name if t.packets.read else f"{t.name} (without any packet: it may not have run)"
+        t.called(False, True)
+        + ("" if t.packets.read else " (without any packet: it may not have run)")
         for (t, _), of in zip(points, servers, strict=True)
         if not len(of) and (_same_time(t, busy) or not t.packets.read)
     ]

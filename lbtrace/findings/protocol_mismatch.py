@@ -27,8 +27,10 @@ Variants:
     http1-to-http2, http1-to-http2-client, http1-to-http2-backend: HTTP/1 to a server of HTTP/2.
     http2-to-http1, http2-to-http1-client, http2-to-http1-backend: HTTP/2 to a server of HTTP/1.
     proxy-header, proxy-header-client, proxy-header-backend: a PROXY header that was refused.
-    unanswered, unanswered-client, unanswered-backend: a server that ended every connection at its
-        first bytes.
+    proxy-header-missing, proxy-header-missing-client, proxy-header-missing-backend: a server that
+        answers only connections with a PROXY header.
+    unanswered, unanswered-client, unanswered-backend: a server that ended every connection without
+        a byte of answer.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ from lbtrace.model.known_reasons import PLAIN_TO_TLS, among
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, RowsByKey
+from lbtrace.tables.columns import Column, RowsByKey, distinct
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -98,6 +100,10 @@ EXPECT = (
     "Let that server expect the header (listen … proxy_protocol in nginx, accept-proxy in HAProxy, "
     "the proxy_protocol listener filter in Envoy), or do not send it (proxy_protocol, send-proxy)."
 )
+SEND = (
+    "Let every sender to that port begin with the header, checks too (send-proxy and "
+    "check-send-proxy in HAProxy, proxy_protocol on in nginx), or do not let the server demand it."
+)
 SILENT = (
     "Look at what that server expects first: a PROXY header (send-proxy in HAProxy, proxy_protocol "
     "on in nginx), TLS, or plain HTTP. Its log says why it closed."
@@ -113,6 +119,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield from _mixed(comparison, side, [o for o in odd if o.application.mismatch])
         yield from _said_so(comparison, side)
         yield from _refused(comparison, side, [o for o in odd if o.application.proxy])
+        yield from _missing(comparison, side)
         yield from _unanswered(comparison, side)
 
 
@@ -158,7 +165,7 @@ def _mixed(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator[F
             spoken=SPOKEN[spoken],
             answers=listed(answers) or None,
             side=named(comparison, side),
-        )
+        ).on(comparison.failed(side, np.array([o.number for o in those])))
 
 
 def _behind(comparison: Comparison, side: Side) -> set[tuple[Protocol, Protocol]]:
@@ -202,7 +209,7 @@ def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:
             status=str(response.status if response else ""),
             reason=trace.reasons.get((response.body.digest or "") if response else "", ""),
             side=named(comparison, side),
-        )
+        ).on(comparison.failed(side, table.connection[those]))
 
 
 def _saying(comparison: Comparison, side: Side) -> Column:
@@ -261,7 +268,42 @@ def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator
             answers=listed(filter(None, answers)),
             before=before or None,
             side=named(comparison, side),
-        )
+        ).on(comparison.failed(side, np.array([o.number for o, _ in refused])))
+
+
+def _missing(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Servers that answered every connection with a PROXY header and ended every one without."""
+    table, closed = comparison.table(side), closed_unanswered(comparison, side)
+    with_header = table.proxied > 0
+    answered = table.of_ends("bytes", server=True) > 0
+    spoke = table.of_ends("first_payload_ns", server=False) != NEVER
+    wrong = (with_header & closed) | (spoke & ~with_header & answered)
+    for server in distinct(table.servers[with_header & answered]).tolist():
+        there = table.servers == server
+        ended, good = (there & closed & ~with_header), (there & with_header & answered)
+        if not ended.any() or (there & wrong).any():
+            continue
+        rows = np.flatnonzero(ended)
+        yield KIND.finding(
+            variant(comparison, "proxy-header-missing", side),
+            Severity.MEDIUM,
+            Confidence.HIGH if len(rows) > 1 else Confidence.MEDIUM,
+            "{server} ended {count} of {of} connections at once, without a byte of answer: all "
+            "those that began without a PROXY header. It answered those that began with one.",
+            [
+                *shown(
+                    (first_words(comparison, side, row), *_server_end(comparison, side, row))
+                    for row in rows[:2].tolist()
+                ),
+                first_words(comparison, side, int(np.flatnonzero(good)[0])),
+            ],
+            note="the first bytes without a header and the end of the connection; a header",
+            remedy=SEND,
+            server=str(table.endpoint(server)),
+            count=len(rows),
+            of=len(rows) + int(good.sum()),
+            side=named(comparison, side),
+        ).on(comparison.failed(side, rows))
 
 
 def _refusal(opening: Opening, exchanges: list[Exchange], closed: bool) -> str | None:
@@ -326,8 +368,8 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
             variant(comparison, "unanswered", side),
             Severity.MEDIUM if len(rows) > 1 else Severity.LOW,
             Confidence.HIGH,
-            "{server} ended {count} of {of} connections at their first bytes, without a byte of "
-            "answer. What they began with: {words}.",
+            "{server} ended {count} of {of} connections at once, without a byte of answer. What "
+            "had come before: {words}.",
             shown(
                 (first_words(comparison, side, row), *_server_end(comparison, side, row))
                 for row in rows.tolist()
@@ -339,13 +381,22 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
             of=len(rows),
             words=listed(_words(comparison, side, row) for row in rows.tolist()),
             side=named(comparison, side),
-        )
+        ).on(comparison.failed(side, rows))
+
+
+def _whole_request(comparison: Comparison, side: Side, number: int) -> bool:
+    """Whether the client had sent a request to its end."""
+    table = comparison.table(side)
+    rows = table.by_connection[number]
+    return bool((table.requests.there & table.requests.complete)[rows].any())
 
 
 def _words(comparison: Comparison, side: Side, number: int) -> str:
     """What a connection begins with."""
     point, id_ = comparison.table(side).connection_ref(number)
     application = comparison.traces(side)[point].applications[id_]
+    if _whole_request(comparison, side, number):
+        return "a whole plain HTTP request"
     if application.protocol is Protocol.TLS:
         hello = application.tls
         asked = f"for {hello.server_name}" if hello and hello.server_name else "without server name"

@@ -22,6 +22,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._first_words import closed_unanswered, first_words
 from lbtrace.findings._kind import FindingKind
@@ -82,7 +84,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     names=counted(h.name for h in refused),
                     others=counted(others),
                     side=named(comparison, side),
-                )
+                ).on(comparison.failed(side, np.array([h.number for h in refused])))
 
 
 def _hellos(comparison: Comparison, side: Side) -> Iterator[_Hello]:

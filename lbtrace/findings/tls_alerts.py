@@ -26,6 +26,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+import numpy as np
+
 from lbtrace.comparison import Comparison
 from lbtrace.findings._backend_events import fatal_alert
 from lbtrace.findings._first_words import Opening, first_words, listed, openings, shown
@@ -123,7 +125,7 @@ def _told(
         number=str(alert.description),
         names=listed(names),
         side=named(comparison, side),
-    )
+    ).on(comparison.failed(side, np.array([opening.number for opening, _ in those])))
 
 
 def _frames(

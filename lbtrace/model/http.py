@@ -260,6 +260,11 @@ class Application(NamedTuple):
     mismatch: Mismatch | None = None
 
     @property
+    def hidden(self) -> bool:
+        """Whether TLS hides what it carried. A handshake that ended in an alert carried nothing."""
+        return self.protocol is Protocol.TLS and not any(alert.fatal for alert in self.alerts)
+
+    @property
     def opened(self) -> bool:
         """Whether all that it carried came in TLS, and was read with its secrets."""
         tls = self.tls

@@ -2,9 +2,9 @@
 
 Findings of severity INFO are facts, no problems. Two findings are one problem
 
-- if both are about requests that failed and they share a frame: they tell of the same exchanges,
-  one the cause and one what came of it. The one that stands first in `CAUSES` leads, and a third
-  belongs to it that shares a frame with either;
+- if both are about requests that failed and they share a frame, or a connection behind the
+  balancer that failed: one is the cause and one what came of it. The one that stands first in
+  `CAUSES` leads, and a third belongs to it that shares either with one of them;
 - if both are about something else and have the same slug: the same thing, seen in two places.
 
 A finding joins the first problem that it fits and never unites two. Problems are ordered by
@@ -123,7 +123,11 @@ def _of_failures(finding: Finding) -> bool:
 def _same(problem: Sequence[Finding], other: Finding) -> bool:
     about_failures = [_of_failures(finding) for finding in (problem[0], other)]
     if all(about_failures):
-        return not _frames(problem).keys().isdisjoint(_frames([other]))
+        failed = {c for finding in problem for c in finding.connections}
+        return not (
+            _frames(problem).keys().isdisjoint(_frames([other]))
+            and failed.isdisjoint(other.connections)
+        )
     return not any(about_failures) and problem[0].slug == other.slug
 
 

@@ -63,6 +63,7 @@ class Evidence:
 
 
 MOST_REQUESTS = 1000  # different ones, of a finding
+MOST_CONNECTIONS = 1000  # of a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class Finding:
 
     `slug` is the name of its file in lbtrace/findings with dashes, plus an optional ".variant".
     `requests` are all those that it is about ("GET /health"), each once; none where it is not about
-    requests, or about more than `MOST_REQUESTS` different ones.
+    requests, or about more than `MOST_REQUESTS` different ones. `connections` are those behind the
+    balancer that failed in what it tells of, MOST_CONNECTIONS at most.
     """
 
     slug: str
@@ -84,6 +86,7 @@ class Finding:
     evidence: tuple[Evidence, ...]
     remedy: str = ""
     requests: tuple[str, ...] = ()
+    connections: tuple[Ref, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.evidence:
@@ -104,6 +107,10 @@ class Finding:
     def about(self, requests: tuple[str, ...]) -> Finding:
         """The same, with the requests that it is about."""
         return replace(self, requests=requests)
+
+    def on(self, connections: tuple[Ref, ...]) -> Finding:
+        """The same, with the connections behind the balancer that failed in it."""
+        return replace(self, connections=connections)
 
 
 class Kind(StrEnum):

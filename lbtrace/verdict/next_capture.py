@@ -1,8 +1,9 @@
 """A verdict that decides nothing → the capture that would decide it, as a command to type.
 
 The first lack that applies names the command: a side that was not captured, packets that were cut,
-captures of different times, bytes that TLS hides. Where nothing is lacking but what belongs
-together is open, one capture on the balancer decides it: it has one clock for both sides.
+captures of different times, TLS handshakes that fail, bytes that TLS hides. Where nothing is
+lacking but what belongs together is open, one capture on the balancer decides it: it has one clock
+for both sides.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def next_capture(comparison: Comparison, kind: Kind) -> str:
     """A sentence with a command; "" where the verdict decides."""
     if kind not in UNDECIDED:
         return ""
-    for lack in (_other_side, _empty_side, _whole, _at_once, _plain):
+    for lack in (_other_side, _empty_side, _whole, _at_once, _failed, _plain):
         sentence = lack(comparison)
         if sentence:
             return sentence
@@ -94,14 +95,31 @@ def _at_once(comparison: Comparison) -> str:
     return f"Run both captures at the same time, started before the traffic: {commands}."
 
 
+def _failed(comparison: Comparison) -> str:
+    """A side whose TLS handshakes failed, all of them: no capture of it shows a request."""
+    for side in Side:
+        spoken = [a for trace in comparison.traces(side) for a in trace.applications]
+        tried = [a for a in spoken if a.protocol is Protocol.TLS]
+        if tried and not any(a.hidden for a in tried) and not _asked(comparison, side):
+            return (
+                f"First mend the TLS handshakes on the {side} side, which all fail; no request "
+                "comes through before that."
+            )
+    return ""
+
+
+def _asked(comparison: Comparison, side: Side) -> bool:
+    return bool(comparison.table(side).requests.there.any())
+
+
 def _plain(comparison: Comparison) -> str:
     """Bytes that TLS hides on one side or both."""
     hidden = [
         side
         for side in Side
-        if not comparison.table(side).requests.there.any()
+        if not _asked(comparison, side)
         and any(
-            application.protocol is Protocol.TLS
+            application.hidden
             for trace in comparison.traces(side)
             for application in trace.applications
         )

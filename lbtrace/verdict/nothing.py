@@ -463,14 +463,17 @@ def _contents(table: SideTable) -> dict[tuple[str, str], set[str]]:
 
 
 def _encrypted(traces: Sequence[Trace]) -> int:
-    return sum(a.protocol is Protocol.TLS for t in traces for a in t.applications)
+    return sum(a.hidden for t in traces for a in t.applications)
 
 
 def _silent(comparison: Comparison, front: bool) -> str:
     traces = comparison.clients if front else comparison.backends
-    encrypted = _encrypted(traces)
+    encrypted, side = _encrypted(traces), "client" if front else "backend"
+    failed = sum(a.protocol is Protocol.TLS for t in traces for a in t.applications) - encrypted
+    if failed and not encrypted:
+        number = f"{failed} {noun(failed, 'connection')}"
+        return f"The TLS handshakes of {number} on the {side} side ended in an alert."
     if encrypted:
-        side = "client" if front else "backend"
         number = f"{encrypted} {noun(encrypted, 'connection')}"
         return (
             f"TLS hides the exchanges of {number} on the {side} side; no connection "

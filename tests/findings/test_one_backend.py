@@ -87,7 +87,10 @@ def test_a_capture_without_a_packet_may_not_have_run() -> None:
     through = Balancer(kind="dnat")
     without = values(beside_an_empty_capture(through, read=0).one("one-backend"))["idle"]
     assert str(without).endswith("(without any packet: it may not have run)")
-    assert values(beside_an_empty_capture(through).one("one-backend"))["idle"] == "backend-0.pcap"
+    assert (
+        values(beside_an_empty_capture(through).one("one-backend"))["idle"]
+        == "the backend capture backend-0.pcap"
+    )
 
 
 def test_a_capture_of_another_time_tells_nothing() -> None:

@@ -151,8 +151,45 @@ def test_a_server_that_ends_every_connection_at_its_first_bytes(
         front.answers(GATEWAY).leaves()
     (finding,) = told(play.report(tmp_path))
     assert finding.slug == "protocol-mismatch.unanswered-backend"
-    assert values(finding)["words"] == "plain HTTP ×2"
+    assert values(finding)["words"] == "a whole plain HTTP request ×2"
     assert frames(finding)[:2] == [("backend", 4), ("backend", 6)]
+
+
+def test_a_server_that_answers_only_connections_with_a_header(tmp_path: Path) -> None:
+    """Checks come with a PROXY header, the requests of clients without."""
+    play = Script()
+    play.back().asks(PROXY + GET).answers(OK).closes()
+    for _ in range(2):
+        front = play.front().asks(GET)
+        play.back().asks(GET).closes()
+        front.answers(GATEWAY).leaves()
+    (finding,) = told(play.report(tmp_path))
+    assert finding.slug == "protocol-mismatch.proxy-header-missing-backend"
+    assert (values(finding)["count"], values(finding)["of"]) == (2, 3)
+
+
+@pytest.mark.parametrize("answered", [GET, PROXY + GET])
+def test_a_header_makes_no_difference_where_both_are_treated_alike(
+    answered: bytes, tmp_path: Path
+) -> None:
+    """One without a header was answered, or one with a header was ended too."""
+    play = Script()
+    play.back().asks(PROXY + GET).answers(OK).closes()
+    play.back().asks(GET).closes()
+    if answered is GET:
+        play.back().asks(GET).answers(OK).closes()
+    else:
+        play.back().asks(PROXY + GET).closes()
+    slugs = [f.slug for f in told(play.report(tmp_path))]
+    assert "protocol-mismatch.proxy-header-missing-backend" not in slugs
+
+
+def test_half_a_request_is_no_whole_one(tmp_path: Path) -> None:
+    play = Script()
+    for _ in range(2):
+        play.back().asks(GET[:-2]).closes()
+    (finding,) = told(play.report(tmp_path))
+    assert values(finding)["words"] == "plain HTTP ×2"
 
 
 def test_a_hello_that_is_answered_by_nothing_says_which_name_it_asked_for(tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ def test_a_server_that_was_asked_for_no_name(tmp_path: Path) -> None:
     assert (said["count"], said["of"], said["server"]) == (3, 3, "10.0.9.11:8443")
     assert (said["alert"], said["number"], said["names"]) == ("unrecognized_name", "112", "none ×3")
     assert finding.remedy == SNI
+    # the 502s are what came of it, and nothing is hidden where nothing was carried
+    (problem,) = report.problems
+    kinds = [slug.partition(".")[0] for slug in problem.slugs]
+    assert kinds == ["tls-alerts", "answered-by-balancer", "errors"]
+    assert (
+        "handshakes of 3 connections on the backend side ended in an alert" in report.verdict.reason
+    )
+    assert report.verdict.next_step.startswith("First mend the TLS handshakes on the backend side")
     assert frames(finding)[:2] == [("backend", 4), ("backend", 6)]
     assert told(report) == []  # both ends speak TLS
 
@@ -65,6 +73,19 @@ def test_an_alert_of_its_own_kind_each(tmp_path: Path) -> None:
         ("handshake_failure", 2),
         ("protocol_version", 1),
     ]
+
+
+def test_handshakes_of_which_some_succeed_hide_what_those_carry(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(GET)
+    handshake(play, "a.example").answers(alert(112)).closes()
+    handshake(play, "b.example").answers(SERVER_HELLO + b"\x17\x03\x03\x00\x01x").closes()
+    front.answers(GATEWAY).leaves()
+    report = play.report(tmp_path)
+    (hidden,) = [f for f in report.findings if f.slug.startswith("encrypted-traffic")]
+    assert (values(hidden)["count"], values(hidden)["of"]) == (1, 2)
+    assert "TLS hides the exchanges of 1 connection" in report.verdict.reason
+    assert "mend" not in report.verdict.next_step
 
 
 def test_a_warning_and_an_ordinary_end_are_no_errors(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lbtrace.findings._kind import compared_with
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.problems import BY, CAUSES, REPEATED, problems
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
@@ -48,6 +48,16 @@ def test_failures_of_other_exchanges_are_other_problems() -> None:
         (0,),
         (1,),
     ]
+
+
+def test_a_cause_and_what_came_of_it_may_share_a_connection_and_no_frame() -> None:
+    ref, other = Ref(0, 3), Ref(1, 3)
+    alert = finding("tls-alerts.by-server-backend", 4, 6).on((ref,))
+    error = finding(f"{BY}error", 1)
+    assert grouped(error.on((ref, other)), alert) == [(1, 0)]
+    assert grouped(error.on((other,)), alert) == [(0,), (1,)]
+    assert grouped(error, alert) == [(0,), (1,)]
+    assert grouped(finding("xff-trust.appended", 4).on((ref,)), alert) == [(1,), (0,)]
 
 
 def test_a_finding_never_unites_two_problems() -> None:

@@ -437,7 +437,7 @@ def denominators_agree(told: Told) -> Iterator[str]:
     if 0 < pairs < of_clients and not covered:
         yield f"{pairs} pairs, {of_clients} requests, and no word on the others"
     for finding in told.report["findings"]:
-        for number in re.findall(r" of (\d+) (?:client )?requests[.:,]", finding["text"]):
+        for number in re.findall(r" of (\d+) (?:client )?requests(?! to)", finding["text"]):
             if int(number) > of_clients:
                 yield f"{finding['text']} There are {of_clients} requests"
 
