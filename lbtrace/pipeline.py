@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lbtrace import capture, decode, http, tcp, tls
 from lbtrace._version import __version__
 from lbtrace.errors import InputError
-from lbtrace.model.net import Side
+from lbtrace.model.net import IcmpError, Side
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import CaptureAlone, CaptureReport, Finding, Report
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
@@ -89,6 +89,7 @@ def _inspect(
         reasons=reasons,
         control=carried.control,
         stalls=carried.stalls,
+        icmp=read.icmp,
     )
 
 
@@ -175,6 +176,7 @@ class _Read(NamedTuple):
     connections: ConnectionTable
     streams: StreamTable
     secrets: tuple[tuple[int, bytes], ...]
+    icmp: tuple[IcmpError, ...]
 
 
 def _read(files: Sequence[str], progress: Progress) -> _Read:
@@ -196,6 +198,7 @@ def _read(files: Sequence[str], progress: Progress) -> _Read:
         connections,
         streams,
         recording.secrets,
+        segments.icmp,
     )
 
 

@@ -27,6 +27,7 @@ from lbtrace.decode.overlapping_files import same_recording as same_recording
 from lbtrace.decode.packet import Packet, Skip
 from lbtrace.decode.rows import SegmentRows, from_tuples, joined
 from lbtrace.decode.udp_tunnels import HTTP3_SKIP
+from lbtrace.model.net import IcmpError
 from lbtrace.model.trace import Diagnostic, PacketCounts
 from lbtrace.tables.packets import NO_PACKET, Column, Recording, SegmentTable
 from lbtrace.tables.views import Views
@@ -36,6 +37,7 @@ for _module in pkgutil.iter_modules(__path__):  # each registers the numbers it 
 
 IN_ANOTHER_FILE = "in another file too"  # why a packet was skipped
 BATCH_RECORDS = 1 << 15  # records decoded together
+MOST_ICMP = 10_000  # ICMP errors that are kept; all are counted
 # the columns of SegmentTable, and what is needed until flows are numbered and copies are found
 COLUMNS = {
     name: d.dtype
@@ -68,6 +70,7 @@ class _Decoding:
         self.fragments = Fragments()
         self.skipped: Counter[str] = Counter()
         self.peeled: Counter[str] = Counter()
+        self.icmp: list[IcmpError] = []
         self.count = 0
         n = len(self.records.offset)  # untouched pages of an empty column cost nothing
         self.columns = {name: np.empty(n, dtype=kind) for name, kind in COLUMNS.items()}
@@ -148,6 +151,8 @@ class _Decoding:
                 self.fragments,
             )
             outcome = slow_path.dissect(packet, len(self.views))
+            if packet.icmp is not None and len(self.icmp) < MOST_ICMP:
+                self.icmp.append(packet.icmp)
             if packet.peeled:
                 self.peeled.update(packet.peeled)
             if isinstance(outcome, Skip):
@@ -223,6 +228,7 @@ class _Decoding:
             flows=flow_table(words if len(same) == len(words) else words[same]),
             flow_network=flow_network,
             networks=self.networks.names,
+            icmp=tuple(self.icmp),
             counts=counts,
             diagnostics=tuple(self._diagnostics(counts)),
         )

@@ -5,7 +5,7 @@ What comes out equals, row for row, what the slow path makes of the same packets
 unusual in any way is left to it.
 
     link ─▶ tags, labels, PPPoE ─▶ IPv4 / IPv6 ─▶ TCP        rows
-              ▲                         ├───────▶ UDP, ICMP  counted
+              ▲                         ├───────▶ UDP, ICMP  counted (ICMP errors: slow path)
               └─────────────────────────┴───────▶ tunnel     once more from the inner header
 """
 
@@ -28,6 +28,7 @@ from lbtrace.decode.dispatch import (
     FastTunnel,
 )
 from lbtrace.decode.ethernet import ETHERNET_BYTES
+from lbtrace.decode.icmp import ERRORS
 from lbtrace.decode.ip import TCP
 from lbtrace.decode.networks import NetworkBook
 from lbtrace.decode.ppp import PPPOE_BYTES, PPPOE_SESSION
@@ -306,6 +307,8 @@ def _plain(
                 done.skipped[HTTP3_SKIP] += count
                 counted |= http3
                 these &= ~http3
+        if number in ERRORS and these.any():  # what they quote is read on the slow path
+            these &= ~np.isin(batch.views.u8[np.where(these, inside, 0)], ERRORS[number])
         if count := int(these.sum()):
             done.skipped[reason] += count
             counted |= these

@@ -29,12 +29,10 @@ MAX_EXTENSION_HEADERS = 64
 IP_PROTOCOLS.skip(
     {
         0: "ipv6-hop-by-hop",
-        1: "icmp",
         2: "igmp",
         33: "dccp",
         46: "rsvp",
         50: "esp (encrypted)",
-        58: "icmpv6",
         59: "no-next-header",
         88: "eigrp",
         89: "ospf",

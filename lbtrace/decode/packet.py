@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from lbtrace.decode.fragments import Fragments
+from lbtrace.model.net import IcmpError
 from lbtrace.tables.packets import Buffer
 
 
@@ -49,7 +50,8 @@ class Packet:
 
     `ip` is the innermost IP header seen. `networks` names the tags and tunnels around it that tell
     networks apart, outermost first; `peeled` names every tag and tunnel, once for each header.
-    `made`: `data` was put together from fragments or decompressed, it is not the capture.
+    `made`: `data` was put together from fragments or decompressed, it is not the capture. `icmp` is
+    what an ICMP message says of a packet that was not delivered.
     """
 
     data: Buffer
@@ -65,6 +67,7 @@ class Packet:
     peeled: list[str] = field(default_factory=list)
     ip: IpHeader | None = None
     made: bool = False
+    icmp: IcmpError | None = None
 
     def u8(self, at: int) -> int:
         """A byte, `at` relative to the position."""

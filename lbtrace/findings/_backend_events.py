@@ -14,7 +14,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Pair, Pairs
 from lbtrace.model.http import Application, Mark
-from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.net import FrameRef, IcmpKind, Side
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.stream import Direction
 from lbtrace.model.tls_alerts import TlsAlert
@@ -39,6 +39,7 @@ TEXT = {
     "malformed": "the backend's response was malformed",
     "replaced": "the backend answered, and the balancer put its own answer in place",
     "tls-alert": "a TLS handshake ended in a fatal alert",
+    "unreachable": "a connection attempt was turned away by ICMP (unreachable)",
 }
 SLUGS = tuple(TEXT)
 (
@@ -52,6 +53,7 @@ SLUGS = tuple(TEXT)
     MALFORMED,
     REPLACED,
     TLS_ALERT,
+    UNREACHABLE,
 ) = range(len(SLUGS))
 NO_EVENT = -1
 
@@ -60,6 +62,14 @@ def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Col
     """Per connection REFUSED, NO_ANSWER, or NO_EVENT for one that was opened, whose start was not
     captured, or of which too little was.
     """
+    attempted, again = _attempted(connections), connections.syn_retransmissions
+    waited = (again > 0) | (capture_end_ns - connections.first_ns >= PATIENCE_NS)
+    refused = connections.ends.rsts[1::2] > 0
+    return np.select([attempted & refused, attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT)
+
+
+def _attempted(connections: ConnectionTable) -> Column:
+    """Which connections are attempts that came to nothing, for all that was captured."""
     syns, again = (
         connections.syns.astype(np.int64),
         connections.syn_retransmissions.astype(np.int64),
@@ -68,15 +78,22 @@ def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Col
         {n: getattr(connections.ends, n)[end::2].astype(np.int64) for n in ("packets", "rsts")}
         for end in (0, 1)
     )
-    attempted = (syns > 0) & (connections.synacks == 0) & ~connections.opened
+    attempted: Column = (syns > 0) & (connections.synacks == 0) & ~connections.opened
     # where it went on, there was an answer that is not in the capture
-    attempted &= (client["packets"] <= syns + again + client["rsts"]) & (
-        server["packets"] <= server["rsts"]
-    )
-    waited = (again > 0) | (capture_end_ns - connections.first_ns >= PATIENCE_NS)
-    return np.select(
-        [attempted & (server["rsts"] > 0), attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT
-    )
+    attempted &= client["packets"] <= syns + again + client["rsts"]
+    attempted &= server["packets"] <= server["rsts"]
+    return attempted
+
+
+def failed_attempts(trace: Trace, connections: ConnectionTable) -> Column:
+    """The same of a capture, UNREACHABLE where an ICMP message turned the SYN away."""
+    events = handshake_failures(connections, trace.last_ns)
+    turned_away = {(e.source, e.target) for e in trace.icmp if e.kind is not IcmpKind.TOO_BIG}
+    if turned_away:
+        tried = np.flatnonzero(_attempted(connections) & (events != REFUSED)).tolist()
+        held = ((i, trace.connections[i]) for i in tried)
+        events[[i for i, c in held if (c.client, c.server) in turned_away]] = UNREACHABLE
+    return events
 
 
 def fatal_alert(application: Application) -> TlsAlert | None:
@@ -100,7 +117,7 @@ class FailedHandshakes:
         for trace, connections, first in zip(
             comparison.backends, table.connections, table.first_connection, strict=True
         ):
-            events = handshake_failures(connections, trace.last_ns)
+            events = failed_attempts(trace, connections)
             alerted = [fatal_alert(a) is not None for a in trace.applications]
             events[np.array(alerted, bool)] = TLS_ALERT
             failed = np.flatnonzero(
@@ -141,12 +158,17 @@ class FailedHandshakes:
         return NO_EVENT, 0
 
     def frames(self, connection: int) -> tuple[FrameRef, ...]:
-        """The SYN of a handshake that failed, and the alert that ended it."""
+        """The SYN of a handshake that failed, and the alert or the ICMP message that ended it."""
         ref = self.comparison.sides[1].connection_ref(connection)
         syn = self.comparison.connection_frame(Side.BACKEND, ref)
         trace = self.comparison.backends[ref.point]
         alert = fatal_alert(trace.applications[ref.id])
-        return (syn,) if alert is None else (syn, trace.ref(alert.frame, alert.time_ns))
+        if alert is not None:
+            return syn, trace.ref(alert.frame, alert.time_ns)
+        held = trace.connections[ref.id]
+        ends = held.client, held.server
+        icmp = [e for e in trace.icmp if (e.source, e.target) == ends][:1]
+        return (syn, *(trace.ref(e.frame, e.time_ns) for e in icmp))
 
 
 def attempt_events(comparison: Comparison, pairs: Pairs) -> Column:

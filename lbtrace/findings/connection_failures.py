@@ -1,19 +1,22 @@
 """Failed connections.
 
 Meaning:
-    Attempts to open a connection that failed: refused (the SYN was answered by a RST) or unanswered
-    (a SYN without SYN-ACK), on either side.
+    Attempts to open a connection that failed: refused (the SYN was answered by a RST), turned away
+    (an ICMP message quotes the SYN) or unanswered (a SYN without SYN-ACK), on either side. UDP
+    packets that were turned away are named too.
 Decided by:
     Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end. If more
     than SYNs was sent, there was an answer that was not captured. A capture that ends within a
     second of a SYN does not show that nobody answers. Health checks are counted apart.
 Evidence:
-    The SYNs.
+    The SYNs, and the ICMP messages.
 Remedy:
     Refused: nothing listens on that port. Unanswered: a firewall, a wrong address, or a full accept
     queue.
 Variants:
     refused, refused-client, refused-backend: a SYN answered by a RST.
+    unreachable, unreachable-client, unreachable-backend: a SYN turned away by ICMP.
+    udp, udp-client, udp-backend: UDP packets turned away by ICMP.
     no-answer, no-answer-client, no-answer-backend: a SYN that nothing answered.
 """
 
@@ -23,9 +26,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.counts import counted_once
-from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
+from lbtrace.findings import _icmp
+from lbtrace.findings._backend_events import NO_EVENT, SLUGS, UNREACHABLE, failed_attempts
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import named, told, variant
@@ -38,13 +42,25 @@ from lbtrace.tables.columns import Column, among, distinct
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.SYN, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
+TURNED_AWAY = (
+    "{count} attempts to connect on the {side} side {count:was|were} turned away by ICMP ({said})"
+    "{checks}: to {targets}."
+)
 STATEMENT = {
+    "unreachable": TURNED_AWAY,
     "refused": "{count} connections on the {side} side {count:was|were} refused{checks}: to "
     "{targets}.",
     "no-answer": "{count} attempts to connect on the {side} side {count:was|were} not "
     "answered{checks}: to {targets}.",
 }
+DATAGRAMS = (
+    "{count} UDP packets on the {side} side {count:was|were} turned away by ICMP ({said}): to "
+    "{targets}."
+)
+HTTP3 = " Port 443 of UDP is HTTP/3: clients that get no answer there use HTTP/2 or HTTP/1.1."
 REMEDY = {
+    "unreachable": "The sender of the ICMP message refuses or cannot pass the connection on: look "
+    "at its firewall (REJECT), its routes, and whether the server runs.",
     "refused": "Nothing listens there, or a firewall rejects it: start the server, or take the "
     "target out.",
     "no-answer": "Look for a firewall, a wrong address or a full accept queue; or the answers "
@@ -54,6 +70,7 @@ HAIRPIN = (
     " {hairpins} of them {hairpins:goes|go} from a backend to the balancer's own address "
     "(hairpin): the answer must come back through the balancer."
 )
+HTTP3_PORT = 443
 SOURCE_NAT = (
     "For a hairpin let the balancer translate the source address too (SNAT, masquerade), or let "
     "the backend ask itself directly."
@@ -63,9 +80,10 @@ SOURCE_NAT = (
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side and kind."""
     for side in comparison.captured:
+        yield from _datagrams(comparison, side)
         table = comparison.table(side)
         tried = [
-            handshake_failures(of_point, t.last_ns)
+            failed_attempts(t, of_point)
             for of_point, t in zip(table.connections, comparison.traces(side), strict=True)
         ]
         events = np.concatenate([*tried, np.zeros(0, np.int64)])
@@ -80,6 +98,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
             hairpins = _hairpins(comparison, side, connections)
+            icmp = (
+                _icmp.of_connections(comparison, side, connections, False, _icmp.NOT_DELIVERED)
+                if event == UNREACHABLE
+                else []
+            )
             yield KIND.finding(
                 variant(comparison, kind, side),
                 Severity.MEDIUM,
@@ -88,14 +111,45 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     "{checks}", " ({checks} of them health checks)" if checks else ""
                 )
                 + (HAIRPIN if hairpins else ""),
-                comparison.opening_frames(side, connections),
+                [
+                    *comparison.opening_frames(side, connections)[: 2 if icmp else None],
+                    *_icmp.frames(icmp[:2]),
+                ],
                 count=len(connections),
                 targets=few(str(table.endpoint(server)) for server in servers),
                 side=named(comparison, side),
                 checks=checks,
                 hairpins=hairpins or None,
+                said=_icmp.called([error for _, error in icmp]) or None,
                 remedy=(f"{SOURCE_NAT} " if hairpins else "") + REMEDY[kind],
             ).on(comparison.failed(side, connections))
+
+
+def _datagrams(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """UDP packets to servers, whose ports are the lower ones, that were turned away."""
+    found = [
+        (trace, error)
+        for trace in comparison.traces(side)
+        for error in trace.icmp
+        if error.protocol == "UDP"
+        and error.kind in _icmp.NOT_DELIVERED
+        and error.target.port < error.source.port
+    ]
+    if not found:
+        return
+    http3 = any(error.target.port == HTTP3_PORT for _, error in found)
+    yield KIND.finding(
+        variant(comparison, "udp", side),
+        Severity.LOW if http3 else Severity.INFO,
+        Confidence.HIGH,
+        told(comparison, DATAGRAMS) + (HTTP3 if http3 else ""),
+        _icmp.frames(found[:FRAMES_PER_SIDE]),
+        count=len(found),
+        said=_icmp.called([error for _, error in found]),
+        targets=few(dict.fromkeys(str(error.target) for _, error in found)),
+        side=named(comparison, side),
+        remedy=REMEDY["unreachable"],
+    )
 
 
 def _hairpins(comparison: Comparison, side: Side, connections: Column) -> int:

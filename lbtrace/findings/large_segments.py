@@ -7,9 +7,10 @@ Meaning:
 Decided by:
     Segments at the first byte that was never acknowledged, sent three times or more, all larger
     than every segment of the same way that was acknowledged. The other end spoke later, or several
-    connections show the same. If packets are passed on, their absence on the other side is said.
+    connections show the same. If packets are passed on, their absence on the other side is said. An
+    ICMP message that quotes one of these segments states the size that fits.
 Evidence:
-    The first of the segments that vanished.
+    The first of the segments that vanished, and the ICMP messages about them.
 Remedy:
     Let ICMP "fragmentation needed" (type 3, code 4) and "packet too big" (ICMPv6 type 2) pass; or
     clamp the MSS (`--clamp-mss-to-pmtu`), or lower the MTU of the hosts, on tunnels and overlays
@@ -27,21 +28,26 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.unanswered import Unanswered, largest_passed
+from lbtrace.findings import _icmp
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings.idle_limits import ends_of, shown_ends
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.net import Side
+from lbtrace.model.net import IcmpKind, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.SEQUENCE,)
 ONE_CAPTURE = True
-ICMP = ("icmp", "icmpv6")  # as packets that are not read are counted
 REMEDY = (
     'The path carries smaller packets than these: let ICMP "fragmentation needed" pass, clamp the '
     "MSS to the path's MTU, or lower the MTU of the hosts."
+)
+UNHEARD = (
+    "If the sender goes on, it does not get the ICMP message or does not heed it: look for a "
+    "firewall, a translation (NAT) or a tunnel on its way; clamp the MSS to the path's MTU, or "
+    "lower the MTU of the hosts."
 )
 
 
@@ -64,9 +70,7 @@ def _finding(comparison: Comparison, side: Side, stuck: Unanswered) -> Finding:
     count = len(table.client_address)
     passed = largest_passed(table)[1][stuck.connection + server * count]
     behind = _seen_elsewhere(comparison, side, stuck)
-    icmp = sum(
-        n for t in comparison.traces(side) for reason, n in t.packets.skipped if reason in ICMP
-    )
+    icmp = _icmp.of_connections(comparison, side, stuck.connection, server, [IcmpKind.TOO_BIG])
     return KIND.finding(
         variant(comparison, "from-server" if server else "from-client", side),
         Severity.HIGH,
@@ -80,13 +84,16 @@ def _finding(comparison: Comparison, side: Side, stuck: Unanswered) -> Finding:
         )
         + (" None of them is in the {other} capture." if behind is False else "")
         + (
-            " ICMP packets in this capture, which are not read: {icmp}."
+            " ICMP says so ({said}): packets of at most {mtu} bytes fit."
             if icmp
-            else " No ICMP packet, which would say so, is in this capture."
+            else " No ICMP message that says so is in this capture."
         ),
-        shown_ends(comparison, side, stuck.connection, stuck.server, "unacked"),
+        (
+            *_icmp.frames(icmp[:2]),
+            *shown_ends(comparison, side, stuck.connection, stuck.server, "unacked"),
+        ),
         note="the first segment that vanished",
-        remedy=REMEDY,
+        remedy=UNHEARD if icmp else REMEDY,
         side=named(comparison, side),
         sender=ends(comparison, side)[server],
         least=int(least.min()),
@@ -96,7 +103,9 @@ def _finding(comparison: Comparison, side: Side, stuck: Unanswered) -> Finding:
         other=(Side.CLIENT if side is Side.BACKEND else Side.BACKEND).value
         if behind is False
         else None,
-        icmp=icmp or None,
+        icmp=len(icmp) or None,
+        said=_icmp.called([error for _, error in icmp]) or None,
+        mtu=min(error.mtu for _, error in icmp) if icmp else None,
     )
 
 

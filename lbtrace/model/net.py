@@ -47,6 +47,33 @@ class FrameRef(NamedTuple):
     time_ns: int
 
 
+class IcmpKind(StrEnum):
+    """Why a packet was not delivered, as an ICMP message says."""
+
+    TOO_BIG = "too-big"  # it does not fit through the path (MTU)
+    UNREACHABLE = "unreachable"  # its host or port is not reachable, or a firewall forbids it
+    EXPIRED = "expired"  # its TTL ran out, or fragments of it are missing
+
+
+class IcmpError(NamedTuple):
+    """An ICMP message about a packet that was not delivered (RFC 792, RFC 4443).
+
+    `mtu` is the size that fits, 0 where that is not said. `sender` reports it. `protocol` ("TCP",
+    "UDP"), `source` and `target` are those of the packet that was not delivered. Frames are
+    numbered through the files of the point.
+    """
+
+    kind: IcmpKind
+    code: int
+    mtu: int
+    sender: str
+    protocol: str
+    source: Endpoint
+    target: Endpoint
+    frame: int
+    time_ns: int
+
+
 class SynFingerprint(NamedTuple):
     """What a SYN or SYN-ACK tells about the TCP stack (or the middlebox) that sent it (RFC 9293
     §3.2, RFC 7323).

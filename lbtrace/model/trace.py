@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import ControlFrame, WindowStall
-from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.net import FrameRef, IcmpError, Side
 from lbtrace.model.stream import Connection
 
 SET_BACK = "clock-set-back"  # the diagnostic of a capture whose own clock cannot be trusted
@@ -88,7 +88,8 @@ class Trace:
     types tell of none. `pauses[frame]` is how often the stream of a frame with payload had paused
     when it came (`tcp.pauses`); it is empty when that is not known. `reasons` are what the bodies
     of error responses say, by their digests. `control` are the control frames of HTTP/2, `stalls`
-    the times for which its flow control let nothing through, both by connection.
+    the times for which its flow control let nothing through, both by connection. `icmp` are the
+    messages about packets that were not delivered.
     """
 
     side: Side
@@ -106,6 +107,7 @@ class Trace:
     reasons: Mapping[str, str] = field(default_factory=dict)
     control: Sequence[ControlFrame] = ()
     stalls: Sequence[WindowStall] = ()
+    icmp: Sequence[IcmpError] = ()
 
     def __repr__(self) -> str:
         from lbtrace.presentation import trace_line

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from lbtrace.model.net import Endpoint
+from lbtrace.model.net import Endpoint, IcmpError
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts
 from lbtrace.tables.columns import Column
 from lbtrace.tables.rows import rows_of
@@ -124,6 +124,7 @@ class SegmentTable(Table):
     networks: list[str] = shared("names of VLANs and tunnels")
     counts: PacketCounts = shared("what was read, decoded and skipped", lambda: PacketCounts(0, 0))
     diagnostics: tuple[Diagnostic, ...] = shared("what is worth saying", tuple, default=())
+    icmp: tuple[IcmpError, ...] = shared("packets that ICMP reports as lost", tuple, default=())
 
 
 @table

@@ -4,17 +4,20 @@ so.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
 from lbtrace.model.stream import Connection
+from lbtrace.pipeline import show
 from lbtrace.tables.connections import ConnectionTable
 from tests.findings.simulated import FOUR, four, judge_recording, judge_simulation, values
 from tests.simulator import Balancer
-from tests.simulator.script import BACKEND, CLIENT, Script
+from tests.simulator.script import BACKEND, CLIENT, FRONT, Packet, Script, icmp
 
 SECOND = 1_000_000_000
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -118,3 +121,62 @@ def test_a_backend_that_asks_its_own_balancer(
     assert ("hairpin" in said.statement) == hairpin
     assert values(said).get("hairpins") == (1 if hairpin else None)
     assert ("SNAT" in said.remedy) == hairpin
+
+
+PORT, PROHIBITED, TOO_BIG = (3, 3), (3, 13), (3, 4)  # RFC 792: type and code
+
+
+@pytest.mark.parametrize(("what", "said"), [(PORT, "port unreachable"), (PROHIBITED, "prohibited")])
+def test_a_syn_that_icmp_answers_was_turned_away(
+    what: tuple[int, int], said: str, tmp_path: Path
+) -> None:
+    play = Script()
+    front = play.front().asks(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    for _ in range(2):
+        play.attempt(behind=True, port=8080).turned_away(*what)
+    front.answers(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", pause_ms=1500).leaves()
+    report = play.report(tmp_path)
+    (finding,) = (f for f in report.findings if f.slug.startswith("connection-failures"))
+    assert finding.slug == "connection-failures.unreachable-backend"
+    assert said in str(values(finding)["said"])
+    assert "10.0.9.11 ×2" in str(values(finding)["said"])
+    shown = [f.number for e in finding.evidence for f in e.frames]
+    assert shown == [1, 2, 3, 4]  # the SYNs and the messages
+    # the answer of the balancer is what came of it
+    assert "answered-by-balancer.error" in report.problems[0].slugs
+
+
+def test_an_icmp_message_about_another_packet_turns_no_syn_away(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").turned_away(*PORT)
+    play.attempt(behind=True, port=8080).turned_away(*TOO_BIG, mtu=1400)
+    play.wait(2000)
+    play.back().asks(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n").answers(OK).closes()
+    slugs = {f.slug for f in play.report(tmp_path).findings}
+    assert "connection-failures.no-answer-backend" in slugs
+    assert not any("unreachable" in slug for slug in slugs)
+
+
+@pytest.mark.parametrize(
+    ("ports", "slug"),
+    [((50000, 443), "connection-failures.udp"), ((53, 50000), "")],  # a late answer of a DNS server
+)
+def test_udp_that_was_turned_away(ports: tuple[int, int], slug: str, tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").answers(OK).leaves()
+    datagram = datagram_of(*ports)
+    ends = ip_address(FRONT), ip_address(CLIENT)
+    play.client.append(Packet(play.now(), datagram))
+    play.client.append(Packet(play.now(), icmp(3, 3, 0, str(ends[0]), ends[1], datagram)))
+    play.write(tmp_path)
+    (alone,) = show([[str(tmp_path / "client.pcap")]]).captures
+    found = [f for f in alone.findings if f.slug.startswith("connection-failures")]
+    assert [f.slug for f in found] == ([slug] if slug else [])
+    assert all("HTTP/3" in f.statement for f in found)
+
+
+def datagram_of(source: int, target: int) -> bytes:
+    """A UDP datagram from the client to the balancer."""
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 32, 1, 0, 64, 17, 0)
+    ends = ip_address(CLIENT).packed + ip_address(FRONT).packed
+    return head + ends + struct.pack(">HHHH", source, target, 12, 0) + b"quic"

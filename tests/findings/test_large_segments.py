@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.findings.large_segments import UNHEARD
 from lbtrace.model.report import Finding, Severity
+from lbtrace.pipeline import show
 from tests.findings.files import ANSWER, ASK, SECOND, Talk, of, report
 from tests.findings.simulated import values
+from tests.simulator.script import Script
 
 BIG = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"x" * 1400
 
@@ -80,3 +83,20 @@ def test_two_connections_that_both_stay_silent_show_it_too(tmp_path: Path) -> No
     silent = [vanishing(40_000 + n, leaves=False) for n in (2, 3)]
     (said,) = told(tmp_path, small(40_001), *silent)
     assert values(said)["count"] == 2
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_icmp_message_states_the_size_that_fits(told: bool, tmp_path: Path) -> None:
+    play = Script()
+    for _ in range(2):
+        front = play.front().asks(ASK % b"small").answers(ANSWER)
+        front.asks_in_vain(b"x" * 1400, times=4)
+        if told:
+            front.turned_away(3, 4, mtu=1280, sender="10.0.0.254")
+    play.write(tmp_path)
+    (alone,) = show([[str(tmp_path / "client.pcap")]]).captures
+    (said,) = (f for f in alone.findings if f.slug.startswith("large-segments"))
+    assert ("No ICMP message" in said.statement) == (not told)
+    assert values(said).get("mtu") == (1280 if told else None)
+    assert values(said).get("said") == ("fragmentation needed from 10.0.0.254 ×2" if told else None)
+    assert (said.remedy == UNHEARD) == told

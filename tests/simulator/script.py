@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import count
 from pathlib import Path
 
@@ -36,6 +36,15 @@ FATAL = 2
 def alert(description: int, level: int = FATAL) -> bytes:
     """A TLS alert in the clear (RFC 8446 §6)."""
     return bytes((0x15, 3, 3, 0, 2, level, description))
+
+
+def icmp(
+    kind: int, code: int, mtu: int, sender: str, target: IPv4Address | IPv6Address, quoted: bytes
+) -> bytes:
+    """An ICMP message with 28 bytes of the packet that it is about (RFC 792)."""
+    body = struct.pack(">BBHHH", kind, code, 0, 0, mtu) + quoted[:28]
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, 1, 0)
+    return head + ip_address(sender).packed + target.packed + body
 
 
 @dataclass
@@ -98,6 +107,17 @@ class Spoken:
         self.script.wait(pause_ms)
         self._send(1, PSH | ACK, data)
         self._send(0, RST)
+        return self
+
+    def turned_away(self, kind: int, code: int, mtu: int = 0, sender: str = "") -> Spoken:
+        """A host answers the last packet by an ICMP message that quotes its first bytes; without a
+        sender, the end it was sent to.
+        """
+        quoted = self.packets[-1].data
+        source, target = ip_address(quoted[12:16]), ip_address(quoted[16:20])
+        self.packets.append(
+            Packet(self.script.now(), icmp(kind, code, mtu, sender or str(target), source, quoted))
+        )
         return self
 
     def syn(self) -> None:
@@ -179,6 +199,14 @@ class Script:
             spoken.sent[0] = 7919
             self.wait(1000 << n)
             spoken.syn()
+
+    def attempt(self, behind: bool = False, port: int = 80) -> Spoken:
+        """A connection of which there is the SYN so far."""
+        ends = (INSIDE, BACKEND) if behind else (CLIENT, FRONT)
+        packets = self.backend if behind else self.client
+        spoken = Spoken(self, packets, ((ends[0], next(self.ports)), (ends[1], port)), [7919, 0])
+        spoken.syn()
+        return spoken
 
     def back(self, port: int = 8080) -> Spoken:
         """The balancer opens one to the backend."""
