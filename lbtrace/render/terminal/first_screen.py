@@ -68,15 +68,24 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
 def problems_that_fit(
     block: Blocks, report: Report | CaptureReport, labels: Labels, room: int
 ) -> list[str]:
-    """As many problems as fit, with what to do about each if that fits too; then how many
-    more.
+    """As many problems as fit, what to do about the first of them as far as that fits too, and how
+    many more there are. What to do gives way to a problem; but where problems must give way, the
+    first one is told with it.
     """
     found = report.problems
     short, full = (_blocks(block, report, labels, remedy) for remedy in (False, True))
-    blocks = full if sum(map(len, full)) <= room else short
-    fits = max(fitting([len(lines) for lines in blocks], room), 1)
-    told = [line for lines in blocks[:fits] for line in lines]
+    blocks = list(short)
+    if full and fitting([*map(len, short)], room) < len(short) and len(full[0]) < room:
+        blocks[0] = full[0]
+    fits = max(fitting([*map(len, blocks)], room), 1)
     hidden = found[fits:]
+    room -= sum(map(len, blocks[:fits])) + bool(hidden)
+    for place, advised in enumerate(full[:fits]):
+        room -= len(advised) - len(blocks[place])
+        if room < 0:
+            break
+        blocks[place] = advised
+    told = [line for lines in blocks[:fits] for line in lines]
     if hidden:
         told += block(lambda p: problems.more(p, hidden))
     return told
