@@ -80,18 +80,24 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
     on_the_way = ", or a balancer on the way," if comparison.alone else ""
     closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
     lost = np.array([race.exchange for race in races])
-    count, of, which = _counted(comparison, side, races)
+    count, of, behind = _counted(comparison, side, races)
     return (
         KIND.finding(
             variant(comparison, "" if certain else "at-once", side),
             _severity(comparison, side),
             Confidence.HIGH if certain else Confidence.MEDIUM,
-            f"The {{sender}} sent {{count}} of {{of}} {which} "
+            "The {sender} sent {count} of {of} requests "
+            + ("to backends " if behind else "")
             + ("on a connection that the {server} had begun to close, " if certain else "")
             + "after {shortest} of silence"
             + (" or more" if len(races) > 1 else "")
-            + (" (the {server} had closed it after {closed_after}). " if closed else "")
-            + ("" if closed else ". " if certain else AT_ONCE + on_the_way + GIVEN_UP)
+            + (
+                " (the {server} had closed it after {closed_after}). "
+                if closed
+                else ". "
+                if certain
+                else AT_ONCE + on_the_way + GIVEN_UP
+            )
             + _cause(longest, closed, certain),
             [f for r in races[:2] for f in (*_asked(comparison, side, r), *r.frames)],
             count=count,
@@ -110,17 +116,17 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
     )
 
 
-def _counted(comparison: Comparison, side: Side, races: Sequence[_Race]) -> tuple[int, int, str]:
-    """How many requests that are, of how many, and what is counted: the requests of clients, where
-    each race is known to be an attempt for one.
+def _counted(comparison: Comparison, side: Side, races: Sequence[_Race]) -> tuple[int, int, bool]:
+    """How many requests that are, of how many, and whether requests to backends are counted: the
+    requests of clients are, where each race is known to be an attempt for one.
     """
     if side is Side.BACKEND and not comparison.alone:
         asked = comparison.causes[[race.exchange for race in races]]
         if (asked != NO_EXCHANGE).all():
-            return len(distinct(asked)), comparison.client_counts.requests, "requests"
+            return len(distinct(asked)), comparison.client_counts.requests, False
         behind = int(comparison.table(side).requests.there.sum())
-        return len(races), behind, "requests to backends"
-    return len(races), int(comparison.table(side).requests.there.sum()), "requests"
+        return len(races), behind, True
+    return len(races), int(comparison.table(side).requests.there.sum()), False
 
 
 def _asked(comparison: Comparison, side: Side, race: _Race) -> list[FrameRef]:
