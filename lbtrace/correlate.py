@@ -12,7 +12,7 @@ from lbtrace.match import match
 from lbtrace.match.legs import apart
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.trace import Trace
-from lbtrace.options import Options
+from lbtrace.options import UNKNOWN, Options, Progress, quiet
 from lbtrace.tables.side_table import SideTable
 
 __all__ = ["apart", "correlate", "split"]
@@ -23,8 +23,12 @@ def correlate(
     backends: Sequence[Trace],
     options: Options,
     tables: tuple[SideTable, SideTable] | None = None,
+    progress: Progress = quiet,
 ) -> Correlation:
     """Client traces and backend traces → Correlation. `tables`: their exchanges, when they are at
     hand.
     """
-    return explain(clients, backends, match(clients, backends, options, tables))
+    progress("pairing", UNKNOWN)
+    matching = match(clients, backends, options, tables)
+    progress("explaining", UNKNOWN)
+    return explain(clients, backends, matching)

@@ -11,7 +11,8 @@ from ipaddress import ip_address
 
 from lbtrace.errors import OptionError
 
-Progress = Callable[[str, float], None]  # (what is being done, fraction done 0 … 1)
+Progress = Callable[[str, float], None]  # (what is being done, fraction done 0 … 1, or UNKNOWN)
+UNKNOWN = -1.0  # the fraction of what cannot tell how far it is
 YEAR_NS = 365 * 24 * 3600 * 1_000_000_000
 MAX_OFFSET_NS = 100 * YEAR_NS  # a time in 64 bits plus this one stays in 64 bits
 

@@ -26,7 +26,7 @@ from lbtrace.model.net import IcmpError, Side
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import CaptureAlone, CaptureReport, Finding, Report
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
-from lbtrace.options import DEFAULT, Options, Progress, quiet
+from lbtrace.options import DEFAULT, UNKNOWN, Options, Progress, quiet
 from lbtrace.recordings import recordings
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import StreamTable
@@ -103,10 +103,10 @@ def show(
     """
     with _no_collection():
         traces = _inspected(points, Side.CLIENT, options, progress, tls.read(options.keylogs))
-        return CaptureReport(tuple(map(_alone, traces)))
+        return CaptureReport(tuple(_alone(trace, progress) for trace in traces))
 
 
-def _alone(trace: Trace) -> CaptureAlone:
+def _alone(trace: Trace, progress: Progress) -> CaptureAlone:
     """A trace → what is to be told of it."""
     if not len(trace.connections):
         return CaptureAlone(trace)
@@ -114,7 +114,7 @@ def _alone(trace: Trace) -> CaptureAlone:
     from lbtrace.comparison import Comparison
 
     comparison = Comparison((replace(trace, point=0),), (), Correlation())
-    found = findings.all_findings(comparison)
+    found = findings.all_findings(comparison, progress)
     if trace.point:
         found = tuple(_at_point(finding, trace.point) for finding in found)
     return CaptureAlone(trace, found, comparison.not_captured)
@@ -147,7 +147,9 @@ def behaviour_of_one_side(
         nothing: tuple[Trace, ...] = ()
         clients, backends = (traces, nothing) if side is Side.CLIENT else (nothing, traces)
         comparison = Comparison(clients, backends, _checks_alone(clients, backends, options))
-        return behaviour.behaviour_of_one_side(comparison, findings.all_findings(comparison))
+        return behaviour.behaviour_of_one_side(
+            comparison, findings.all_findings(comparison, progress)
+        )
 
 
 def _checks_alone(
@@ -189,6 +191,7 @@ def _read(files: Sequence[str], progress: Progress) -> _Read:
     segments = tcp.in_time_order(decode.segments(recording, progress))
     packet_directions = decode.packet_directions(recording)
     del recording.records
+    progress("following connections", UNKNOWN)
     connections, streams = tcp.connections(segments)
     return _Read(
         recording.files,
@@ -222,7 +225,7 @@ def compare(
         if again and any(tls.opens_more(t.applications, keylogs.secrets) for t in front):
             # the secrets are in a capture that was read later
             front = _inspected(clients, Side.CLIENT, options, progress, keylogs)
-        return _report(*apart(front, behind), options)
+        return _report(*apart(front, behind), options, progress)
 
 
 def _inspected(
@@ -282,15 +285,19 @@ def compare_on_balancer(
             )
         if options.clock_offset_ns is None:
             options = replace(options, clock_offset_ns=0)
-        return _report((parts[0],), (parts[1],), options)
+        return _report((parts[0],), (parts[1],), options, progress)
 
 
-def _report(clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options) -> Report:
+def _report(
+    clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options, progress: Progress
+) -> Report:
     from lbtrace import behaviour, findings, verdict  # a tenth of a second `inspect` does not need
 
-    comparison = _right_way_round(_compared(clients, backends, options), options)
-    comparison = _questioned(comparison, options)
-    found, judged = findings.all_findings(comparison), verdict.judge(comparison)
+    comparison = _compared(clients, backends, options, progress)
+    comparison = _questioned(_right_way_round(comparison, options, progress), options)
+    found = findings.all_findings(comparison, progress)
+    progress("judging the balancer", UNKNOWN)
+    judged = verdict.judge(comparison)
     return Report(
         version=__version__,
         clients=tuple(comparison.clients),
@@ -307,19 +314,20 @@ def _report(clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Op
 
 
 def _compared(
-    clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options
+    clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options, progress: Progress
 ) -> Comparison:
     """Two sides → what belongs together."""
     from lbtrace import correlate
     from lbtrace.comparison import Comparison
     from lbtrace.tables.sides import both_sides
 
+    progress("pairing", UNKNOWN)
     tables = both_sides(clients, backends)
-    correlation = correlate.correlate(clients, backends, options, tables)
+    correlation = correlate.correlate(clients, backends, options, tables, progress)
     return Comparison(clients, backends, correlation, tables)
 
 
-def _right_way_round(given: Comparison, options: Options) -> Comparison:
+def _right_way_round(given: Comparison, options: Options, progress: Progress) -> Comparison:
     """Captures that look swapped → the same with the sides exchanged, if that explains at least as
     much.
 
@@ -332,7 +340,7 @@ def _right_way_round(given: Comparison, options: Options) -> Comparison:
     backends = tuple(replace(trace, side=Side.BACKEND) for trace in given.clients)
     if options.clock_offset_ns is not None:
         options = replace(options, clock_offset_ns=-options.clock_offset_ns)
-    turned = _compared(clients, backends, options)
+    turned = _compared(clients, backends, options, progress)
     before, after = given.correlation, turned.correlation
     if after.swapped or len(after.pairs) < len(before.pairs) or _known(after) < _known(before):
         return replace(given, correlation=replace(before, swapped=False, order_shown=False))

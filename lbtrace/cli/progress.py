@@ -1,45 +1,74 @@
-"""A progress bar on stderr: on a terminal only, and only when the work takes over a second."""
+"""A progress bar on stderr: on a terminal only, and only when the work takes over a second.
+
+The work says what it does and how far it is; a thread draws that ten times a second, with the time
+since the beginning. So the bar moves also while one step of the work takes long.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from threading import Event, Thread
 
+from lbtrace.options import UNKNOWN
 from lbtrace.render.wording.escape import cut, shown
 
 _PATIENCE_S = 1.0
 _EVERY_S = 0.1
 _WIDTH = 24
+_BLOCK = 4  # of a bar that only moves
 
 
 class ProgressBar:
-    """Call it with (what is being done, fraction done). As a context manager it clears its line at
-    the end.
+    """Call it with (what is being done, fraction done). As a context manager it draws, and clears
+    its line at the end.
     """
 
     def __init__(self) -> None:
-        self._started = self._drawn = time.monotonic()
+        self._started = time.monotonic()
         self._wanted = sys.stderr.isatty()
+        self._doing = ("", UNKNOWN)
         self._length = 0
+        self._done = Event()
+        self._drawing = Thread(target=self._draw_on, daemon=True)
 
     def __call__(self, what: str, fraction: float) -> None:
-        """Draw, if stderr is a terminal and it is time."""
-        if not self._wanted:
+        """Remember it, for the next time the bar is drawn."""
+        self._doing = (what, fraction)
+
+    def draw(self) -> None:
+        """Draw what is being done, if it has taken long enough for that."""
+        (what, fraction), taken = self._doing, time.monotonic() - self._started
+        if taken < _PATIENCE_S or not what:
             return
-        now = time.monotonic()
-        if now - self._started < _PATIENCE_S or now - self._drawn < _EVERY_S:
-            return
-        self._drawn = now
-        done = int(min(max(fraction, 0.0), 1.0) * _WIDTH)
-        line = f"{cut(shown(what), 40):<40} [{'#' * done}{'.' * (_WIDTH - done)}]"
-        self._length = len(line)
-        sys.stderr.write("\r" + line)
+        line = f"{cut(shown(what), 40):<40} [{_bar(fraction, taken)}] {taken:4.1f} s"
+        sys.stderr.write("\r" + line.ljust(self._length))
         sys.stderr.flush()
+        self._length = max(self._length, len(line))
+
+    def _draw_on(self) -> None:
+        while not self._done.wait(_EVERY_S):
+            self.draw()
 
     def __enter__(self) -> ProgressBar:
+        if self._wanted:
+            self._drawing.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        if self._wanted:
+            self._done.set()
+            self._drawing.join()
         if self._length:
             sys.stderr.write("\r" + " " * self._length + "\r")
             sys.stderr.flush()
+
+
+def _bar(fraction: float, taken: float) -> str:
+    """As full as the work is done; a block that goes to and fro where that is not known."""
+    if fraction == UNKNOWN:
+        step, room = int(taken / _EVERY_S), _WIDTH - _BLOCK
+        at = room - abs(step % (2 * room) - room)
+        return "." * at + "#" * _BLOCK + "." * (room - at)
+    done = int(min(max(fraction, 0.0), 1.0) * _WIDTH)
+    return "#" * done + "." * (_WIDTH - done)

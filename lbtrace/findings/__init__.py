@@ -27,6 +27,7 @@ from lbtrace.errors import OptionError
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.frame_parts import ANY, RestsOn
 from lbtrace.model.report import Finding
+from lbtrace.options import Progress, quiet
 
 __all__ = ["FindingModule", "all_findings", "finding_of", "registry", "slugs"]
 
@@ -111,16 +112,15 @@ def slugs_with_variants() -> tuple[str, ...]:
     )
 
 
-def all_findings(comparison: Comparison) -> tuple[Finding, ...]:
+def all_findings(comparison: Comparison, progress: Progress = quiet) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug. If only one
     side was captured, what needs no other side. Where a clock was set back while capturing,
     nothing that rests on durations.
     """
     steady = all(trace.steady for side in comparison.captured for trace in comparison.traces(side))
-    found = [
-        finding
-        for module in registry()
-        if (module.one_capture or not comparison.alone) and (steady or not module.of_durations)
-        for finding in module.find(comparison)
-    ]
+    found: list[Finding] = []
+    for number, module in enumerate(registry()):
+        progress("looking for problems", number / len(registry()))
+        if (module.one_capture or not comparison.alone) and (steady or not module.of_durations):
+            found += module.find(comparison)
     return tuple(sorted(found, key=lambda f: (-f.severity.rank, -f.confidence.rank, f.slug)))
