@@ -256,7 +256,8 @@ def _outcome(
         and (theirs is None or ours < theirs)
         and not client_left
     ):
-        return AttemptOutcome.TIMEOUT
+        unseen = theirs is None and Mark.CLOSED in e.marks  # a FIN that came before or after
+        return AttemptOutcome.UNKNOWN if unseen else AttemptOutcome.TIMEOUT
     if Mark.RESET in e.marks:
         return AttemptOutcome.RESET
     if Mark.CLOSED in e.marks:

@@ -156,8 +156,10 @@ class StreamTable(Table):
     end: Column = column(
         "i8", "offset after the last byte known to have been sent: seen or acknowledged", "bytes"
     )
-    fin: Column = column("i8", "offset of the FIN", "bytes", none=-1)
-    reset: Column = column("?", "either side sent RST")
+    fin: Column = column("i8", "offset of the FIN, seen or acknowledged", "bytes", none=-1)
+    reset: Column = column(
+        "?", "its sender sent RST, or the other end did before the FIN of this stream"
+    )
     buffers: list[Buffer] = shared("the bytes of the capture point")
     diagnostics: tuple[Diagnostic, ...] = shared("what is worth saying", tuple, default=())
 

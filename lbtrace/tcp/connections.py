@@ -19,10 +19,10 @@ import numpy as np
 
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.connections import ConnectionTable
-from lbtrace.tables.packets import RST, Column, SegmentTable, StreamTable
+from lbtrace.tables.packets import FIN, RST, Column, SegmentTable, StreamTable
 from lbtrace.tcp.acknowledged import Acknowledged, acknowledged
 from lbtrace.tcp.already_open import missing_in_front
-from lbtrace.tcp.columns import counted
+from lbtrace.tcp.columns import counted, first_of
 from lbtrace.tcp.handshake import handshakes
 from lbtrace.tcp.incarnations import incarnations
 from lbtrace.tcp.loss import drop_unacceptable, losses
@@ -63,12 +63,13 @@ def _stream_table(
     streams = len(assembly.base)
     pieces = assembly.pieces
     row = pieces.row
-    end = assembly.end.copy()
+    end, fin = assembly.end.copy(), assembly.fin.copy()
     # One byte acknowledged beyond the last one seen is a FIN, seen or not; more are bytes the
     # capture lost.
     beyond = acked.end > end + 1
-    end[beyond] = acked.end[beyond] - (assembly.fin[beyond] >= 0)
-    resets = counted(stream[(table.flags & RST) != 0] >> 1, streams // 2) > 0
+    end[beyond] = acked.end[beyond] - (fin[beyond] >= 0)
+    unseen = (fin < 0) & (acked.end == end + 1)
+    fin[unseen] = end[unseen]
     return StreamTable(
         first=np.concatenate(([0], np.cumsum(counted(pieces.stream, streams), dtype=np.int64))),
         start=pieces.start,
@@ -82,11 +83,26 @@ def _stream_table(
         clean=known & ~assembly.dirty & (assembly.captured == end),
         known_start=known,
         end=end,
-        fin=assembly.fin,
-        reset=np.repeat(resets, 2),
+        fin=fin,
+        reset=_reset(table, stream, assembly, unseen),
         buffers=table.buffers,
         diagnostics=_diagnostics(table, assembly),
     )
+
+
+def _reset(table: SegmentTable, stream: Column, assembly: Assembly, unseen: Column) -> Column:
+    """Per stream: its sender sent RST, or the other end did before the sender had sent a FIN. What
+    was sent up to a FIN is all there is, whatever the other end says of it. `unseen`: its FIN was
+    acknowledged, and is not in the capture.
+    """
+    count = len(assembly.base)
+    resets, fins = np.flatnonzero(table.flags & RST), np.flatnonzero(table.flags & FIN)
+    own = first_of(stream[resets], resets, count)
+    others = first_of(stream[resets] ^ 1, resets, count)
+    fin = first_of(stream[fins], fins, count)
+    closed = unseen | ((assembly.fin >= 0) & (fin < others))
+    found: Column = (own >= 0) | ((others >= 0) & ~closed)
+    return found
 
 
 def _diagnostics(table: SegmentTable, assembly: Assembly) -> tuple[Diagnostic, ...]:

@@ -35,6 +35,7 @@ FOUND = (
     "1f0038278abc5241abcb68775a46600af0a0e15d20f198d85bf8",  # bytes before a lost SYN
     "2b035da4ab965baca7115936ab14d23468308c7ebb08ea7cad9b",  # the same in a file out of order
     "1d02aa5177230732a72f55ffd6dd5e8338ad",  # backend requests nobody explains, "nothing behind"
+    "0d485454502f000a39de",  # a FIN that only an acknowledgement shows: "timeout"
     "2d0103010df505619752",  # two handshakes and a PROXY header, no request: "l4-proxy"
 )
 

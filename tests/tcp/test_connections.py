@@ -150,6 +150,40 @@ def test_refused_and_unanswered() -> None:
     assert (c.syns, c.from_client.packets + c.from_server.packets) == (0, 1)
 
 
+def closed_and_reset(*, seen: bool) -> Wire:
+    """The server closes without an answer, the client closes too, and then sends RST."""
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"GET / ", ack=1000)
+    if seen:
+        wire.s("FIN", 1000, ack=106)
+    return wire.c("FIN", 106, ack=1001).s("ACK", 1001, ack=107).c("RST", 107)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_reset_takes_nothing_from_what_the_other_end_sent_before_its_fin(seen: bool) -> None:
+    """Also where only an acknowledgement shows the FIN."""
+    _, streams = connections(closed_and_reset(seen=seen).table())
+    assert streams.reset.tolist() == [True, False]
+    assert streams.fin.tolist() == [6, 0]
+
+
+def test_a_server_that_closes_and_then_refuses_a_request_resets_it() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).s("FIN", 1000, ack=100)
+    _, streams = connections(wire.c("PSH", 100, b"GET / ", ack=1000).s("RST", 1001).table())
+    assert streams.reset.tolist() == [True, True]
+
+
+def test_a_reset_in_front_of_a_fin_cuts_what_is_sent() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"GET / ", ack=1000)
+    _, streams = connections(wire.c("RST", 106).s("FIN", 1000, ack=106).table())
+    assert streams.reset.tolist() == [True, True]
+
+
+def test_more_than_a_byte_beyond_what_was_seen_is_no_fin() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"GET / ", ack=1000)
+    _, streams = connections(wire.c("ACK", 106, ack=1002).table())
+    assert (streams.fin.tolist(), streams.end.tolist()) == ([-1, -1], [6, 2])
+
+
 def test_data_on_the_syn() -> None:
     wire = Wire().c("SYN", 99, b"GET ").s("SYN", 999, ack=104).c("ACK", 104, b"/ HTTP", ack=1000)
     [c], streams = connections(wire.table())
