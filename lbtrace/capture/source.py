@@ -1,9 +1,10 @@
-"""A path → all of its bytes, decompressed, as one buffer that memory maps a file.
+"""A path → all of its bytes, decompressed, as one buffer.
 
-A plain file is mapped as it is. What arrives through a pipe, and what is compressed, is first
-written to an unlinked temporary file that is then mapped: memory stays bounded whatever the size.
-The first bytes show the compression, never the name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame
-format, .xz).
+A plain file is mapped as it is where SIGBUS is handled (`lbtrace.guard`), and copied elsewhere: a
+mapped file that another program truncates would end the process. What arrives through a pipe, what
+is compressed, and a copy of more than COPIED_BYTES is written to an unlinked temporary file that is
+then mapped: memory stays bounded whatever the size. The first bytes show the compression, never the
+name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame format, .xz).
 
 Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic;
 decompressed data never exceed SLACK_BYTES + MAX_EXPANSION_RATIO × the compressed size (a
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+from lbtrace import guard
 from lbtrace.capture.spool import Spool, full_text
 from lbtrace.capture.unsupported_format import may_be_capture
 from lbtrace.errors import InputError
@@ -34,6 +36,8 @@ FILLER_BYTES = 64 << 20  # the longest record is shorter
 MAX_WINDOW_BYTES = 1 << 31  # that of zstd --long=31, the largest there is; memory as data need it
 FEED_BYTES = 4096  # one step expands to at most about 128 MB, whatever the codec
 COPY_BYTES = 1 << 20
+COPIED_BYTES = 1 << 30  # of a file that is copied into memory
+ENDS_BYTES = 1 << 16  # at both ends of a copy, which are looked at again
 
 
 _mapped_bytes: dict[str, int] = {}  # of each file: what it had when it was mapped
@@ -131,7 +135,7 @@ def open_source(path: str) -> Source:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_ISREG(mode):
-                return _decompressed(path, _mapped(path, file))
+                return _decompressed(path, (_mapped if guard.is_handled() else _copied)(path, file))
             return _from_stream(path, file)
     except FileNotFoundError:
         raise _missing(path) from None
@@ -211,21 +215,69 @@ def _from_stream(path: str, stream: BinaryIO | None) -> Source:
 
 
 def _spooled(path: str, spool: Spool) -> memoryview:
-    spool.file.flush()
-    return _mapped(path, spool.file)
+    if not spool.written:
+        raise _empty(path)
+    return spool.mapped()
+
+
+def _empty(path: str) -> InputError:
+    what = "standard input" if path == "-" else path
+    return InputError(
+        "input-empty",
+        f"{what}: is empty (0 bytes).",
+        "Record it again; tcpdump writes its header when it starts.",
+    )
 
 
 def _mapped(path: str, file: BinaryIO) -> memoryview:
     size = os.fstat(file.fileno()).st_size
     if not size:
-        what = "standard input" if path == "-" else path
-        raise InputError(
-            "input-empty",
-            f"{what}: is empty (0 bytes).",
-            "Record it again; tcpdump writes its header when it starts.",
-        )
+        raise _empty(path)
     _mapped_bytes[path] = size
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _copied(path: str, file: BinaryIO) -> memoryview:
+    """The bytes of a file that nobody else can change: in memory, or in a temporary file."""
+    size = os.fstat(file.fileno()).st_size
+    if not size:
+        raise _empty(path)
+    if size <= COPIED_BYTES:
+        kept = mmap.mmap(-1, size)
+        for part in _parts(file, 0, size):
+            kept.write(part)
+        count, copy = kept.tell(), memoryview(kept)
+    else:
+        with Spool() as spool:
+            for part in _parts(file, 0, size):
+                if not spool.write(part):
+                    raise InputError("temporary-space", full_text(path))
+            count, copy = spool.written, _spooled(path, spool)
+    if count < size:
+        raise InputError(
+            "input-changed", f"{path}: became shorter while it was read.", "Copy it first."
+        )
+    _check_copy(path, file, copy)
+    return copy
+
+
+def _check_copy(path: str, file: BinaryIO, copy: memoryview) -> None:
+    """InputError when a file was written over while it was copied."""
+    for at in (0, max(len(copy) - ENDS_BYTES, 0)):
+        end = min(at + ENDS_BYTES, len(copy))
+        if b"".join(_parts(file, at, end)) != copy[at:end]:
+            raise InputError(
+                "input-changed", f"{path}: was overwritten while it was read.", "Copy it first."
+            )
+
+
+def _parts(file: BinaryIO, at: int, end: int) -> Iterator[bytes]:
+    """The bytes of a file from one place to another, as they are now, as far as there are."""
+    number = file.fileno()
+    os.lseek(number, at, os.SEEK_SET)
+    while at < end and (part := os.read(number, min(COPY_BYTES, end - at))):
+        at += len(part)
+        yield part
 
 
 def shortened() -> list[str]:

@@ -2,12 +2,15 @@
 
 They have no name, so nothing is left of them, however lbtrace ends. A folder in memory (tmpfs)
 would make of every byte on disk one of memory: /var/tmp is taken instead of it, unless TMPDIR names
-another folder. Invariant: in a folder in memory, all of them together hold at most MEMORY_BYTES.
+another folder. Invariant: in a folder in memory, all that are there together hold at most
+MEMORY_BYTES. A file is there until nobody looks at its bytes any more.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import weakref
 from typing import BinaryIO, Final
 
 MEMORY_BYTES: Final = 1 << 30
@@ -24,6 +27,7 @@ class Spool:
 
         folder = _folder()
         self._in_memory = _is_in_memory(folder)
+        self._holds = 0  # bytes of memory
         self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self.written = 0
         self.full = False
@@ -33,6 +37,15 @@ class Spool:
 
     def __exit__(self, *_exception: object) -> None:
         self.file.close()
+        _release(self._holds)
+
+    def mapped(self) -> memoryview:
+        """What was written, which is something."""
+        self.file.flush()
+        found = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
+        weakref.finalize(found, _release, self._holds)
+        self._holds = 0
+        return memoryview(found)
 
     def write(self, part: bytes) -> bool:
         """Add some bytes; whether there was room for all of them."""
@@ -41,9 +54,14 @@ class Spool:
             self.full = len(part) > room
             part = part[: max(room, 0)]
             _held[0] += len(part)
+            self._holds += len(part)
         self.file.write(part)
         self.written += len(part)
         return not self.full
+
+
+def _release(count: int) -> None:
+    _held[0] -= count
 
 
 def full_text(path: str) -> str:

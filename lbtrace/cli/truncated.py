@@ -12,6 +12,8 @@ import os
 import signal
 from typing import Any
 
+from lbtrace.guard import set_handled
+
 _kept: list[Any] = []  # the handler, which C must find for as long as the process runs
 
 
@@ -38,3 +40,4 @@ def tell_truncation(code: int) -> None:
     install.argtypes, install.restype = [ctypes.c_int, type(handler)], ctypes.c_void_p
     _kept.append(handler)
     install(int(number), handler)
+    set_handled()

@@ -37,6 +37,23 @@ def test_the_limit_is_one_for_all_files() -> None:
         assert (one.written, other.written, other.full) == (50 * 1016, 24, True)
 
 
+@pytest.mark.usefixtures("in_memory")
+def test_what_nobody_looks_at_any_more_holds_nothing() -> None:
+    """A process that reads capture after capture has the whole room for each."""
+    for _ in range(3):
+        with spool.Spool() as one:
+            assert one.write(bytes(50 * 1016))
+            data = one.mapped()
+        with spool.Spool() as other:
+            assert not other.write(bytes(100))
+        assert bytes(data[:2]) == bytes(2)
+        data.release()
+        del data
+    with spool.Spool() as unread:
+        assert unread.write(bytes(50 * 1016))
+    assert spool._held == [0]
+
+
 def test_another_folder_is_taken_where_files_would_be_in_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
