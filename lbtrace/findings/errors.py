@@ -30,6 +30,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
+from lbtrace.findings._streams import was_reset
 from lbtrace.http_fields import SERVER
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Exchange, Mark
@@ -50,6 +51,8 @@ ENDS = {
     Mark.CAPTURE_ENDED: "still open at the end of the capture",
     Mark.LOST: "bytes missing from the capture",
 }
+
+STREAM_RESET = "HTTP/2 stream reset"
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -230,8 +233,12 @@ def _unanswered(comparison: Comparison) -> Iterator[Finding]:
     if not len(without):
         return
     # the same marks were set in the same order: one exchange of each tells
-    first, which = first_met(joint(client.marks[without], client.requests.marks[without]))
-    endings = [_end(comparison.exchange(side, client.ref(row))) for row in without[first].tolist()]
+    reset = was_reset(comparison, side)[without]
+    first, which = first_met(joint(client.marks[without], client.requests.marks[without], reset))
+    endings = [
+        STREAM_RESET if reset[at] else _end(comparison.exchange(side, client.ref(row)))
+        for at, row in zip(first.tolist(), without[first].tolist(), strict=True)
+    ]
     ends = Counter(endings[i] for i in which.tolist())
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
     yield KIND.finding(
@@ -254,7 +261,5 @@ def _unanswered(comparison: Comparison) -> Iterator[Finding]:
 def _end(exchange: Exchange) -> str:
     """How the connection of an unanswered request ended."""
     assert exchange.request is not None
-    return next(
-        (ENDS[mark] for mark in (*exchange.marks, *exchange.request.marks) if mark in ENDS),
-        "how it ended is not known",
-    )
+    marks = (*exchange.marks, *exchange.request.marks)
+    return next((ENDS[mark] for mark in marks if mark in ENDS), "how it ended is not known")

@@ -26,6 +26,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._streams import was_reset
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
@@ -60,7 +61,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Finding]:
     table = comparison.table(side)
     rst, rst_ns = (table.of_ends(f"rst_{u}", server)[table.connection] for u in ("frame", "ns"))
-    cut = np.flatnonzero(_cut(table) & (rst_ns != NEVER) & (rst > table.requests.first_frame))
+    open_ = _cut(table) & ~was_reset(comparison, side)  # RST_STREAM ends a stream, RST all
+    cut = np.flatnonzero(open_ & (rst_ns != NEVER) & (rst > table.requests.first_frame))
     # both ends may reset; the first to do so ended it
     other, other_ns = (
         table.of_ends(f"rst_{u}", not server)[table.connection] for u in ("frame", "ns")

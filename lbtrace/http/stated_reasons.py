@@ -22,6 +22,7 @@ import numpy as np
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.http_fields.lines import field_value
+from lbtrace.http_fields.quoting import short
 from lbtrace.model.http import Application, Exchange, Framing, Mark
 from lbtrace.model.known_reasons import KNOWN_REASONS
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable, status_parts
@@ -31,14 +32,11 @@ MIN_ERROR: Final = 400  # RFC 9110 §15.5
 _MOST: Final = 1000  # different bodies of a capture that are read
 _LOOKED_AT: Final = 1 << 12  # bytes of a body
 _HEAD: Final = 1 << 16  # bytes of the head in front of it
-_LONGEST: Final = 120  # characters that are quoted
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}[^\n]{0,200}\n")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<[^>]*>")
 _MEMBERS: Final = ("message", "error", "detail", "title", "reason", "msg")
-# a long word with a digit in it may be a token or an id
-_TOKEN: Final = re.compile(r"(?=[^\s\"'<>]*[0-9])[^\s\"'<>]{20,}")
 
 
 def stated_reasons(
@@ -122,12 +120,12 @@ def reason(body: bytes) -> str:
     known = next((k for k in KNOWN_REASONS if k.lower() in text.lower()), None)
     title = _TITLE.search(text)
     if known is not None and (title is None or known.lower() not in title[1].lower()):
-        return _short(_sentence_with(known, text))
+        return short(_sentence_with(known, text))
     if title is not None:
-        return _short(_without_tags(title[1], " "))
+        return short(_without_tags(title[1], " "))
     if text.lstrip()[:1] in ("{", "["):
-        return _short(_member(text))
-    return "" if "<" in text else _short(text.strip().partition("\n")[0])
+        return short(_member(text))
+    return "" if "<" in text else short(text.strip().partition("\n")[0])
 
 
 def _sentence_with(phrase: str, text: str) -> str:
@@ -158,11 +156,3 @@ def _member(text: str) -> str:
             break
         said = next((said[name] for name in _MEMBERS if said.get(name)), "")
     return said if isinstance(said, str) else ""
-
-
-def _short(text: str) -> str:
-    """Text as it is quoted: one line, without what may be a token, of printable characters."""
-    line = " ".join(_TOKEN.sub("…", text).split())
-    if not line.isprintable():
-        return ""
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1].rstrip() + "…"

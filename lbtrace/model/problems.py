@@ -27,6 +27,8 @@ CAUSES = (
     "return-path",
     "keep-alive-race",
     "resets",
+    "goaway",
+    "streams-reset",
     "refused-messages",
     "idle-limits.408",
     "grpc-over-http1",

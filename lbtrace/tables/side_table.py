@@ -26,6 +26,7 @@ from lbtrace.tables.messages import Messages
 from lbtrace.tables.table import Table, column, part, shared, table
 from lbtrace.tables.words import Words
 
+NO_STREAM = -1
 _PORT_BITS = 16
 _PORTS = (1 << _PORT_BITS) - 1
 
@@ -55,6 +56,7 @@ class SideTable(Table):
     connection: Column = column("i8", "number of the connection")
     marks: Column = column("i8", "what is unusual about it", "sum of `bits_of`")
     interim: Column = column("?", "it had an interim response")
+    stream: Column = column("i8", "HTTP/2 stream", none=NO_STREAM)
     requests: Messages = part("the requests")
     responses: Messages = part("the responses")
 

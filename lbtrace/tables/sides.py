@@ -26,7 +26,7 @@ from lbtrace.tables.exchanges import (
     status_parts,
 )
 from lbtrace.tables.messages import FRAMINGS, Heads, Messages
-from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.side_table import NO_STREAM, SideTable
 from lbtrace.tables.table import Table, column, part, table
 from lbtrace.tables.words import Words, numbers
 
@@ -48,6 +48,7 @@ class _Part(Table):
     connection: Column = column("i8", "id of the connection")
     marks: Column = column("i8", "what is unusual about it", "sum of `bits_of`")
     interim: Column = column("?", "it had an interim response")
+    stream: Column = column("i8", "HTTP/2 stream", none=NO_STREAM)
     requests: Messages = part("the requests")
     responses: Messages = part("the responses")
 
@@ -86,6 +87,7 @@ def side_table(traces: Sequence[Trace], words: Words, texts: bool = True) -> Sid
         connection=every.connection + np.repeat(first_connection, sizes),
         marks=every.marks,
         interim=every.interim,
+        stream=every.stream,
         requests=every.requests,
         responses=every.responses,
     )
@@ -134,7 +136,7 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
         for rows, starts in ((table.request, asked), (table.response, answered))
     )
     connection = table.connection.astype(np.int64)
-    return _Part(connection, nothing, np.zeros(n, bool), requests, responses)
+    return _Part(connection, nothing, np.zeros(n, bool), np.full(n, NO_STREAM), requests, responses)
 
 
 def _request_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
@@ -183,11 +185,12 @@ def _of_objects(exchanges: Sequence[Exchange], words: Words) -> _Part:
     columns: list[Sequence[Any]] = list(zip(*exchanges, strict=True)) or [()] * len(
         Exchange._fields
     )
-    _, connection, _, requests, responses, interim, marks, _ = columns
+    _, connection, _, requests, responses, interim, marks, streams = columns
     return _Part(
         connection=np.fromiter(connection, np.int64, n),
         marks=np.fromiter(map(words.marks.__getitem__, marks), np.int64, n),
         interim=np.fromiter(map(bool, interim), bool, n),
+        stream=_Part.declared["stream"].column(streams),
         requests=_messages(requests, _NO_REQUEST, words),
         responses=_messages(responses, _NO_RESPONSE, words),
     )

@@ -31,7 +31,7 @@ CONNECTION: Final = 0  # the stream id that stands for the window of the connect
 _MOST: Final = 1000  # stalls of a connection
 
 
-class _WindowEvent(NamedTuple):
+class _FrameSent(NamedTuple):
     """A frame in the order of time."""
 
     time_ns: int
@@ -44,8 +44,8 @@ class _WindowEvent(NamedTuple):
 class _Stall:
     """A window that is used up; `end`: what gave more."""
 
-    begin: _WindowEvent
-    end: _WindowEvent | None = None
+    begin: _FrameSent
+    end: _FrameSent | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class _Sender:
     streams: dict[int, int] = field(default_factory=dict)
     stalls: dict[int, _Stall] = field(default_factory=dict)
 
-    def sends(self, event: _WindowEvent) -> Iterator[tuple[int, _Stall]]:
+    def sends(self, event: _FrameSent) -> Iterator[tuple[int, _Stall]]:
         """DATA is sent; the stalls that it shows to be over."""
         _, _, ends, stream, _, size = event.note
         for which in (CONNECTION, stream):
@@ -76,7 +76,7 @@ class _Sender:
         if self.connection <= 0:
             self.stalls[CONNECTION] = _Stall(event)
 
-    def gets(self, event: _WindowEvent) -> None:
+    def gets(self, event: _FrameSent) -> None:
         """The other end says something about windows."""
         _, kind, _, stream, code, value = event.note
         if kind == SETTINGS and code == Setting.INITIAL_WINDOW_SIZE:
@@ -96,7 +96,7 @@ class _Sender:
         self.streams.pop(stream, None)
         self.stalls.pop(stream, None)
 
-    def _opened(self, event: _WindowEvent) -> None:
+    def _opened(self, event: _FrameSent) -> None:
         for which, stall in self.stalls.items():
             left = self.streams.get(which, 0) if which else self.connection
             if stall.end is None and left > 0:
@@ -147,15 +147,15 @@ def _used_up(asking: Http2Direction, answering: Http2Direction) -> bool:
     return False
 
 
-def _events(side: Http2Direction, from_client: bool) -> Iterator[_WindowEvent]:
+def _events(side: Http2Direction, from_client: bool) -> Iterator[_FrameSent]:
     """The frames of a direction, in the order in which they were sent."""
     pieces, row_at = side.cursor.pieces, side.cursor.row_at
     time_ns = 0
     for note in side.control:
         row = row_at(note.offset)
         time_ns = max(time_ns, pieces.time_ns[row])
-        yield _WindowEvent(time_ns, pieces.frame[row], from_client, note)
+        yield _FrameSent(time_ns, pieces.frame[row], from_client, note)
 
 
-def _moment(event: _WindowEvent) -> tuple[int, int]:
+def _moment(event: _FrameSent) -> tuple[int, int]:
     return event.time_ns, event.frame

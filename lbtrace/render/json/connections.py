@@ -22,6 +22,7 @@ from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.model.tls_session import TlsSession
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
+from lbtrace.render.json.http2 import http2
 from lbtrace.render.json.text import NULL, TRUTH, Json, encode, named, numbers, quoted
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import (
@@ -188,6 +189,7 @@ class _Writer:
             "role_source": [quoted(source.value) for source in SOURCES],
             "options": [encode(layout) for layout in table.syn_options.layouts],
         }
+        self.http2 = http2(trace, self.frames) if len(trace.control) else {}
         self.carried: dict[int, str] = {}  # by identity: the trace keeps its applications alive
 
     def lines(self, low: int, high: int) -> list[str]:
@@ -210,6 +212,11 @@ class _Writer:
             lines.common(',"syn":')
             self._syns(lines, table.ends.syn_row[ends])
             lines.common("}")
+        if self.http2:
+            said = self.http2.get
+            lines.column(
+                [f',"http2":{said(n)}' if n in self.http2 else "" for n in range(low, high)]
+            )
         lines.common("}")
         return lines.joined()
 

@@ -1,0 +1,142 @@
+"""The HTTP/2 streams of a side, and the control frames about them (RFC 9113)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.model.http import Mark
+from lbtrace.model.http2 import ControlFrame, ControlKind
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.trace import Trace
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.control_frames import ControlFrames
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import marked
+
+AGAIN_NS = 10_000_000_000  # who sends a request again does so within ten seconds
+
+
+class Steered(NamedTuple):
+    """A control frame. `number`: of its connection; `row`: the exchange on its stream, −1 without
+    one.
+    """
+
+    trace: Trace
+    number: int
+    frame: ControlFrame
+    row: int
+
+    @property
+    def ref(self) -> FrameRef:
+        """Where it is."""
+        return self.trace.ref(self.frame.frame, self.frame.time_ns)
+
+
+class Group(NamedTuple):
+    """What control frames of one sender and one code have in common."""
+
+    from_client: bool
+    code: int
+
+
+def steered(comparison: Comparison, side: Side, kind: ControlKind) -> list[Steered]:
+    """The control frames of a type on a side, in order of the capture points and connections."""
+    table = comparison.table(side)
+    found: list[Steered] = []
+    for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
+        frames = ControlFrames.of(trace.control).of_kind(kind)
+        found += (Steered(trace, first + f.connection, f, -1) for f in frames)
+    if not found:
+        return found
+    rows = _by_stream(table, np.array([each.number for each in found], np.int64))
+    return [each._replace(row=rows.get((each.number, each.frame.stream), -1)) for each in found]
+
+
+def grouped(frames: Iterable[Steered]) -> dict[Group, list[Steered]]:
+    """Control frames by who sent them and what error code they have."""
+    groups: dict[Group, list[Steered]] = defaultdict(list)
+    for each in frames:
+        groups[Group(each.frame.from_client, each.frame.code or 0)].append(each)
+    return groups
+
+
+def _by_stream(table: SideTable, connections: Column) -> dict[tuple[int, int], int]:
+    """The exchanges on these connections by their connection and stream."""
+    rows = np.flatnonzero(among(table.connection, connections))
+    keys = zip(table.connection[rows].tolist(), table.stream[rows].tolist(), strict=True)
+    return dict(zip(keys, rows.tolist(), strict=True))
+
+
+def whole_connections(table: SideTable) -> Column:
+    """Per connection, whether no byte of it is missing from the capture: what is not in it was not
+    sent.
+    """
+    whole = np.ones(len(table.client_address), bool)
+    for name in ("missing", "truncated"):
+        for server in (False, True):
+            whole &= table.of_ends(name, server) == 0
+    return whole
+
+
+def was_reset(comparison: Comparison, side: Side) -> Column:
+    """Per exchange of a side, whether its stream was reset."""
+    reset = np.zeros(len(comparison.table(side)), bool)
+    rows = [each.row for each in steered(comparison, side, ControlKind.RST_STREAM)]
+    reset[[row for row in rows if row >= 0]] = True
+    return reset
+
+
+def answered(table: SideTable, rows: Column) -> Column:
+    """Which of these exchanges have a response that was not cut short."""
+    cut = marked(
+        table.responses.marks,
+        Mark.RESET,
+        Mark.CLOSED,
+        Mark.BODY_TRUNCATED,
+        Mark.CAPTURE_ENDED,
+    )
+    whole: Column = table.responses.there[rows] & ~cut[rows]
+    return whole
+
+
+def came_again(table: SideTable, rows: list[int], after_ns: list[int]) -> int:
+    """For how many of these requests the same one came from the same host within ten seconds after
+    a time, one for each.
+    """
+    q = table.requests
+    client = table.client_address[table.connection]
+    keys = np.stack((client, q.method, q.start, q.digest), axis=1)
+    wanted = {tuple(key) for key in keys[rows].tolist()}
+    like = among(q.start, q.start[rows]) & q.there
+    times: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for row in np.flatnonzero(like)[np.argsort(q.first_ns[like], kind="stable")].tolist():
+        key = tuple(keys[row].tolist())
+        if key in wanted:
+            times[key].append(int(q.first_ns[row]))
+    return sum(
+        _one_within(times[tuple(keys[row].tolist())], after)
+        for row, after in sorted(zip(rows, after_ns, strict=True), key=lambda one: one[1])
+    )
+
+
+def _one_within(times: list[int], after_ns: int) -> bool:
+    """Whether there is a time soon after another; it is taken away, so that it counts once."""
+    at = int(np.searchsorted(np.array(times, np.int64), after_ns, "right"))
+    if at == len(times) or times[at] - after_ns > AGAIN_NS:
+        return False
+    del times[at]
+    return True
+
+
+def frames_of(comparison: Comparison, side: Side, those: list[Steered]) -> Iterator[FrameRef]:
+    """The first of these control frames, each behind the request of its stream."""
+    table = comparison.table(side)
+    for each in those[: FRAMES_PER_SIDE // 2]:
+        if each.row >= 0 and table.requests.there[each.row]:
+            yield comparison.request_frame(side, table.ref(each.row))
+        yield each.ref
