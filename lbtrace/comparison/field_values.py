@@ -18,7 +18,7 @@ from lbtrace.comparison.sides import Sides
 from lbtrace.http_fields import names
 from lbtrace.tables.columns import Column
 from lbtrace.tables.messages import Heads, Messages
-from lbtrace.tables.words import Words, numbering
+from lbtrace.tables.words import Words
 
 ABSENT = 0  # the number of a field that is not there
 
@@ -79,9 +79,7 @@ class Spelling:
     """
 
     def __init__(self, words: Words) -> None:
-        numbers = numbering()
-        self._name = np.array([numbers[line[0]] for line in words.line_list], np.int64)
-        self._names = list(numbers)
+        self._names, self._name = words.spelled
 
     def heads(self, heads: Heads, exchanges: Column) -> set[tuple[str, ...]]:
         """The distinct heads of these exchanges' messages."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -104,7 +104,7 @@ def _line_lengths(words: Words) -> Column:
     return _lengths(words.line_list, lambda line: len(line.raw) + LINE_END)
 
 
-def _lengths(things: list[_T], length: Callable[[_T], int]) -> Column:
+def _lengths(things: Sequence[_T], length: Callable[[_T], int]) -> Column:
     return np.fromiter(map(length, things), np.int64, len(things))
 
 

@@ -113,8 +113,8 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
     n, heads = len(table), table.heads
     nothing = np.zeros(n, np.int64)
     if texts:
-        every = heads.header_lines(np.arange(len(heads.lines)))
-        lines = Heads(heads.first, numbers(words.lines, every).astype(np.int32)[heads.line])
+        known = numbers(words.sent, heads.lines, len(heads.lines))
+        lines = Heads(heads.first, known.astype(np.int32)[heads.line])
         asked = _request_lines(table, words)
     else:
         lines = Heads(np.zeros(len(heads) + 1, np.int64), np.zeros(0, np.int32))

@@ -7,7 +7,8 @@ means is worked out once for each distinct one; exchanges are then compared as c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeVar
@@ -17,6 +18,7 @@ import numpy as np
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.tables.columns import Column
+from lbtrace.tables.rows import Rows, rows_of
 
 _T = TypeVar("_T")
 
@@ -47,7 +49,7 @@ def numbering() -> defaultdict[Any, int]:
     return made
 
 
-def numbers(words: defaultdict[_T, int], things: Iterable[_T], count: int = -1) -> Column:
+def numbers(words: Mapping[_T, int], things: Iterable[_T], count: int = -1) -> Column:
     """The number of each thing."""
     return np.fromiter(map(words.__getitem__, things), np.int64, count)
 
@@ -61,13 +63,75 @@ def joint(*columns: Column) -> Column:
     return code
 
 
+# What stands for a line: its bytes if they tell all of it, else itself (`_shortest`)
+_Sent = bytes | HeaderLine
+
+
+def _shortest(line: HeaderLine) -> _Sent:
+    """A line → what stands for it. Bytes do not tell a line that was folded, or one of HTTP/2 whose
+    name begins with a colon.
+    """
+    name, colon, value = line.raw.partition(":")
+    if name and colon and (name, value.strip(" \t")) == (line.name, line.value):
+        with suppress(UnicodeEncodeError):
+            return line.raw.encode("latin-1")
+    return line
+
+
+class _Lines(dict[HeaderLine, int]):
+    """Lines → their numbers in `sent`."""
+
+    def __init__(self, sent: defaultdict[_Sent, int]) -> None:
+        self._sent = sent
+
+    def __missing__(self, line: HeaderLine) -> int:
+        found = self[line] = self._sent[_shortest(line)]
+        return found
+
+
+class LineList(Rows[HeaderLine]):
+    """Number → line. Most lines are only counted: a line is made when it is looked at."""
+
+    def __init__(self, sent: Iterable[_Sent]) -> None:
+        self._sent = list(sent)
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def make(self, rows: Column) -> list[HeaderLine]:
+        """The lines with these numbers."""
+        held = list(map(self._sent.__getitem__, rows.tolist()))
+        texts = [sent.decode("latin-1") if sent.__class__ is bytes else "" for sent in held]
+        parts = [text.partition(":") for text in texts]
+        shared: dict[str, str] = {}
+        names = [part[0] for part in parts]
+        values = [part[2].strip(" \t") for part in parts]
+        made = rows_of(HeaderLine, (map(shared.setdefault, names, names), values, texts))
+        return [
+            sent if isinstance(sent, HeaderLine) else line
+            for sent, line in zip(held, made, strict=True)
+        ]
+
+    @property
+    def names(self) -> tuple[list[str], Column]:
+        """The names of the fields as they are spelled, and per line the number of its own."""
+        known = numbering()
+        held = [
+            sent.partition(b":")[0] if sent.__class__ is bytes else sent[0] for sent in self._sent
+        ]
+        of = numbers(known, held, len(held))
+        names = numbering()  # a name may stand there as bytes and as text
+        again = numbers(names, [n.decode("latin-1") if isinstance(n, bytes) else n for n in known])
+        return list(names), again[of]
+
+
 @dataclass(eq=False)
 class Words:
     """The numbers of lines, texts and marks of both sides. The properties are for when both sides
     have been read.
     """
 
-    lines: defaultdict[HeaderLine, int] = field(default_factory=numbering)
+    sent: defaultdict[_Sent, int] = field(default_factory=numbering)
     texts: defaultdict[str | None, int] = field(
         default_factory=numbering
     )  # targets, methods, versions, digests; 0 is None
@@ -75,11 +139,13 @@ class Words:
 
     def __post_init__(self) -> None:
         self.texts[None]
+        self.lines = _Lines(self.sent)
+        """Line → number, where it does not stand there as bytes."""
 
     @cached_property
-    def line_list(self) -> list[HeaderLine]:
+    def line_list(self) -> LineList:
         """Number → line."""
-        return list(self.lines)
+        return LineList(self.sent)
 
     @cached_property
     def text_list(self) -> list[str]:
@@ -95,8 +161,12 @@ class Words:
     @cached_property
     def name_of(self) -> Column:
         """Per line a number for the name of its field as it is spelled."""
-        names = [line[0] for line in self.line_list]
-        return numbers(numbering(), names, len(names))
+        return self.spelled[1]
+
+    @cached_property
+    def spelled(self) -> tuple[list[str], Column]:
+        """The names of the fields as they are spelled, and per line the number of its own."""
+        return self.line_list.names
 
     @cached_property
     def field_value_of(self) -> Column:
@@ -126,7 +196,5 @@ class Words:
 
     @cached_property
     def _fields(self) -> tuple[defaultdict[str, int], Column]:
-        names = numbering()
-        return names, numbers(
-            names, [lowered(line[0]) for line in self.line_list], len(self.line_list)
-        )
+        names, spelled = numbering(), self.spelled
+        return names, numbers(names, map(lowered, spelled[0]), len(spelled[0]))[spelled[1]]

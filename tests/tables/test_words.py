@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.http.h1.head import field_line
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.tables.words import MARKS, Words, bits_of, joint, numbering, numbers
 
@@ -18,6 +19,11 @@ lines = st.lists(
     ),
     max_size=8,
 )
+
+
+def field_line_of(raw: str) -> HeaderLine:
+    """A field line as it is read."""
+    return field_line(raw.encode("latin-1"))
 
 
 @given(st.lists(st.text(max_size=1)))
@@ -45,6 +51,33 @@ def test_a_set_of_marks_is_one_number(marks: list[Mark]) -> None:
     bits = bits_of(marks)
     assert {mark for mark, bit in MARKS.items() if bits & bit} == set(marks)
     assert Words().marks[tuple(marks)] == bits
+
+
+def _has_name(raw: str) -> bool:
+    return raw.find(":") > 0
+
+
+any_text = st.text(st.sampled_from("Aa: \t\r\né한"), max_size=4)
+sent_lines = st.text(st.sampled_from("Aa: \té"), max_size=6).map(field_line_of)
+any_lines = st.lists(st.builds(HeaderLine, any_text, any_text, any_text) | sent_lines, max_size=8)
+
+
+@given(any_lines)
+def test_lines_are_what_they_were_by_their_numbers(found: list[HeaderLine]) -> None:
+    words = Words()
+    held = numbers(words.lines, found).tolist()
+    assert [words.line_list[n] for n in held] == found
+    assert list(words.line_list) == list(dict.fromkeys(found))
+    names, of = words.line_list.names
+    assert [names[n] for n in of.tolist()] == [line.name for line in words.line_list]
+    assert len(names) == len(set(names))
+
+
+@given(st.lists(st.text(st.sampled_from("Aa: \té"), max_size=6).filter(_has_name)))
+def test_a_line_has_the_number_of_its_bytes(raws: list[str]) -> None:
+    words = Words()
+    one = numbers(words.sent, [raw.encode("latin-1") for raw in raws]).tolist()
+    assert numbers(words.lines, map(field_line_of, raws)).tolist() == one
 
 
 @given(lines)
