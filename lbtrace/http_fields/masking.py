@@ -20,6 +20,7 @@ Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -48,6 +49,7 @@ _PARAMETERS: Final = frozenset(
 # The name of a parameter: of a query, of a fragment, or of a path segment (RFC 3986 §3.3)
 _PARAMETER: Final = re.compile(r"""([?&#;])([^=&;?#\s"<>]{1,128})=""")
 _PARAMETER_NAME: Final = re.compile(_PARAMETER.pattern.replace("([?&#;])", "[?&#;]"))
+_BEFORE_PARAMETER: Final = re.compile("[?&#;]").search
 _END: Final = {
     ";": re.compile(r"""[&;?#\s"<>]|\Z"""),
     "": re.compile(r"""[&#\s"<>]|\Z"""),
@@ -71,6 +73,7 @@ _SETTINGS: Final = frozenset({"max-age", "domain", "path", "samesite", "priority
 _NAME: Final = re.compile(r"[ \t]*[^ \t]+[ \t]*")
 _NO_NAME: Final = re.compile(r"[^!-~]+")  # blanks and control characters around a name
 _FIRST_WORD: Final = re.compile(r"[ \t]*([!-9;-~]+)[ \t]+")
+_NAMES: Final = 4096  # of fields that are remembered
 ELLIPSIS: Final = "…".encode().decode("latin-1")
 BLANKS: Final = " \t"
 
@@ -171,7 +174,7 @@ class Mask:
         return text
 
     def _parameters(self, text: str) -> str:
-        if not names_secret(text):
+        if not _BEFORE_PARAMETER(text) or not names_secret(text):
             return text
         shown, at = [], 0
         found = _PARAMETER.search(text)
@@ -206,6 +209,30 @@ class Mask:
 def _holds_no_url(text: str) -> bool:
     """Whether a text has nothing of a URL in which a credential could stand."""
     return "=" not in text and "//" not in text and "%" not in text
+
+
+class _Public(dict[bytes, bool]):
+    """What stands before the colon of a field line → whether it is the name of a public field."""
+
+    def __missing__(self, name: bytes) -> bool:
+        if len(self) >= _NAMES:
+            self.clear()
+        public = self[name] = is_public(name.decode("latin-1"))
+        return public
+
+
+def shown_as_sent(lines: Iterable[bytes]) -> list[bool]:
+    """Per field line, whether it is surely shown as it is: as nearly all are. The first test of
+    `Mask.line`, for thousands of lines.
+    """
+    public = _Public()
+    return [
+        public[line.partition(b":")[0]]
+        and b"=" not in line
+        and b"%" not in line
+        and b"//" not in line
+        for line in lines
+    ]
 
 
 def names_secret(text: str) -> bool:

@@ -24,7 +24,7 @@ from ipaddress import ip_address
 from typing import Final, TypeVar
 
 from lbtrace.http_fields import HOST
-from lbtrace.http_fields.masking import Mask, may_hold_userinfo, names_secret
+from lbtrace.http_fields.masking import Mask, may_hold_userinfo, names_secret, shown_as_sent
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.http import Exchange, HeaderLine, Interim, Request, Response
 from lbtrace.model.pairing import (
@@ -135,7 +135,7 @@ class _Traces:
         heads: HeadTexts = table.heads
         return table.with_columns(
             heads=heads.with_columns(
-                lines=list(map(self._bytes, heads.lines)),
+                lines=self._field_lines(heads.lines),
                 requests=self._request_lines(heads.requests),
                 statuses=[
                     self.mask.url(line.decode("latin-1")).encode("latin-1")
@@ -143,6 +143,10 @@ class _Traces:
                 ],
             )
         )
+
+    def _field_lines(self, lines: list[bytes]) -> list[bytes]:
+        shown = zip(lines, shown_as_sent(lines), strict=True)
+        return [line if as_sent else self._bytes(line) for line, as_sent in shown]
 
     def _bytes(self, line: bytes) -> bytes:
         known = self._hidden.get(line)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import compress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.http_fields.masking import ELLIPSIS, Mask, is_secret_parameter
+from lbtrace.http_fields.masking import ELLIPSIS, Mask, is_secret_parameter, shown_as_sent
 
 MASK = Mask(b"a key")
 HIDDEN = ELLIPSIS + r"\(\d+ bytes?, #[0-9a-f]{4}\)"
@@ -104,6 +105,37 @@ def test_the_length_is_in_bytes() -> None:
     assert MASK.hide("\xc3\xa9").startswith(f"{ELLIPSIS}(2 bytes, #")
     assert MASK.hide("e").startswith(f"{ELLIPSIS}(1 byte, #")
     assert MASK.hide("\u20ac").startswith(f"{ELLIPSIS}(3 bytes, #")  # no text of the wire
+
+
+_PIECES = (
+    "Via",
+    "Host",
+    "Cookie",
+    "X-Api-Key",
+    " ",
+    ":",
+    "=",
+    "%3D",
+    "//",
+    "a@b",
+    "?",
+    "token",
+    "x",
+)
+
+
+@given(st.lists(st.lists(st.sampled_from(_PIECES)).map("".join)))
+def test_what_is_surely_shown_as_sent_is_what_the_mask_leaves(lines: list[str]) -> None:
+    shown = shown_as_sent([line.encode("latin-1") for line in lines])
+    mask = Mask(b"key")
+    as_sent = list(compress(lines, shown))
+    assert list(map(mask.line, as_sent)) == as_sent
+    assert not mask.hidden
+
+
+def test_an_ordinary_line_is_surely_shown_as_sent() -> None:
+    lines = b"Via: 1.1 a", b"Cookie: x", b"Host: a", b"Server: n", b"Location: /a?b=c"
+    assert shown_as_sent(lines) == [True, False, False, True, False]
 
 
 @given(TOKEN, TOKEN, st.binary(min_size=1, max_size=64))
