@@ -4,6 +4,7 @@ A `Comparison` indexes what the stages measured and judges nothing. Each module 
 above it:
 
     sides          the capture points, and what a Ref or a number in their columns stands for
+    once           what several judges ask is worked out once
     pairs          what belongs together, as columns: `pairs`, `request_heads`, `connection_pairs`,
                    `joined_connections`
     field_values   the values of a header field on both sides of each pair, as columns
@@ -30,6 +31,7 @@ import numpy as np
 from lbtrace.comparison.field_values import ABSENT, FieldValues, field_values, present
 from lbtrace.comparison.frames import FRAMES_PER_SIDE, Frames, evidence, first_frames, frame_filter
 from lbtrace.comparison.latency import Latencies
+from lbtrace.comparison.once import once
 from lbtrace.comparison.pairs import (
     ConnectionPairs,
     Pair,
@@ -61,6 +63,7 @@ __all__ = [
     "field_values",
     "first_frames",
     "frame_filter",
+    "once",
     "present",
 ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,11 @@ class Sides:
     def sides(self) -> tuple[SideTable, SideTable]:
         """The client side and the backend side as columns, in one numbering of what they share."""
         return self.tables or both_sides(self.clients, self.backends)
+
+    @cached_property
+    def answers(self) -> dict[tuple[object, ...], Any]:
+        """What was worked out of it already (`once`)."""
+        return {}
 
     def traces(self, side: Side) -> Sequence[Trace]:
         """The capture points of a side."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs, field_values
+from lbtrace.comparison import Comparison, Pairs, field_values, once
 from lbtrace.findings._backend_events import (
     NO_EVENT,
     FailedHandshakes,
@@ -77,6 +77,7 @@ class OwnAnswers:
         return attempt_frames(self.comparison, self.tried[row - alone], event)
 
 
+@once
 def own_answers(comparison: Comparison) -> OwnAnswers:
     """Every response the balancer made itself: those without a backend exchange, then those of
     failed ones.
@@ -122,6 +123,7 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
     )
 
 
+@once
 def of_a_backend(comparison: Comparison) -> Column:
     """Which responses that clients got, per client exchange, stand in a backend capture too, in a
     response that no pair has: the backend made them. An error must be the same head for head and

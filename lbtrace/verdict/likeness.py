@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lbtrace import profiles
-from lbtrace.comparison import Comparison
+from lbtrace.comparison import Comparison, once
 from lbtrace.model.http import Request, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, ChangeKind, Ref, UnpairedReason
@@ -26,6 +26,7 @@ def likeness(
     return profiles.rank(observed(comparison, kind, modifiers))
 
 
+@once
 def observed(comparison: Comparison, kind: Kind, modifiers: tuple[str, ...]) -> profiles.Observed:
     """The lines that profiles look at, by place."""
     found: dict[str, dict[str, None]] = {}
