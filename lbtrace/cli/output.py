@@ -30,6 +30,7 @@ from lbtrace.render import Detail, Ladder, View, format_names, get_format
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _LONG = 60  # columns of a command that is shown in full
 _NEEDED = "─▶…±µ"  # what the terminal format draws with
+_FOR_A_BROWSER = ("html",)
 _LETTERS = {"ko": "한"}  # what a stream must take to carry a language
 
 
@@ -55,6 +56,7 @@ class Target:
         work, not after it.
         """
         if self.path is None:
+            self._check_terminal()
             return
         folder = os.path.dirname(self.path) or "."
         if os.path.isdir(self.path):
@@ -71,6 +73,15 @@ class Target:
             raise OptionError(
                 "output-is-input",
                 f"-o {self.path}: this is one of the captures, and would be overwritten.",
+            )
+
+    def _check_terminal(self) -> None:
+        """OptionError when what no person reads would be written to a terminal."""
+        if self.format in _FOR_A_BROWSER and sys.stdout.isatty():
+            raise OptionError(
+                "page-to-terminal",
+                f"--format {self.format} writes a page for a browser, not for a terminal.",
+                f"Give a file: -o report.{self.format}.",
             )
 
     @contextmanager
@@ -371,7 +382,8 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
         _OUTPUT,
         _format(
             formats,
-            "For people (terminal), programs (json), tickets (markdown), GitHub Actions (github).",
+            "For people (terminal), a browser (html), programs (json), tickets (markdown), GitHub "
+            "Actions (github).",
         ),
     ]
 

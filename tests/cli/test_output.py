@@ -108,7 +108,7 @@ def test_width_and_columns_are_honoured(
     assert 100 < max(map(len, capsys.readouterr().out.splitlines())) <= 132
 
 
-def on_a_terminal(*arguments: str, lines: int = 0, **environment: str) -> bytes:
+def on_a_terminal(*arguments: str, lines: int = 0, code: int = 0, **environment: str) -> bytes:
     """What a person's terminal of so many lines receives; 0 if it does not know how many."""
     import fcntl
     import pty
@@ -136,7 +136,7 @@ def on_a_terminal(*arguments: str, lines: int = 0, **environment: str) -> bytes:
             break
         received += part
     os.close(master)
-    assert process.wait(30) == 0
+    assert process.wait(30) == code
     return received
 
 
@@ -279,3 +279,25 @@ def test_the_page_says_what_to_type_next(capsys: pytest.CaptureFixture[str]) -> 
     long = f"{folder}/../nginx-race/../nginx-race/client.pcap"
     assert run(["compare", long, str(folder / "backend.pcap")]) == 0
     assert " In full: lbtrace compare … --zoom P1\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("demo",),
+        ("show", str(CAPTURE)),
+        ("diff", "alb-like", "nlb-like"),
+        ("check", str(CAPTURE), str(CAPTURE), "--profile", "nginx"),
+    ],
+)
+def test_a_page_for_a_browser_is_not_written_to_a_terminal(arguments: tuple[str, ...]) -> None:
+    said = on_a_terminal(*arguments, "--format", "html", code=2).decode()
+    assert said.strip().splitlines() == [
+        "lbtrace: --format html writes a page for a browser, not for a terminal. "
+        "Give a file: -o report.html."
+    ]
+
+
+def test_a_page_for_a_browser_can_be_piped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", str(CAPTURE), "--format", "html"]) == 0
+    assert capsys.readouterr().out.startswith("<!doctype html>")

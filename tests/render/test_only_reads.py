@@ -12,7 +12,11 @@ import pytest
 import lbtrace.render
 
 RENDER = Path(lbtrace.render.__file__).parent
-PAGE = [*sorted((RENDER / "terminal").glob("*.py")), *sorted((RENDER / "wording").glob("*.py"))]
+PAGE = [
+    path
+    for room in ("html", "terminal", "wording")
+    for path in sorted((RENDER / room).glob("*.py"))
+]
 # where numbers of columns and lines are divided, and where a number with a unit becomes text
 LAYOUT = {
     "drawing.py",
@@ -22,16 +26,25 @@ LAYOUT = {
     "ladders.py",
     "page.py",
     "show_screen.py",
+    "topology.py",
 }
 UNITS = {"escape.py", "names.py", "times.py", "units.py"}
 MEASURING = {"sum", "Counter", "median", "mean", "max", "min", "statistics", "numpy", "np"}
-READ = ("lbtrace.model", "lbtrace.render", "lbtrace.errors", "lbtrace.language", "rich")
+READ = (
+    "lbtrace.model",
+    "lbtrace.render",
+    "lbtrace.errors",
+    "lbtrace.language",
+    "lbtrace._version",
+    "rich",
+)
 # counts one Trace, of which there is no Report; puts the exchanges of a Report in order; reads the
 # bytes of a frame
 COUNTED = (
     "lbtrace.tables.captures",
     "lbtrace.listing",
     "lbtrace.ladder",
+    "lbtrace.pair_times",
     "lbtrace.dissection",
     "lbtrace.frame_evidence",
     "lbtrace.payload_lines",

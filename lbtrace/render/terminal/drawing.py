@@ -49,7 +49,7 @@ def drawing(page: Page, report: Report, most: int = _SHOWN_ADDRESSES) -> None:
     told = [m for m in t.mappings if m.client != m.seen_as]
     for mapping in told[:most]:
         nat = mapping.seen_as in report.summary.behind_nat
-        page.prose(_mapping(mapping, nat), indent=3, style="note")
+        page.prose(mapping_told(mapping, nat), indent=3, style="note")
     hidden = len(told[most:])
     if hidden:
         clients = units.plural(hidden, "more client is", "more clients are")
@@ -89,7 +89,8 @@ def _list(page: Page, titles: Sequence[str], columns: Sequence[Sequence[str]]) -
             page.line((set_cell_size(title if number == 0 else "", 18), "note"), address)
 
 
-def _mapping(m: AddressMapping, nat: bool) -> str:
+def mapping_told(m: AddressMapping, nat: bool) -> str:
+    """What a client is called behind the balancer."""
     seen = tr("{count} of {of}").format(count=m.count, of=m.of)
     if m.stated_by is None:
         said = tr("{client} appears as {seen_as} behind the balancer (source address, {seen}).")

@@ -29,18 +29,18 @@ def exchanges(page: Page, report: Report, listed: Listing, labels: Labels, most:
     notes += [tr("problems first")] if listed.troubled else []
     if hidden:
         notes.append(tr("{n} hidden by what you asked for").format(n=units.count(hidden)))
-    frames = "" if hidden else tr("; frames: where each request begins")
-    page.heading("Exchanges", f"{', '.join(notes)}{frames}")
+    which = "" if hidden else tr("; frames: where each request begins")
+    page.heading("Exchanges", f"{', '.join(notes)}{which}")
     rows = [_row(page, report, row, labels) for row in some]
     told = any(row[_BEHIND] for row in rows)
-    behind = [Column("behind", flexible=True, yielding=True)] if told else []
+    beyond = [Column("behind", flexible=True, yielding=True)] if told else []
     page.table(
         [
             Column("no.", right=True),
             Column("time"),
             Column("request", flexible=True, cut=True),
             Column("answer", right=True),
-            *behind,
+            *beyond,
             Column("frames", style="frame"),
             Column("took", right=True),
         ],
@@ -51,38 +51,41 @@ def exchanges(page: Page, report: Report, listed: Listing, labels: Labels, most:
 def _row(page: Page, report: Report, row: Row, labels: Labels) -> list[Cell]:
     if row.paired:
         pair = report.correlation.pairs[row.place]
-        side, ref, behind, frames = Side.CLIENT, pair.client, _behind(pair), _frames(pair, labels)
+        side, ref, told, where = Side.CLIENT, pair.client, behind(pair), frames(pair, labels)
     else:
         alone = report.correlation.unpaired[row.place]
         side, ref = Side(alone.side), alone.ref
-        behind, frames = names.UNPAIRED[alone.reason], _alone(alone, labels)
+        told, where = names.UNPAIRED[alone.reason], frame_alone(alone, labels)
     exchange = labels.exchange(side, ref)
     return [
         row.number,
         began(page, exchange),
         request(exchange, labels.connection(side, ref)),
         names.status(exchange.response),
-        behind,
-        frames,
+        told,
+        where,
         duration(exchange),
     ]
 
 
-def _behind(pair: ExchangePair) -> str:
+def behind(pair: ExchangePair) -> str:
     """How each attempt ended; "" for the one that was answered at once."""
     ends = [names.OUTCOME[attempt.outcome] for attempt in pair.attempts]
     return "" if ends == [names.OUTCOME[AttemptOutcome.ANSWERED]] else ", ".join(ends)
 
 
-def _frames(pair: ExchangePair, labels: Labels) -> str:
+def frames(pair: ExchangePair, labels: Labels) -> str:
+    """Where the requests of a pair begin."""
+
     def begin(attempt: Attempt) -> str:
         return labels.begin(Side.BACKEND, attempt.backend)
 
-    behind = ", ".join(map(begin, pair.attempts)) or tr("none")
+    tries = ", ".join(map(begin, pair.attempts)) or tr("none")
     group = "" if pair.group is None else " *"
-    return f"{labels.begin(Side.CLIENT, pair.client)} ↔ {behind}{group}"
+    return f"{labels.begin(Side.CLIENT, pair.client)} ↔ {tries}{group}"
 
 
-def _alone(alone: Unpaired, labels: Labels) -> str:
+def frame_alone(alone: Unpaired, labels: Labels) -> str:
+    """Where an exchange without a partner begins."""
     frame = labels.begin(Side(alone.side), alone.ref)
     return f"{frame} ↔ none" if alone.side == Side.CLIENT else f"none ↔ {frame}"

@@ -107,16 +107,21 @@ def why(page: Page, report: Report, labels: Labels) -> None:
 
 def _witness(page: Page, w: Witness, labels: Labels) -> None:
     page.prose(filled(w.statement, w.values))
-    weighed = "; ".join(
-        f"{word} {_kinds(kinds)}"
-        for word, kinds in (("for", w.speaks_for), ("against", w.speaks_against))
-        if kinds
-    )
+    weighed = weight(w)
     if weighed:
         page.line((weighed, "note"), indent=_INDENT)
     frames = labels.frames([f for e in w.evidence for f in e.frames], most=4)
     if frames:
         page.line((frames, "frame"), indent=_INDENT)
+
+
+def weight(w: Witness) -> str:
+    """What it speaks for and against."""
+    return "; ".join(
+        f"{word} {_kinds(kinds)}"
+        for word, kinds in (("for", w.speaks_for), ("against", w.speaks_against))
+        if kinds
+    )
 
 
 def _kinds(kinds: Iterable[Kind]) -> str:

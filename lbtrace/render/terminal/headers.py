@@ -55,14 +55,15 @@ def _changed(page: Page, report: Report, changes: list[HeaderChange], labels: La
             Column(style="note"),
             Column(right=True, style="note"),
         ],
-        [row for change in changes for row in _rows(change)],
+        [row for change in changes for row in rows(change)],
     )
     example = _example(report, labels, changes[0])
     if example:
         page.line((f"for example {example}", "note"), indent=3)
 
 
-def _rows(c: HeaderChange) -> Iterator[list[Cell]]:
+def rows(c: HeaderChange) -> Iterator[list[Cell]]:
+    """What was done, the line, how it behaves, in how many pairs; a row for each of its lines."""
     word, style = _SIGN[c.kind]
     behaviour = "" if c.kind in _WITHOUT_BEHAVIOUR else names.BEHAVIOUR[c.behaviour]
     first, *others = _lines(c)

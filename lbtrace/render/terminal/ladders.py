@@ -25,10 +25,10 @@ _LEAST_SHAFT = 9
 
 def text(page: Page, steps: Sequence[Step], labels: Labels, lanes: Sequence[str] = LANES) -> None:
     """The ladder in characters, with two lanes or three."""
-    marks = [_mark(step, labels) for step in steps]
-    left = _widest([time for time, _, _ in marks])
-    frame = _widest([f for _, f, _ in marks])
-    error = _widest([e for _, _, e in marks])
+    every = marks(steps, labels)
+    left = _widest([time for time, _, _ in every])
+    frame = _widest([f for _, f, _ in every])
+    error = _widest([e for _, _, e in every])
     gaps = len(lanes) - 1
     lanes = [page.plain(tr(lane)) for lane in lanes]
     behind = max(error + 2, cell_len(lanes[-1]))
@@ -36,13 +36,18 @@ def text(page: Page, steps: Sequence[Step], labels: Labels, lanes: Sequence[str]
     shaft = min(max(room // gaps, _LEAST_SHAFT), _MOST_SHAFT)
     lead = " " * (left + 2 + frame + 2)
     page.line((lead + " ".join(set_cell_size(name, shaft) for name in lanes).rstrip(), "label"))
-    for step, (time, number, uncertain) in zip(steps, marks, strict=True):
+    for step, (time, number, uncertain) in zip(steps, every, strict=True):
         page.line(
             (f"{time:>{left}}  ", "note"),
             (f"{number:<{frame}}  ", "frame"),
             _arrow(page, step, shaft, gaps),
             (f"  {uncertain}" if uncertain else "", "note"),
         )
+
+
+def marks(steps: Sequence[Step], labels: Labels) -> list[tuple[str, str, str]]:
+    """(time, frame, error) of each step."""
+    return [_mark(step, labels) for step in steps]
 
 
 def _mark(step: Step, labels: Labels) -> tuple[str, str, str]:
@@ -75,8 +80,8 @@ def _arrow(page: Page, step: Step, shaft: int, gaps: int) -> str:
 
 def svg(steps: Sequence[Step], labels: Labels, lanes: Sequence[str] = LANES) -> list[str]:
     """The ladder as an SVG picture, line by line."""
-    marks = [(shown(step.text), *_mark(step, labels)) for step in steps]
-    return ladder_svg.svg(steps, marks, lanes)
+    told = [(shown(step.text), *_mark(step, labels)) for step in steps]
+    return ladder_svg.svg(steps, told, lanes)
 
 
 def mermaid(steps: Sequence[Step], labels: Labels, lanes: Sequence[str] = LANES) -> list[str]:

@@ -26,14 +26,15 @@ def times(page: Page, report: Report, labels: Labels) -> None:
     if latency is None and not known and not (clocks and report.correlation.pairs):
         return
     page.heading("Times")
-    rows: list[list[Cell]] = [] if latency is None else _latency(latency)
+    rows: list[list[Cell]] = [] if latency is None else latency_rows(latency)
     for clock in clocks:
-        label = f"clocks {_points(clock, labels)}" if len(clocks) > 1 else "clocks"
-        rows.append([(label, "label"), _clock(clock, report.summary.one_capture)])
+        label = f"clocks {clock_of(clock, labels)}" if len(clocks) > 1 else "clocks"
+        rows.append([(label, "label"), clock_told(clock, report.summary.one_capture)])
     page.table([Column(), Column(flexible=True)], rows)
 
 
-def _latency(latency: Latency) -> list[list[Cell]]:
+def latency_rows(latency: Latency) -> list[list[Cell]]:
+    """What was added, and what is not in it."""
     own = taken_off(latency)
     less = " − what is not the balancer's" if own else ""
     note = f"client total − backend total{less}; the network in front of the balancer is in it"
@@ -80,14 +81,16 @@ def added(latency: Latency) -> str:
     return tr("{time} in the median, {most}").format(time=added, most=most)
 
 
-def _points(clock: Clock, labels: Labels) -> str:
+def clock_of(clock: Clock, labels: Labels) -> str:
+    """The two capture points of a clock."""
     return (
         f"{labels.point(Side.CLIENT, clock.client_point)}, "
         f"{labels.point(Side.BACKEND, clock.backend_point)}"
     )
 
 
-def _clock(clock: Clock, one_clock: bool) -> str:
+def clock_told(clock: Clock, one_clock: bool) -> str:
+    """What is known of a clock."""
     if clock.stated and one_clock:
         return "one for both sides, which are in the same capture"
     if clock.refused:
@@ -154,7 +157,7 @@ def _clocks(report: Report, labels: Labels) -> Iterator[str]:
     clocks = report.correlation.clocks
     refused = [clock for clock in clocks if clock.refused]
     if refused and report.correlation.pairs:
-        where = f" between {'; '.join(_points(clock, labels) for clock in refused)}"
+        where = f" between {'; '.join(clock_of(clock, labels) for clock in refused)}"
         all_of_them = len(refused) == len(clocks)
         yield (
             f"How long each way through the balancer took{'' if all_of_them else where}: there is "
@@ -218,14 +221,13 @@ def captures(page: Page, traces: Sequence[Trace], labels: Labels) -> None:
             rows.append([(label, "label"), shown(file.path)])
             if len(trace.files) > 1:
                 rows.append(["", (f"{kind}, {units.plural(file.frames, 'packet')}", "note")])
-        rows.append(
-            ["", (_packets(trace) + (f"; {kind}" if len(trace.files) == 1 else ""), "note")]
-        )
-        rows.extend(["", (text, "warning")] for text in _remarks(trace))
+        rows.append(["", (packets(trace) + (f"; {kind}" if len(trace.files) == 1 else ""), "note")])
+        rows.extend(["", (text, "warning")] for text in remarks(trace))
     page.table([Column(), Column(flexible=True)], rows)
 
 
-def _packets(trace: Trace) -> str:
+def packets(trace: Trace) -> str:
+    """How many packets were read, decoded and skipped."""
     p = trace.packets
     skipped = "".join(f" + {units.count(n)} skipped ({shown(reason)})" for reason, n in p.skipped)
     text = (
@@ -243,7 +245,8 @@ def _packets(trace: Trace) -> str:
     return text
 
 
-def _remarks(trace: Trace) -> Iterator[str]:
+def remarks(trace: Trace) -> Iterator[str]:
+    """What is worth saying of a capture."""
     for d in trace.diagnostics:
         told = str(d.count) in d.text  # by the sentence itself
         times = f" ({units.count(d.count)} times)" if d.count > 1 and not told else ""

@@ -55,10 +55,7 @@ def verdict(page: Page, report: Report, reason: bool) -> None:
             f"confidence.{v.confidence.value}",
         ),
     )
-    refined = _refined(report)
-    page.prose(
-        names.KIND_SENTENCE[v.kind] + (f" {refined[0].upper()}{refined[1:]}." if refined else "")
-    )
+    page.prose(kind_told(report))
     if v.reason and (reason or v.kind in names.NOT_KNOWN):
         page.prose(shown(v.reason))
     if v.next_step:
@@ -71,6 +68,13 @@ def verdict(page: Page, report: Report, reason: bool) -> None:
         )
 
 
+def kind_told(report: Report) -> str:
+    """What such a balancer does, and what is special about this one."""
+    refined = _refined(report)
+    more = f" {refined[0].upper()}{refined[1:]}." if refined else ""
+    return names.KIND_SENTENCE[report.verdict.kind] + more
+
+
 def _refined(report: Report) -> str:
     """What the modifiers add, as far as the reason does not say it already."""
     v = report.verdict
@@ -80,8 +84,21 @@ def _refined(report: Report) -> str:
 
 def sides(page: Page, report: Report) -> None:
     """The two sides, counted."""
-    a, b = report.client_counts, report.backend_counts
     page.blank()
+    page.table(
+        [
+            Column(),
+            Column("client side", right=True),
+            Column("backend side", right=True),
+            Column(flexible=True, style="note"),
+        ],
+        side_rows(report),
+    )
+
+
+def side_rows(report: Report) -> list[list[Cell]]:
+    """What is counted: of the client side, of the backend side, and a note."""
+    a, b = report.client_counts, report.backend_counts
     rows = [
         _counted("packets", a.packets, b.packets),
         _counted("TCP connections", a.connections, b.connections, _checks(b.check_connections)),
@@ -95,15 +112,7 @@ def sides(page: Page, report: Report) -> None:
     rows.append(
         [("SYN : requests", "label"), (_ratio(a), "bold"), (_ratio(b), "bold"), _reuse(report)]
     )
-    page.table(
-        [
-            Column(),
-            Column("client side", right=True),
-            Column("backend side", right=True),
-            Column(flexible=True, style="note"),
-        ],
-        rows,
-    )
+    return rows
 
 
 def _counted(label: str, client: int, backend: int, note: str = "") -> list[Cell]:

@@ -52,7 +52,7 @@ def _evidence(page: Page, report: Report | CaptureReport, found: Problem, labels
     for file, numbers in _by_file(("", frame) for frame in found.frames):
         path, every = labels.path(*file), sorted(numbers[""])
         rows.append([("capture" if labels.alone else file[0].value, "label"), shown(path)])
-        rows.append(["frames", (_numbered(every), "filter")])
+        rows.append(["frames", (numbered(every), "filter")])
         if path != "-":
             some = " ".join(map(str, page.some(every, _LOOKED_AT)))
             command = f"lbtrace frame {shlex.quote(path)} {some} --finding {cause}"
@@ -240,18 +240,22 @@ def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labe
         f"Exchange {row.number}: {asked} → {names.status(exchange.response)}",
         f"at {began(page, exchange, '?')}, took {duration(exchange)}",
     )
+    page.prose(why(report, row))
+
+
+def why(report: Report, row: Row) -> str:
+    """Why the exchanges of a row are a pair, or why one has no partner."""
     if row.paired:
         pair = report.correlation.pairs[row.place]
         group = " Others fit as well (interchangeable)." if pair.group is not None else ""
-        page.prose(
+        return (
             f"Paired by: {names.TIER_SENTENCE[pair.tier]} (confidence: "
             f"{names.CONFIDENCE[pair.confidence]}).{group}"
         )
-        return
     alone = report.correlation.unpaired[row.place]
     detail = names.unpaired_detail(alone)
-    why = names.UNPAIRED[alone.reason] + (f" ({shown(detail)})" if detail else "")
-    page.prose(f"On the {alone.side} side only: {why}.")
+    reason = names.UNPAIRED[alone.reason] + (f" ({shown(detail)})" if detail else "")
+    return f"On the {alone.side} side only: {reason}."
 
 
 def _attempts(
@@ -266,18 +270,8 @@ def _attempts(
         return
     page.heading("Attempts")
     rows: list[list[Cell]] = []
-    for number, (ref, outcome) in enumerate(tried, 1):
-        exchange = labels.exchange(Side.BACKEND, ref)
-        rows.append(
-            [
-                str(number),
-                str(labels.connection(Side.BACKEND, ref).server),
-                (labels.begin(Side.BACKEND, ref), "frame"),
-                "" if outcome is None else names.OUTCOME[outcome],
-                names.status(exchange.response),
-                duration(exchange),
-            ]
-        )
+    for number, server, frame, *rest in attempts(tried, labels):
+        rows.append([number, server, (frame, "frame"), *rest])
     if rows:
         page.table(
             [
@@ -292,6 +286,22 @@ def _attempts(
         )
     else:
         page.line("none: no request in a backend capture is known to belong to it")
+
+
+def attempts(
+    tried: Sequence[tuple[Ref, AttemptOutcome | None]], labels: Labels
+) -> Iterator[list[str]]:
+    """Of each backend exchange its number, server and frame, how it ended, status and time."""
+    for number, (ref, outcome) in enumerate(tried, 1):
+        exchange = labels.exchange(Side.BACKEND, ref)
+        yield [
+            str(number),
+            str(labels.connection(Side.BACKEND, ref).server),
+            labels.begin(Side.BACKEND, ref),
+            "" if outcome is None else names.OUTCOME[outcome],
+            names.status(exchange.response),
+            duration(exchange),
+        ]
 
 
 def _ends(front: Ref | None, behind: Ref | None, labels: Labels) -> Iterator[tuple[Side, Exchange]]:
@@ -347,7 +357,7 @@ def _filters(told: Iterable[tuple[str, FrameRef]], labels: Labels) -> list[list[
     rows: list[list[Cell]] = []
     for file, kinds in _by_file(told):
         rows.append([(file[0].value, "label"), shown(labels.path(*file))])
-        rows += [[kind, (_numbered(sorted(held)), "filter")] for kind, held in kinds.items()]
+        rows += [[kind, (numbered(sorted(held)), "filter")] for kind, held in kinds.items()]
     return rows
 
 
@@ -368,7 +378,8 @@ def _client_first(item: tuple[_File, object]) -> tuple[bool, int, int]:
     return side is Side.BACKEND, point, file
 
 
-def _numbered(numbers: Sequence[int]) -> str:
+def numbered(numbers: Sequence[int]) -> str:
+    """A display filter for frames."""
     if len(numbers) == 1:
         return f"frame.number == {numbers[0]}"
     return f"frame.number in {{{', '.join(map(str, numbers))}}}"
