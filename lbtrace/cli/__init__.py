@@ -37,6 +37,7 @@ COMMANDS = {
     "frame": "Show packets of a capture, layer by layer.",
     "check": "Does the balancer do what it must? A test for CI.",
     "diff": "How do two balancers, or two runs of one, differ?",
+    "redact": "Mask the credentials in captures, to hand them on.",
     "demo": "Compare the captures that come with lbtrace.",
     "lab": "Run the experiment on this machine, with real balancers.",
     "explain": "Say what a finding means, and what to do.",

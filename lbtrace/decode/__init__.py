@@ -51,15 +51,20 @@ COLUMNS = {
 OF_ROWS = tuple(name for name in COLUMNS if name in SegmentRows.declared)
 
 
-def segments(recording: Recording, progress: Callable[[str, float], None]) -> SegmentTable:
-    """Records → TCP segments, with everything skipped counted by reason."""
-    return _Decoding(recording).run(progress)
+def segments(
+    recording: Recording, progress: Callable[[str, float], None], copies: bool = False
+) -> SegmentTable:
+    """Records → TCP segments, with everything skipped counted by reason. `copies`: packets that are
+    there twice are not left out.
+    """
+    return _Decoding(recording, copies).run(progress)
 
 
 class _Decoding:
     """One run over the records of a capture point."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, copies: bool) -> None:
+        self.copies = copies
         self.records = recording.records
         self.files = recording.files
         self.buffers = list(recording.buffers)
@@ -200,9 +205,10 @@ class _Decoding:
     def _table(self) -> SegmentTable:
         columns = {name: column[: self.count] for name, column in self.columns.items()}
         del self.columns
-        if self.count and overlap(self.files):
+        if self.count and not self.copies and overlap(self.files):
             columns = self._once(columns)
-        if len(copies := find_duplicates(columns, self.views)):
+        copies = np.zeros(0, np.int64) if self.copies else find_duplicates(columns, self.views)
+        if len(copies):
             keep = np.ones(self.count, dtype=bool)
             keep[copies] = False
             columns = {name: column[keep] for name, column in columns.items()}

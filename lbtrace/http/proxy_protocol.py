@@ -89,6 +89,42 @@ def _header(whole: bytes, frame: int) -> ProxyHeader | None:
     return _v2(whole, frame) if whole.startswith(SIGNATURE) else _v1(whole, frame)
 
 
+def begins(data: bytes) -> bool:
+    """Whether a header begins with these bytes."""
+    return data.startswith((SIGNATURE, b"PROXY "))
+
+
+def raw_headers(cursor: Cursor) -> list[bytes]:
+    """The bytes of each header at the cursor, which moves behind them."""
+    found: list[bytes] = []
+    while len(found) < _STACKED and (whole := _whole(cursor.peek)):
+        cursor.pos += len(whole)
+        found.append(whole)
+    return found
+
+
+def with_addresses(
+    whole: bytes, packed: Callable[[bytes], bytes], text: Callable[[str], str]
+) -> bytes:
+    """The bytes of a header with other addresses, as long as before, and with the checksum that
+    fits them if it had one that did. `packed` gives the packed address in place of another, `text`
+    a text with other addresses.
+    """
+    if not whole.startswith(SIGNATURE):
+        return text(whole.decode("latin-1")).encode("latin-1")
+    family, size = whole[13] >> 4, _ADDRESSES.get(whole[13] >> 4, 0)
+    if family not in _ADDRESSES or family == _UNIX or _HEAD + size > len(whole):
+        return whole
+    half = (size - 4) // 2
+    source, target = (whole[_HEAD + k * half : _HEAD + (k + 1) * half] for k in (0, 1))
+    new = whole[:_HEAD] + packed(source) + packed(target) + whole[_HEAD + 2 * half :]
+    for kind, begin, end in _tlvs(whole, _HEAD + size, len(whole))[0]:
+        if kind == _CRC32C and _crc_fits(whole, begin, end):
+            zeroed = new[:begin] + bytes(4) + new[end:]
+            new = new[:begin] + crc32c(zeroed).to_bytes(4) + new[end:]
+    return new
+
+
 def _whole(peek: Callable[[int], bytes]) -> bytes | None:
     """The bytes of the header that begins here: none of them when it is cut; None when none begins
     here.

@@ -26,7 +26,7 @@ from lbtrace.tcp.columns import counted, first_of
 from lbtrace.tcp.handshake import handshakes
 from lbtrace.tcp.incarnations import incarnations
 from lbtrace.tcp.loss import drop_unacceptable, losses
-from lbtrace.tcp.reassemble import Assembly, reassemble
+from lbtrace.tcp.reassemble import Assembly, Pieces, reassemble
 from lbtrace.tcp.roles import roles
 from lbtrace.tcp.summary import summary
 from lbtrace.tcp.unacknowledged import unacknowledged
@@ -39,6 +39,13 @@ def connections(
 
     `careful` treats every stream as one with damage; the result is the same (a law in the tests).
     """
+    return placed(segments, careful)[:2]
+
+
+def placed(
+    segments: SegmentTable, careful: bool = False
+) -> tuple[ConnectionTable, StreamTable, Column, Pieces]:
+    """`connections`, with the stream of each segment, and the segment that each piece is of."""
     numbered = incarnations(segments)
     roles_found = roles(segments, numbered)
     by_server = segments.forward != roles_found.client_forward[numbered.of]
@@ -54,7 +61,7 @@ def connections(
     table = summary(
         segments, numbered, stream, roles_found, handshake, assembly, streams, lost, unacked
     )
-    return table, streams
+    return table, streams, stream, assembly.pieces
 
 
 def _stream_table(

@@ -67,10 +67,10 @@ class Decoder:
             while at < len(block):
                 byte = block[at]
                 if byte & 0x80:  # §6.1 indexed field
-                    index, at = _integer(block, at, 7)
+                    index, at = integer(block, at, 7)
                     field = self._entry(index)
                 elif byte & 0xE0 == 0x20:  # §6.3 table size update
-                    size, at = _integer(block, at, 5)
+                    size, at = integer(block, at, 5)
                     self._limit = min(size, _MAX_TABLE)
                     self.state += 1
                     self._evict()
@@ -87,13 +87,13 @@ class Decoder:
 
     def _literal(self, block: bytes, at: int, insert: bool) -> tuple[HpackField, int]:
         """§6.2: a literal field, which is inserted into the table or not; and where it ends."""
-        index, at = _integer(block, at, 6 if insert else 4)
+        index, at = integer(block, at, 6 if insert else 4)
         name: bytes | None
         if index:
             name = self._entry(index).name
         else:
-            name, at = _string(block, at)
-        value, at = _string(block, at)
+            name, at = string(block, at)
+        value, at = string(block, at)
         field = HpackField(name, value)
         if insert:
             self._insert(field)
@@ -122,7 +122,7 @@ def _cost(field: HpackField) -> int:
     return _OVERHEAD + len(field.name or b"") + len(field.value or b"")
 
 
-def _integer(block: bytes, at: int, bits: int) -> tuple[int, int]:
+def integer(block: bytes, at: int, bits: int) -> tuple[int, int]:
     """§5.1."""
     full = (1 << bits) - 1
     value = block[at] & full
@@ -141,10 +141,10 @@ def _integer(block: bytes, at: int, bits: int) -> tuple[int, int]:
             raise IndexError
 
 
-def _string(block: bytes, at: int) -> tuple[bytes, int]:
+def string(block: bytes, at: int) -> tuple[bytes, int]:
     """§5.2."""
     huffman = bool(block[at] & 0x80)
-    size, at = _integer(block, at, 7)
+    size, at = integer(block, at, 7)
     raw = block[at : at + size]
     if len(raw) < size:
         raise IndexError

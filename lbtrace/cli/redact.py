@@ -1,0 +1,136 @@
+"""`lbtrace redact CAPTURE… -o DIR`: captures without credentials, to hand on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from lbtrace.cli import completing
+from lbtrace.cli.progress import ProgressBar
+from lbtrace.errors import OptionError
+
+if TYPE_CHECKING:
+    from lbtrace.redact import Redacted
+
+LEAST_KEY_BYTES: Final = 16
+
+
+@click.command("redact")
+@click.argument(
+    "captures", nargs=-1, required=True, metavar="CAPTURE...", shell_complete=completing.files
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    metavar="DIR",
+    shell_complete=completing.folders,
+    help="The folder to write to; it is made if it is missing.",
+)
+@click.option("--bodies", is_flag=True, help="Mask what bodies hold, too.")
+@click.option(
+    "--addresses", is_flag=True, help="Mask IP and MAC addresses, too; prefixes stay prefixes."
+)
+@click.option(
+    "--key",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="A file of 16 bytes or more: runs with one key mask alike. Default: a key that is drawn "
+    "for this run, and forgotten.",
+)
+def command(
+    captures: tuple[str, ...], folder: str, bodies: bool, addresses: bool, key: str | None
+) -> None:
+    """Mask the credentials in captures, so that they can be handed on.
+
+    Give all captures of a case at once: equal values get equal masks, so comparing the results
+    gives the same report as before. Cookies, Authorization and other secret fields, tokens in
+    queries and user names in URLs are masked, in every packet that carries them. What is not HTTP
+    is blanked; TLS stays as it is, and its secrets are left out. SECURITY.md says what is promised.
+    """
+    from lbtrace.points import points_of_any_side
+    from lbtrace.redact import redact
+
+    if captures.count("-") > 1:
+        raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
+    drawn = secrets.token_bytes(32) if key is None else _key(key)
+    _check_folder(folder, captures)
+    with ProgressBar() as progress:
+        points = points_of_any_side(captures, progress)
+        _check_folder(folder, [path for files in points for path in files])
+        try:
+            os.makedirs(folder, exist_ok=True)
+            done = redact(
+                points, folder, drawn, bodies=bodies, addresses=addresses, progress=progress
+            )
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OptionError("output-unwritable", f"-o {folder}: {reason}.") from error
+    for line in told(done):
+        click.echo(line)
+
+
+def told(done: Redacted) -> list[str]:
+    """What was done, in a few lines."""
+    lines = [f"{given} → {written}" for given, written in done.files]
+    lines.append(f"Masked: {_several(done.credentials, 'credential')}.")
+    if done.too_ordinary:
+        lines.append(
+            f"Not looked for elsewhere: {done.too_ordinary} of them, which are too short or too "
+            "ordinary to tell from other text."
+        )
+    blanked = [
+        (done.stream_bytes, "byte of TCP streams that no message holds"),
+        (done.conflicts, "segment that is part of no stream"),
+        (done.blocks, "header block or value of HTTP/2 that could not be read"),
+        *((n, f"packet ({reason})") for reason, n in done.packets.most_common()),
+    ]
+    lines += [f"Blanked: {_several(n, what)}." for n, what in blanked if n]
+    lines += [f"Left out: {n} {what}." for what, n in done.left_out.items() if n]
+    return lines
+
+
+def _several(number: int, what: str) -> str:
+    noun, blank, rest = what.partition(" ")
+    return f"{number:,} {noun if number == 1 else noun + 's'}{blank}{rest}"
+
+
+def _key(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            held = file.read(1 << 20)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OptionError("key-unreadable", f"--key {path}: {reason}.") from error
+    if len(held) < LEAST_KEY_BYTES:
+        raise OptionError(
+            "key-too-short",
+            f"--key {path}: {len(held)} bytes are no key.",
+            "Make one with: head -c 32 /dev/urandom > key",
+        )
+    return blake2b(held, digest_size=32).digest()
+
+
+def _check_folder(folder: str, captures: tuple[str, ...] | list[str]) -> None:
+    """OptionError when the folder cannot be written to, or one of the captures is in it."""
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise OptionError("output-no-folder", f"-o {folder}: this is a file.", "Name a folder.")
+    parent = os.path.dirname(os.path.abspath(folder))
+    place = folder if os.path.isdir(folder) else parent
+    if not os.path.isdir(place):
+        raise OptionError("output-folder-missing", f"-o {folder}: there is no directory {parent}.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise OptionError("output-unwritable", f"-o {folder}: no permission to write there.")
+    real = os.path.realpath(folder)
+    for path in captures:
+        if path != "-" and os.path.dirname(os.path.realpath(path)) == real:
+            raise OptionError(
+                "output-is-input",
+                f"-o {folder}: {path} is in this folder, and could be overwritten.",
+                "Name another folder.",
+            )
