@@ -71,16 +71,14 @@ class _PointOfRun:
         self.recording: Recording = capture.read(files, progress)
         self.segments = in_time_order(decode.segments(self.recording, progress, copies=True))
         connections, self.streams, self.stream, self.pieces = placed(self.segments)
-        applications, self.exchanges, _ = http.exchanges(
-            connections, self.streams, DEFAULT, progress
-        )
-        self.applications: list[Application] = applications
+        carried = http.exchanges(connections, self.streams, DEFAULT, progress)
+        self.applications: list[Application] = carried.applications
+        self.exchanges: Sequence[Exchange] = carried.exchanges
         self.views = StreamPieces(self.streams)
 
     def plans(self, mask: HeadMask, key: bytes, bodies: bool) -> ConnectionPlans:
         """What plans its streams."""
-        exchanges: Sequence[Exchange] = self.exchanges
-        return ConnectionPlans(self.views, self.applications, exchanges, mask, key, bodies)
+        return ConnectionPlans(self.views, self.applications, self.exchanges, mask, key, bodies)
 
 
 def redact(
