@@ -72,9 +72,8 @@ def content(report: Report, view: View, most: int) -> tuple[dict[str, object], d
         "problems": told.problems(report, labels, view, lambda p: problems[p.id]),
         "picture": topology.picture(report),
         "mappings": [
-            drawing.mapping_told(m, m.seen_as in report.summary.behind_nat)
-            for m in report.correlation.topology.mappings
-            if m.client != m.seen_as
+            drawing.mapping_told(clients, clients[0].seen_as in report.summary.behind_nat)
+            for clients in drawing.together(report)
         ],
         "sides": [list(map(_plain, row)) for row in overview.side_rows(report)],
         "changes": list(_changes(report)),

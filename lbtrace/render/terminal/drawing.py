@@ -15,6 +15,7 @@ from lbtrace.render.wording import units
 from lbtrace.render.wording.escape import shown
 
 _SHOWN_ADDRESSES = 4
+_SHOWN_CLIENTS = 2  # behind one NAT
 CLIENT, BACKEND, SOURCE = N("client"), N("backend"), N("source behind it")
 BALANCER, CONNECTS = N("load balancer"), N("connects to")
 _MOST_ARROW = 12  # columns
@@ -46,11 +47,11 @@ def drawing(page: Page, report: Report, most: int = _SHOWN_ADDRESSES) -> None:
         _list(page, titles, columns)
     else:
         _picture(page, titles, columns, widths, arrow)
-    told = [m for m in t.mappings if m.client != m.seen_as]
-    for mapping in told[:most]:
-        nat = mapping.seen_as in report.summary.behind_nat
-        page.prose(mapping_told(mapping, nat), indent=3, style="note")
-    hidden = len(told[most:])
+    told = together(report)
+    for mappings in told[:most]:
+        nat = mappings[0].seen_as in report.summary.behind_nat
+        page.prose(mapping_told(mappings, nat), indent=3, style="note")
+    hidden = sum(map(len, told[most:]))
     if hidden:
         clients = units.plural(hidden, "more client is", "more clients are")
         page.line((f"+{clients} seen under another address", "note"), indent=3)
@@ -89,9 +90,20 @@ def _list(page: Page, titles: Sequence[str], columns: Sequence[Sequence[str]]) -
             page.line((set_cell_size(title if number == 0 else "", 18), "note"), address)
 
 
-def mapping_told(m: AddressMapping, nat: bool) -> str:
-    """What a client is called behind the balancer."""
-    seen = tr("{count} of {of}").format(count=m.count, of=m.of)
+def together(report: Report) -> list[list[AddressMapping]]:
+    """Other addresses of clients; those of clients behind one NAT together."""
+    found: dict[tuple[str, str, str], list[AddressMapping]] = {}
+    for m in report.correlation.topology.mappings:
+        if m.client != m.seen_as:
+            nat = m.stated_by is not None and m.seen_as in report.summary.behind_nat
+            found.setdefault((m.seen_as, m.stated_in, "" if nat else m.client), []).append(m)
+    return list(found.values())
+
+
+def mapping_told(mappings: Sequence[AddressMapping], nat: bool) -> str:
+    """What clients that `together` takes as one are called behind the balancer."""
+    m = mappings[0]
+    count, of = sum(each.count for each in mappings), sum(each.of for each in mappings)
     if m.stated_by is None:
         said = tr("{client} appears as {seen_as} behind the balancer (source address, {seen}).")
     elif nat:
@@ -102,8 +114,8 @@ def mapping_told(m: AddressMapping, nat: bool) -> str:
     else:
         said = tr("{stated_in} states {seen_as} for {client} ({seen}).")
     return said.format(
-        client=shown(m.client),
+        client=", ".join(_few((each.client for each in mappings), _SHOWN_CLIENTS)),
         seen_as=shown(m.seen_as),
         stated_in=shown(m.stated_in),
-        seen=seen,
+        seen=tr("{count} of {of}").format(count=units.count(count), of=units.count(of)),
     )

@@ -32,8 +32,10 @@ NO_CHANGE = N("no header line differs")
 _NOTED = (Pattern.CLIENT_ADDRESS, Pattern.FRESH, Pattern.APPENDED)
 
 
-def facts(page: Page, report: Report, labels: Labels) -> None:
-    """A table of labels and sentences; no line for what there is nothing of."""
+def facts(page: Page, report: Report, labels: Labels, brief: bool = False) -> None:
+    """A table of labels and sentences; no line for what there is nothing of. `brief`: what
+    cannot be known is only counted.
+    """
     rows: list[list[Cell]] = [
         [(label, "label"), text]
         for label, texts in (
@@ -41,7 +43,7 @@ def facts(page: Page, report: Report, labels: Labels) -> None:
             *_of_heads(report),
             (N("time added"), _added(report)),
             (N("one side only"), _alone(report)),
-            (N("not known"), _unknown(report, labels)),
+            (N("not known"), _unknown(report, labels, 0 if brief else _SENTENCES)),
         )
         for text in texts
     ]
@@ -139,14 +141,15 @@ def _alone(report: Report) -> Iterator[str]:
         yield " · ".join(f"{_exchanges(u)}: {names.UNPAIRED[u.reason]}" for u in counted)
 
 
-def _unknown(report: Report, labels: Labels) -> Iterator[str]:
-    """The first sentences of what the packets cannot tell."""
+def _unknown(report: Report, labels: Labels, most: int) -> Iterator[str]:
+    """As many sentences as `most` of what the packets cannot tell, and how many more there are."""
     sentences = limits.sentences(report, labels)
-    if sentences:
-        hidden = len(sentences[_SENTENCES:])
-        yield " ".join(sentences[:_SENTENCES]) + (
-            tr(" +{n} more (-v)").format(n=hidden) if hidden else ""
-        )
+    hidden = len(sentences[most:])
+    if sentences[:most]:
+        more = tr(" +{n} more (-v)").format(n=hidden) if hidden else ""
+        yield " ".join(sentences[:most]) + more
+    elif hidden:
+        yield units.counted("{n} thing: see -v", "{n} things: see -v", hidden)
 
 
 def _exchanges(u: UnpairedCount) -> str:

@@ -25,7 +25,7 @@ from lbtrace.render.wording.escape import shown
 LINES = 45
 OPTIONS = N("-v: reasons, facts, times, captures · --all: nothing cut · -q: problems only")
 ROWS = 12  # of exchanges
-_LEAST_ROWS = 4  # with the heading, the titles and the blank line above them
+_LEAST_ROWS = (4, 2)  # of them; where there is much to say of problems
 _TABLE = 3  # lines of a table that are no rows
 
 
@@ -50,45 +50,57 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
     head = block(lambda p: overview.summary(p, report))
     if report.problems:
         head.append("")
-    below = [
-        *block(lambda p: overview.verdict(p, report, reason=False)),
-        *block(lambda p: drawing(p, report, most=2)),
-        *block(lambda p: facts(p, report, labels)),
-    ]
     foot = block(lambda p: _more(p, report, listed))
-    room = LINES - len(head) - len(below) - len(foot)
-    least = min(len(listed.rows), _LEAST_ROWS) + _TABLE if listed.rows else 0
-    told = problems_that_fit(block, report, labels, room - least)
+    for brief in (False, True):
+        least = min(len(listed.rows), _LEAST_ROWS[brief]) + _TABLE if listed.rows else 0
+        below = block(lambda p, brief=brief: _balancer(p, report, labels, brief))  # type: ignore[misc]
+        room = LINES - len(head) - len(below) - len(foot)
+        told, whole = problems_that_fit(block, report, labels, room - least)
+        if whole:
+            break
     rows = min(ROWS, room - len(told) - _TABLE)
     table = block(lambda p: exchanges(p, report, listed, labels, rows))
     for line in (*head, *told, *below, *table, *foot):
         page.raw(line)
 
 
+def _balancer(page: Page, report: Report, labels: Labels, brief: bool) -> None:
+    """What it is and does; `brief`: in few lines, where there is much to say of problems."""
+    overview.verdict(page, report, reason=False, sentence=not brief)
+    drawing(page, report, most=1 if brief else 2)
+    facts(page, report, labels, brief)
+
+
 def problems_that_fit(
     block: Blocks, report: Report | CaptureReport, labels: Labels, room: int
-) -> list[str]:
+) -> tuple[list[str], bool]:
     """As many problems as fit, what to do about the first of them as far as that fits too, and how
-    many more there are. What to do gives way to a problem; but where problems must give way, the
-    first one is told with it.
+    many more there are; whether all of that fits. What to do gives way to a problem; but where
+    problems must give way, the first one is told with it.
     """
-    found = report.problems
     short, full = (_blocks(block, report, labels, remedy) for remedy in (False, True))
     blocks = list(short)
     if full and fitting([*map(len, short)], room) < len(short) and len(full[0]) < room:
         blocks[0] = full[0]
     fits = max(fitting([*map(len, blocks)], room), 1)
-    hidden = found[fits:]
-    room -= sum(map(len, blocks[:fits])) + bool(hidden)
+    rest = _rest(block, report, fits)
+    while fits > 1 and sum(map(len, blocks[:fits])) + len(rest) > room:
+        fits -= 1
+        rest = _rest(block, report, fits)
+    room -= sum(map(len, blocks[:fits])) + len(rest)
     for place, advised in enumerate(full[:fits]):
         room -= len(advised) - len(blocks[place])
         if room < 0:
             break
         blocks[place] = advised
-    told = [line for lines in blocks[:fits] for line in lines]
-    if hidden:
-        told += block(lambda p: problems.more(p, hidden))
-    return told
+    return [line for lines in blocks[:fits] for line in lines] + rest, blocks == full
+
+
+def _rest(block: Blocks, report: Report | CaptureReport, fits: int) -> list[str]:
+    """The lines about the problems that are not told."""
+    if not report.problems[fits:]:
+        return []
+    return block(lambda p: problems.more(p, report, report.problems[fits:]))
 
 
 def _blocks(

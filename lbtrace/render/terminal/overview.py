@@ -36,8 +36,8 @@ def _problems(count: int) -> str:
     return units.plural(count, "problem") if count else tr("No problems found")
 
 
-def verdict(page: Page, report: Report, reason: bool) -> None:
-    """What it is, how sure, and one plain sentence; with its `reason`, or only where that is all
+def verdict(page: Page, report: Report, reason: bool, sentence: bool = True) -> None:
+    """What it is, how sure, and one plain `sentence`; with its `reason`, or only where that is all
     there is to say.
     """
     v = report.verdict
@@ -55,7 +55,9 @@ def verdict(page: Page, report: Report, reason: bool) -> None:
             f"confidence.{v.confidence.value}",
         ),
     )
-    page.prose(kind_told(report))
+    told = kind_told(report, sentence)
+    if told:
+        page.prose(told)
     if v.reason and (reason or v.kind in names.NOT_KNOWN):
         page.prose(shown(v.reason))
     if v.next_step:
@@ -68,11 +70,11 @@ def verdict(page: Page, report: Report, reason: bool) -> None:
         )
 
 
-def kind_told(report: Report) -> str:
-    """What such a balancer does, and what is special about this one."""
+def kind_told(report: Report, sentence: bool = True) -> str:
+    """What such a balancer does (`sentence`), and what is special about this one; may be empty."""
     refined = _refined(report)
-    more = f" {refined[0].upper()}{refined[1:]}." if refined else ""
-    return names.KIND_SENTENCE[report.verdict.kind] + more
+    said = names.KIND_SENTENCE[report.verdict.kind] if sentence else ""
+    return f"{said} {refined[0].upper()}{refined[1:]}.".lstrip() if refined else said
 
 
 def _refined(report: Report) -> str:

@@ -90,7 +90,7 @@ class Page:
     def __init__(self, out: TextIO, view: View) -> None:
         self.view = view
         self.width = view.width
-        self.prose_width = min(view.width, 110)
+        self.prose_width = min(view.width, 110)  # longer lines are hard to follow; tables may
         self._out = _Trimmed(out)
         self._console = _Console(
             file=cast(TextIO, self._out),

@@ -10,12 +10,12 @@ from lbtrace.model.report import CaptureReport, Finding, Report
 from lbtrace.render import Detail
 from lbtrace.render.terminal.findings import proof
 from lbtrace.render.terminal.labels import Labels
-from lbtrace.render.terminal.page import Page
+from lbtrace.render.terminal.page import Cell, Page
 from lbtrace.render.wording import names, times
 from lbtrace.render.wording.escape import shown
 from lbtrace.render.wording.statements import filled, told_in
 
-_FRAMES = 4  # of each side
+_FRAMES = (4, 3, 2)  # of each side, as many as fit
 
 
 def problems(page: Page, report: Report | CaptureReport, labels: Labels) -> None:
@@ -39,9 +39,20 @@ def problem(
         page.prose(filled(finding.statement, finding.values), indent)
     if remedy:
         _remedies(page, [f for f in (cause, *effects) if f.remedy][:1], indent)
-    frames = labels.frames(found.frames, most=_FRAMES)
-    zoom = (f" · --zoom {found.id}", "note")
-    page.line((_since(page, found), "note"), (frames, "frame"), zoom, indent=indent)
+    page.line(*_where(page, found, labels, page.width - indent), indent=indent)
+
+
+def _where(page: Page, found: Problem, labels: Labels, room: int) -> list[Cell]:
+    """Since when, and in which frames: so many that they fit a line, if a few do."""
+    lines: list[list[Cell]] = [
+        [
+            (_since(page, found), "note"),
+            (labels.frames(found.frames, most), "frame"),
+            (f" · --zoom {found.id}", "note"),
+        ]
+        for most in _FRAMES
+    ]
+    return next((line for line in lines if page.text(*line).cell_len <= room), lines[0])
 
 
 def in_full(page: Page, report: Report | CaptureReport, found: Problem, labels: Labels) -> None:
@@ -77,7 +88,12 @@ def _since(page: Page, found: Problem) -> str:
     return f"{when.format(time=times.clock(found.since.time_ns, page.view.zone))} · "
 
 
-def more(page: Page, hidden: Sequence[Problem]) -> None:
-    """The line that says that not all problems are shown."""
+def more(page: Page, report: Report | CaptureReport, hidden: Sequence[Problem]) -> None:
+    """The paragraph that says that not all problems are shown, and what the others are about."""
     ids = f"{hidden[0].id}–{hidden[-1].id}" if len(hidden) > 1 else hidden[0].id
-    page.line((tr("+{n} more: {ids} (-v shows all)").format(n=len(hidden), ids=ids), "note"))
+    titles: dict[str, list[str]] = {}
+    for found in hidden:
+        titles.setdefault(report.findings[found.said[0]].title, []).append(found.id)
+    about = " · ".join(f"{tr(title)} ({', '.join(named)})" for title, named in titles.items())
+    told = tr("+{n} more: {ids} (-v shows all)").format(n=len(hidden), ids=ids)
+    page.prose(f"{told}: {shown(about)}", style="note")

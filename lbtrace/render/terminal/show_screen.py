@@ -34,7 +34,7 @@ def show_screen(
     every = range(len(report.captures))
     least = [_fitting(block, report, listed, n, 0) for n in every]
     room = LINES - len(head) - len(foot)
-    told = problems_that_fit(block, report, labels, room - sum(map(len, least)))
+    told, _ = problems_that_fit(block, report, labels, room - sum(map(len, least)))
     room -= len(told)
     below: list[str] = []
     for number in every:

@@ -101,6 +101,17 @@ def test_of_many_other_addresses_a_few_are_told(count: int, told: int, rest: str
     assert ("seen under another address" in text) is bool(rest)
 
 
+def test_clients_behind_one_nat_are_told_together() -> None:
+    mappings = tuple(
+        AddressMapping(f"10.0.0.{n}", "1.240.235.98", "X-Forwarded-For", 3, 4) for n in range(5)
+    )
+    text = squeezed(drawn(width=100, mappings=mappings))
+    assert (
+        "it saw 1.240.235.98, not 10.0.0.0, 10.0.0.1, +3 more (X-Forwarded-For, 15 of 20)." in text
+    )
+    assert text.count("A NAT sits") == 1
+
+
 def test_without_any_address_nothing_is_drawn() -> None:
     text = drawn(clients=(), fronts=(), balancer_back=(), backends=(), mappings=())
     assert "source behind it" not in text

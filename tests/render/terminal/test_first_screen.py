@@ -95,22 +95,34 @@ def test_problems_that_do_not_fit_are_counted(count: int) -> None:
 
 
 def test_what_to_do_is_left_out_before_a_problem_is() -> None:
-    few, many = (first(wrong(*[trouble(12)] * count)) for count in (2, 6))
-    assert (few.count("What to do"), few.count("word0")) == (2, 2)
-    assert (many.count("What to do"), many.count("word0")) == (0, 6)
+    few, many = (first(wrong(*[trouble(12)] * count)) for count in (5, 7))
+    assert (few.count("What to do"), few.count("word0")) == (5, 5)
+    assert (many.count("What to do"), many.count("word0")) == (1, 7)
+
+
+def advised(text: str) -> list[bool]:
+    """Whether each problem that is told says what to do."""
+    return ["What to do" in block for block in re.split(r"^ P\d+ ", text, flags=re.M)[1:]]
 
 
 def test_the_first_problems_keep_what_to_do_as_far_as_it_fits() -> None:
-    text = first(wrong(*[trouble(12)] * 5))
-    assert (text.count("What to do"), text.count("word0")) == (3, 5)
-    blocks = re.split(r"^ P\d ", text, flags=re.M)[1:]
-    assert ["What to do" in block for block in blocks] == [True, True, True, False, False]
+    assert advised(first(wrong(*[trouble(12)] * 6))) == [True] * 4 + [False] * 2
 
 
 def test_where_problems_are_left_out_the_first_says_what_to_do() -> None:
+    text = first(wrong(*[trouble(40)] * 9))
+    assert advised(text)[0]
+    assert "+5 more: P5–P9 (-v shows all): Source address rewritten (P5, P6, P7, P8, P9)" in (
+        squeezed(text)
+    )
+
+
+def test_where_there_is_much_to_say_of_problems_the_balancer_is_told_in_few_lines() -> None:
+    sentence = "It ends the client's TCP connections"
+    assert sentence in first(wrong(*[trouble(12)] * 2))
     text = first(wrong(*[trouble(12)] * 9))
-    assert "+4 more: P6–P9" in text
-    assert "What to do" in re.split(r"^ P\d ", text, flags=re.M)[1]
+    assert sentence not in text
+    assert "L7 proxy, looks like" in text
 
 
 def test_what_to_do_is_said_of_the_cause_alone() -> None:
