@@ -175,7 +175,8 @@ def _tail(comparison: Comparison, side: Side, after: Column) -> Iterator[Finding
         comparison.table(side).responses.there[mine]
         & ~there.responses.there[theirs]
         & ended[theirs]
-        & ~pairs.ended(AttemptOutcome.NOT_ARRIVED)  # the capture ran on
+        # the capture ran on; the balancer waited no longer, so that no answer came
+        & ~pairs.ended(AttemptOutcome.NOT_ARRIVED, AttemptOutcome.TIMEOUT)
     )
     if not len(cut) and not len(after):
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,9 @@ from tests.findings.simulated import (
     with_exchanges,
 )
 from tests.simulator import Balancer
+from tests.simulator.script import Script
+
+ASKED = b"GET /a HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b81\r\n\r\n"
 
 
 def test_dropped_packets_are_said() -> None:
@@ -158,3 +162,16 @@ def test_a_connection_with_one_cut_packet_is_shown(cut: set[str]) -> None:
     told = judge_alone(replace(trace, connections=[first, second, *others], packets=packets))
     (said,) = told.of("capture-quality.truncated")
     assert [f.number for e in said.evidence for f in e.frames] == [second.first_frame]
+
+
+def test_a_response_that_nobody_waited_for_is_missing_from_no_capture(tmp_path: Path) -> None:
+    """The balancer gave the backend up and answered itself; the backend capture ends soon after."""
+    play = Script()
+    front = play.front().asks(ASKED)
+    back = play.back().asks(ASKED)
+    play.wait(1000)
+    back.gives_up()
+    front.answers(b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n").leaves()
+    slugs = [f.slug for f in play.report(tmp_path).findings]
+    assert "answered-by-balancer.error" in slugs
+    assert not any(slug.startswith("capture-quality.tail") for slug in slugs)
