@@ -139,8 +139,11 @@ def _outside(comparison: Comparison) -> Iterator[Finding]:
         mine = [u for u in outside if u.side == side]
         rows = comparison.numbers(side, [u.ref for u in mine])
         after = _after_all_pairs(comparison, side, rows)
-        # what the other end refused, or left without an answer, need not have been passed on
-        after &= comparison.table(side).responses.there[rows]
+        # what was not sent to its end, or not answered, need not have been passed on
+        table = comparison.table(side)
+        after &= (
+            table.responses.there[rows] & (table.requests.complete | ~table.requests.there)[rows]
+        )
         yield from _tail(comparison, side, rows[after])
         elsewhere = np.array([u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE for u in mine], bool)
         if (elsewhere & ~after).any():

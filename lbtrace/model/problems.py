@@ -26,6 +26,7 @@ CAUSES = (
     "tls-alerts",
     "return-path",
     "keep-alive-race",
+    "unfinished-requests",
     "resets",
     "goaway",
     "streams-reset",

@@ -1,0 +1,147 @@
+"""Requests that were not finished.
+
+Meaning:
+    The end that asks sent a part of a request and then nothing more, or so slowly that the other
+    end waited no longer. What comes of it (408, 504, a closed connection) is no fault of the
+    backend: it was never asked in full.
+Decided by:
+    A request whose head or body has no end, of a connection of which no byte is missing. The other
+    end answered 408 (RFC 9110 §15.5.9); or after a second of silence or more it answered an error,
+    or ended the connection first. A client that waits for 100 (Continue) is left out.
+Evidence:
+    The request, and the answer or the end of the connection.
+Remedy:
+    Look at what the client does: a Content-Length that is too large, a connection that broke off,
+    slow requests on purpose. Slow clients need longer limits: `client_header_timeout` and
+    `client_body_timeout` (nginx), `timeout http-request` and `timeout client` (HAProxy),
+    `RequestReadTimeout` (Apache httpd).
+Variants:
+    client, backend: on that side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import ns, size
+from lbtrace.comparison.sides import NO_EXCHANGE
+from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._message_sizes import declared_sizes
+from lbtrace.findings._names import counted
+from lbtrace.findings._side import ends, named, variant
+from lbtrace.http_fields import EXPECT
+from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.http import Mark
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
+
+KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING, FramePart.END, FramePart.TIME)
+ONE_CAPTURE = True
+OF_DURATIONS = True
+EXAMPLES = 2
+SILENT_NS = 1_000_000_000  # who pauses for less may go on sending
+REQUEST_TIMEOUT, SERVER_ERROR = 408, 500
+LATER = np.iinfo(np.int64).max
+REMEDY = (
+    "Look at what the {sender} does: a Content-Length that is too large, a connection that broke "
+    "off, slow requests on purpose. Slow ones need longer limits: client_header_timeout, "
+    "client_body_timeout (nginx), timeout http-request, timeout client (HAProxy)."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding a side. What a balancer passed on as it came is told of its client."""
+    known = np.zeros(0, np.int64)
+    for side in comparison.captured:
+        rows = np.flatnonzero(_unfinished(comparison.table(side)))
+        if side is Side.BACKEND and not comparison.alone:
+            causes = comparison.causes[rows]
+            rows = rows[(causes == NO_EXCHANGE) | ~np.isin(causes, known)]
+        if len(rows):
+            yield _finding(comparison, side, rows)
+        known = np.flatnonzero(_broken_off(comparison.table(side)))
+
+
+def _broken_off(table: SideTable) -> Column:
+    """Per exchange, whether its request has no end, though nothing that was sent is missing."""
+    q = table.requests
+    missing, truncated = (table.of_ends(n, server=False) for n in ("missing", "truncated"))
+    lost = (table.marks | q.marks) & (MARKS[Mark.LOST] | MARKS[Mark.RESYNCED])
+    broken: Column = q.there & ~q.complete & (lost == 0)
+    broken &= ((missing == 0) & (truncated == 0))[table.connection]
+    return broken & ~q.having(table.words, EXPECT)
+
+
+def _unfinished(table: SideTable) -> Column:
+    """Those that the other end waited for no longer."""
+    q, r = table.requests, table.responses
+    ended, left = (_end_ns(table, server) for server in (True, False))
+    until = np.where(r.there, r.first_ns, np.where(ended < left, ended, q.last_ns))
+    silent = until - q.last_ns >= SILENT_NS
+    late = r.there & (r.start == REQUEST_TIMEOUT)
+    error = ~r.there | (r.start >= SERVER_ERROR) | late
+    unfinished: Column = _broken_off(table) & (late | (silent & error))
+    return unfinished
+
+
+def _end_ns(table: SideTable, server: bool) -> Column:
+    """Per exchange, when an end of its connection closed or reset it; LATER if it did not."""
+    ends_ns = (table.of_ends(f"{what}_ns", server)[table.connection] for what in ("fin", "rst"))
+    first: Column = np.minimum(*(np.where(at == NEVER, LATER, at) for at in ends_ns))
+    return first
+
+
+def _finding(comparison: Comparison, side: Side, rows: Column) -> Finding:
+    table, (sender, server) = comparison.table(side), ends(comparison, side)
+    q, r = table.requests, table.responses
+    answered = r.there[rows]
+    statuses = [f"answered {status}" for status in r.start[rows[answered]].tolist()]
+    closed = ["ended the connection"] * int((~answered).sum())
+    until = np.where(r.there, r.first_ns, _end_ns(table, server=True))[rows]
+    waited = until - q.first_ns[rows]
+    shortest, longest = int(waited.min()), int(waited.max())
+    differ = longest - shortest > shortest // 100  # else both are written alike
+    bodies = rows[declared_sizes(q, table.words)[rows] > 0]
+    return KIND.finding(
+        variant(comparison, "", side),
+        Severity.MEDIUM if (r.start[rows] >= SERVER_ERROR).any() else Severity.LOW,
+        Confidence.HIGH,
+        "{count} of {of} requests {count:was|were} not sent to their end"
+        + (", for example only {got} of {declared}" if len(bodies) else "")
+        + ". The {server} waited for the {sender} no longer, {shortest}"
+        + (" to {longest}" if differ else "")
+        + " after the first byte: it {did}.",
+        _frames(comparison, side, rows),
+        note="the request, and the answer or the end of its connection",
+        remedy=REMEDY.format(sender=sender),
+        count=len(rows),
+        of=comparison.counts(side).requests,
+        sender=sender,
+        server=server,
+        got=size(int(q.length[bodies[0]])) if len(bodies) else None,
+        declared=size(int(declared_sizes(q, table.words)[bodies[0]])) if len(bodies) else None,
+        shortest=ns(shortest),
+        longest=ns(longest) if differ else None,
+        did=counted(statuses + closed),
+        side=named(comparison, side),
+    ).about(comparison.asked(side, rows))
+
+
+def _frames(comparison: Comparison, side: Side, rows: Column) -> Iterator[FrameRef]:
+    table = comparison.table(side)
+    for row in rows[:EXAMPLES].tolist():
+        ref = table.ref(row)
+        yield comparison.request_frame(side, ref)
+        if table.responses.there[row]:
+            yield comparison.response_frame(side, ref)
+        else:
+            yield comparison.closing_frame(side, int(table.connection[row]), server=True)
