@@ -40,6 +40,7 @@ TEXT = {
     "replaced": "the backend answered, and the balancer put its own answer in place",
     "tls-alert": "a TLS handshake ended in a fatal alert",
     "unreachable": "a connection attempt was turned away by ICMP (unreachable)",
+    "checks": "all health checks of the captured backends failed",
 }
 SLUGS = tuple(TEXT)
 (
@@ -54,8 +55,11 @@ SLUGS = tuple(TEXT)
     REPLACED,
     TLS_ALERT,
     UNREACHABLE,
+    CHECKS,
 ) = range(len(SLUGS))
 NO_EVENT = -1
+CHECK_FAILED = 400  # status of a check from here up
+FEW_CHECKS = 2  # a balancer takes a server out after as many, or more
 
 
 def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Column:
@@ -101,6 +105,17 @@ def fatal_alert(application: Application) -> TlsAlert | None:
     return next((alert for alert in application.alerts if alert.fatal), None)
 
 
+def failing_checks(comparison: Comparison) -> Column:
+    """The exchanges (their numbers) of the health checks, if all of them failed: so long the
+    balancer has no server to send anything to.
+    """
+    backend = comparison.sides[1]
+    checks = np.flatnonzero(comparison.check_exchanges)
+    failed = backend.responses.there[checks] & (backend.responses.start[checks] >= CHECK_FAILED)
+    every = len(checks) >= FEW_CHECKS and bool(failed.all())
+    return checks if every else checks[:0]
+
+
 class FailedHandshakes:
     """The backend connections whose handshake, of TCP or of TLS, failed, by time, so that a client
     exchange finds those of its own time.
@@ -141,10 +156,12 @@ class FailedHandshakes:
         client = self.comparison.sides[0]
         if not (client.requests.there[exchange] and client.responses.there[exchange]):
             return NO_EVENT, 0
-        asked, answered = (
-            int(client.requests.first_ns[exchange]),
-            int(client.responses.first_ns[exchange]),
-        )
+        return self.before(exchange, int(client.responses.first_ns[exchange]))
+
+    def before(self, exchange: int, answered: int) -> tuple[int, int]:
+        """The same from the request of a client exchange to that time of its capture."""
+        client = self.comparison.sides[0]
+        asked = int(client.requests.first_ns[exchange])
         for point, (times, connections, events) in enumerate(self.by_point):
             clock = self.comparison.clock(int(client.point[exchange]), point)
             if clock is None or not times:

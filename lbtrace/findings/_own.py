@@ -11,10 +11,12 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Pairs, field_values, once
 from lbtrace.findings._backend_events import (
+    CHECKS,
     NO_EVENT,
     FailedHandshakes,
     attempt_events,
     attempt_frames,
+    failing_checks,
 )
 from lbtrace.http_fields import AGE, LOCATION
 from lbtrace.http_fields.caches import age_s, is_cache_hit, marks_cache
@@ -33,6 +35,7 @@ NOT_PASSED_ON = (
     AttemptOutcome.TIMEOUT,
     AttemptOutcome.SUPERSEDED,
 )
+UNAVAILABLE = 503  # what balancers say that have no server
 MIN_ERROR = 400  # RFC 9110 §15.5
 KINDS = ("cache hit", "redirect", "error", "fixed response")
 CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
@@ -109,6 +112,11 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
         for e, s in zip(alone.tolist(), status[: len(alone)].tolist(), strict=True)
     ]
     event, connection = np.array(events, np.int64).reshape(-1, 2).T
+    unserved = (event == NO_EVENT) & (status[: len(alone)] == UNAVAILABLE)
+    if unserved.any() and len(checks := failing_checks(comparison)):
+        event, connection = event.copy(), connection.copy()
+        event[unserved] = CHECKS
+        connection[unserved] = comparison.sides[1].connection[checks[0]]
     event = np.concatenate((event, attempt_events(comparison, tried)))
     return OwnAnswers(
         comparison,
@@ -133,6 +141,7 @@ def of_a_backend(comparison: Comparison) -> Column:
     (client, backend), m = comparison.sides, comparison.pairs
     free = backend.responses.whole_heads.copy()
     free[m.backend[m.answered]] = False
+    free[comparison.check_exchanges] = False  # no client got the answer to a check
     errors = [_errors(table) for table in (client, backend)]
     others = [_with_body(table) & ~_errors(table) for table in (client, backend)]
     of_backend = np.zeros(len(client.responses), bool)

@@ -29,7 +29,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
-from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
+from lbtrace.findings._backend_events import CHECKS, NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
@@ -46,6 +46,7 @@ RESTS_ON = (FramePart.START_LINE, SERVER, FramePart.END)
 REMEDY = (
     "Look at the backend event named here and at the balancer's time limits towards the backend."
 )
+UNSERVED = "Mend the health checks first: without a healthy server the balancer asks none."
 NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
     "and which servers it takes for healthy."
@@ -106,6 +107,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 remedy=(
                     ""
                     if status < 500
+                    else UNSERVED
+                    if event == SLUGS[CHECKS]
                     else REMEDY
                     if event
                     else SOMETHING_BEHIND

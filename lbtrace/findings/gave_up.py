@@ -29,7 +29,9 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
+from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT, FailedHandshakes
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import counted
 from lbtrace.match.exchange_times import given_up
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
@@ -46,6 +48,7 @@ RESTS_ON = (FramePart.START_LINE, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
 OF_DURATIONS = True
 EXAMPLES = 2
+MAX_LOOKED_AT = 50  # clients that left, for what failed behind the balancer
 AT_ONCE_NS = 100_000_000
 LATER = np.iinfo(np.int64).max
 REMEDY = (
@@ -65,26 +68,48 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     shortest, longest = int(waited[rows].min()), int(waited[rows].max())
     differ = longest - shortest > shortest // 100  # else both are written alike
     late = _late(comparison, rows)
-    yield KIND.finding(
-        "seen" if comparison.alone else "client",
-        Severity.LOW,
-        Confidence.HIGH,
-        ("The client end" if comparison.alone else "The client")
-        + " gave up {count} of {of} requests: it closed or reset the connection {shortest}"
-        + (" to {longest}" if differ else "")
-        + " after it had asked, before any answer."
-        + _behind("The server end" if comparison.alone else "The backend", late),
-        _frames(comparison, side, rows),
-        note="the request, and the end of its connection",
-        remedy=REMEDY.format(client="client end" if comparison.alone else "client")
-        + ("" if comparison.alone else ORDER),
-        count=len(rows),
-        of=int(table.requests.there.sum()),
-        shortest=ns(shortest),
-        longest=ns(longest) if differ else None,
-        late=len(late) or None,
-        took=ns(int(late.min())) if len(late) else None,
-    ).about(comparison.asked(side, rows))
+    event, failed = _failed_behind(comparison, rows, waited)
+    yield (
+        KIND.finding(
+            "seen" if comparison.alone else "client",
+            Severity.LOW,
+            Confidence.HIGH,
+            ("The client end" if comparison.alone else "The client")
+            + " gave up {count} of {of} requests: it closed or reset the connection {shortest}"
+            + (" to {longest}" if differ else "")
+            + " after it had asked, before any answer."
+            + _behind("The server end" if comparison.alone else "The backend", late)
+            + (" Behind the balancer meanwhile: {event}." if event else ""),
+            _frames(comparison, side, rows),
+            note="the request, and the end of its connection",
+            remedy=REMEDY.format(client="client end" if comparison.alone else "client")
+            + ("" if comparison.alone else ORDER),
+            count=len(rows),
+            of=int(table.requests.there.sum()),
+            shortest=ns(shortest),
+            longest=ns(longest) if differ else None,
+            late=len(late) or None,
+            took=ns(int(late.min())) if len(late) else None,
+            event=event or None,
+        )
+        .about(comparison.asked(side, rows))
+        .on(comparison.failed(Side.BACKEND, failed))
+    )
+
+
+def _failed_behind(comparison: Comparison, rows: Column, waited: Column) -> tuple[str, Column]:
+    """What failed behind the balancer while these clients waited, "" if nothing is known to; and
+    the backend connections that did.
+    """
+    found: dict[int, int] = {}
+    if not comparison.alone:
+        handshakes, asked = FailedHandshakes(comparison), comparison.sides[0].requests.last_ns
+        for row in np.setdiff1d(rows, comparison.pairs.client)[:MAX_LOOKED_AT].tolist():
+            event, connection = handshakes.before(row, int(asked[row] + waited[row]))
+            if event != NO_EVENT:
+                found[connection] = event
+    events = counted(TEXT[SLUGS[event]] for event in found.values())
+    return events, np.array(list(found), np.int64)
 
 
 def _behind(who: str, late: Column) -> str:

@@ -185,4 +185,4 @@ def _failing(
                 "Make the checked path answer with the status the balancer expects, or check "
                 "another path."
             ),
-        )
+        ).on(comparison.failed(side, backend.connection[failed]))

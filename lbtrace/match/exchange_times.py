@@ -67,7 +67,7 @@ class Facts:
     unknown: Column  # bool
     cached: Column  # bool, the answer says it comes from a cache
     too_late: Column  # bool, see `_too_late`
-    broken_off: Column  # bool, the asker reset the connection upon it: it may not have used it
+    broken_off: Column  # bool, the connection ended upon it: its asker may not have used it
 
     def __len__(self) -> int:
         return len(self.point)
@@ -220,13 +220,15 @@ def _too_late(table: SideTable) -> Column:
 
 def _broken_off(table: SideTable) -> Column:
     """Which exchanges are the last on a connection that their asker reset, at once or in place of
-    an orderly end.
+    an orderly end; or that the other end closed before it had the whole request.
     """
     order, again = table.next_on_connection
     last = np.ones(len(table), bool)
     last[order[:-1]] = ~again[1:]
     rst = table.of_ends("rst_ns", server=False)[table.connection]
-    out: Column = last & (rst != NEVER) & table.requests.there & (rst >= table.requests.first_ns)
+    q = table.requests
+    refused = ~q.complete & (_gone(table, server=True)[table.connection] < FAR)
+    out: Column = last & q.there & (((rst != NEVER) & (rst >= q.first_ns)) | refused)
     return out
 
 

@@ -34,6 +34,7 @@ CAUSES = (
     "idle-limits.408",
     "grpc-over-http1",
     "connection-failures",
+    "health-checks",
     "answered-by-balancer",
     "retries",
     "protocol-mismatch.unanswered",  # an end without an answer, and no word on why

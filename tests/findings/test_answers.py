@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
@@ -20,6 +23,7 @@ from tests.findings.simulated import (
 )
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
+from tests.simulator.script import Script
 
 
 def posting(balancer: Balancer, method: str = "POST", count: int = 6) -> Judged:
@@ -329,3 +333,41 @@ def test_an_answer_after_an_attempt_that_failed_is_not_the_balancers_if_it_is_no
     lost = [e._replace(response=None) if e.id in unseen else e for e in back.exchanges]
     told = judge_recording(replace(recorded, backends=[replace(back, exchanges=lost)]), alone)
     assert not told.of("answered-by-balancer")
+
+
+CHECK = b"GET /health HTTP/1.0\r\nUser-Agent: checker-probe\r\n\r\n"
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("last", [UNAVAILABLE, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+def test_a_balancer_whose_checks_all_fail_has_no_server(last: bytes, tmp_path: Path) -> None:
+    """One problem, and the checks are its cause; one check that worked is enough for a server."""
+    play = Script()
+    for n in range(5):
+        play.back().asks(CHECK).answers(last if n == 4 else UNAVAILABLE).closes()
+        play.front().asks(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n).answers(UNAVAILABLE).leaves()
+        play.wait(1000)
+    report = play.report(tmp_path)
+    (own,) = (f for f in report.findings if f.slug == "answered-by-balancer.error")
+    failing = last is UNAVAILABLE
+    assert ("health checks" in str(values(own).get("event"))) == failing
+    assert (report.problems[0].cause.slug == "health-checks.failing") == failing
+    assert ("answered-by-balancer.error" in report.problems[0].slugs) or not failing
+
+
+def test_an_answer_before_the_end_of_the_request_may_be_replaced(tmp_path: Path) -> None:
+    """The backend refuses an upload and closes; the balancer, still sending, says 502."""
+    play = Script()
+    for n in range(2):
+        asked = b"POST /upload/%d HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n" % n
+        front = play.front().asks(asked + b"x" * 5000)
+        back = play.back().asks(asked + b"x" * 2000)
+        back.answers(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").closes()
+        answer = b"413 Too Large" if n == 0 else b"502 Bad Gateway"
+        front.answers(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % answer).closes()
+    report = play.report(tmp_path)
+    assert [a.outcome.value for p in report.correlation.pairs for a in p.attempts] == [
+        "answered",
+        "superseded",
+    ]
+    assert "errors.open" not in {f.slug for f in report.findings}

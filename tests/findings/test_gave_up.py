@@ -121,3 +121,24 @@ def test_where_both_ends_ask_nobody_waits_for_an_answer(tmp_path: Path) -> None:
     servers = {r.target for r in asked if Mark.FROM_SERVER in r.marks}
     assert servers == {"/10", "/11", "/12", "/13"}
     assert not [f for f in capture.findings if f.slug.startswith(("gave-up", "half-closed"))]
+
+
+def test_what_failed_behind_is_named_beside_clients_that_left(tmp_path: Path) -> None:
+    """The SYN to the backend is never answered, and the client leaves: one problem."""
+    play = Script()
+    for n in range(3):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n" % (n, n)
+        front = play.front().asks(ask)
+        play.back().asks(ask).answers(OK).closes()
+        front.answers(OK).leaves()
+    front = play.front().asks(b"GET /lost HTTP/1.1\r\nHost: a\r\n\r\n")
+    play.attempt(behind=True, port=8080)
+    play.wait(3000)
+    front.leaves()
+    play.wait(1000)
+    play.back()
+    report = play.report(tmp_path)
+    (said,) = (f for f in report.findings if f.slug == "gave-up.client")
+    assert "not answered" in str(values(said)["event"])
+    (problem,) = (p for p in report.problems if "gave-up.client" in p.slugs)
+    assert problem.cause.slug == "connection-failures.no-answer-backend"
