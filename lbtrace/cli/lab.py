@@ -188,6 +188,7 @@ def moved(recorded: Mapping[str, Path], kept: Path) -> dict[str, Path]:
     from lbtrace.lab.scratch import hand_over
 
     homes = {name: kept / name if len(recorded) > 1 else kept for name in recorded}
+    before = os.umask(0o077)  # what is copied is nobody else's until it has its mode
     try:
         for name, scratch in recorded.items():
             homes[name].mkdir(mode=0o700, exist_ok=True)
@@ -198,6 +199,8 @@ def moved(recorded: Mapping[str, Path], kept: Path) -> dict[str, Path]:
         raise OptionError(
             "keep-unwritable", f"--keep {kept}: {error.strerror or error}."
         ) from error
+    finally:
+        os.umask(before)
     return homes
 
 

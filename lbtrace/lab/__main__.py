@@ -17,7 +17,7 @@ def main() -> int:
     """Record one experiment. Returns 0 when it was recorded and 2 when it could not be; then stderr
     has slug, message and hint, one a line.
     """
-    from lbtrace.lab.confine import COMPLAINT, search_path
+    from lbtrace.lab.confine import COMPLAINT, search_path, stop_without_caller
     from lbtrace.lab.experiment import Experiment, record
     from lbtrace.lab.registry import adapted, find_balancer, find_traffic
 
@@ -34,6 +34,7 @@ def main() -> int:
     o = parser.parse_args()
     os.environ["PATH"] = search_path()
     try:
+        stop_without_caller()
         balancer, traffic = find_balancer(o.balancer), find_traffic(o.traffic)
         own = None
         if o.config is not None:

@@ -12,7 +12,8 @@ namespaces of its own:
   collide and cannot be seen outside.
 
 There is no list of things to undo that could be interrupted half way. `setpriv --pdeathsig` and
-`unshare --kill-child` tie the experiment to the caller.
+`unshare --kill-child` tie the experiment to the caller. Should the caller die before setpriv runs,
+process 1 finds its standard input, a pipe that the caller holds open, at its end, and stops.
 """
 
 from __future__ import annotations
@@ -122,11 +123,11 @@ def run_confined(arguments: Sequence[str]) -> None:
         "lbtrace.lab",
         *arguments,
     ]
-    with interruptible():
+    with interruptible(), _held_open() as alive:
         child = subprocess.Popen(
             command,
             start_new_session=True,
-            stdin=subprocess.DEVNULL,
+            stdin=alive,
             stdout=STDERR,  # what it explains is no result
             stderr=subprocess.PIPE,
             text=True,
@@ -138,6 +139,27 @@ def run_confined(arguments: Sequence[str]) -> None:
             raise
     if child.returncode != 0:
         raise _understood(complaint)
+
+
+@contextmanager
+def _held_open() -> Iterator[int]:
+    """The end for reading of a pipe that is at its end as soon as this process is gone."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def stop_without_caller() -> None:
+    """In process 1: end when the caller is gone already; then let go of what tells so."""
+    ready, _, _ = select.select([0], [], [], 0)
+    if ready and not os.read(0, 1):
+        raise LabError("lab-orphan", "The caller of the experiment is gone.")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _end(child: subprocess.Popen[str]) -> None:

@@ -1,34 +1,55 @@
 """Files of an experiment that are for nobody else, and directories of which nothing is left.
 
-A scratch directory is named after the process that made it. One that a process could not remove,
-because it was killed, is removed by the next run. Keys are written to files that only their owner
-reads, and never through a link that somebody put there.
+A scratch directory lies in a file system in memory that only this process and its children see
+(mount_namespaces(7)). When the last of them ends, however it ends, the kernel frees it. Where no
+such file system can be had, the directory lies in the temporary folder and is named after the
+process that made it; if that was killed, the next run removes it. Keys are written to files that
+only their owner reads, and never through a link that somebody put there.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from lbtrace.lab.confine import interruptible
 
 PREFIX: Final = "lbtrace-lab-"
+PLACE: Final = Path("/proc/fs")  # is always there, holds nobody's files, and nothing here reads it
+PLACE_BYTES: Final = 1 << 30
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18  # sched.h, sys/mount.h
 
 
 @contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """A directory that is deleted afterwards, also when the experiment is ended."""
+    """A directory of which nothing is left afterwards."""
     sweep()
     with (
         interruptible(),
-        tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as name,
+        tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=_place()) as name,
     ):
         yield Path(name)
+
+
+@cache
+def _place() -> Path | None:
+    """A file system in memory of this process's own, from now on; None where there can be none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() != 0 or not hasattr(libc, "unshare") or libc.unshare(CLONE_NEWNS) != 0:
+        return None
+    mount, options = libc.mount, f"mode=0700,size={PLACE_BYTES}".encode()
+    mount.argtypes = [*[ctypes.c_char_p] * 3, ctypes.c_ulong, ctypes.c_char_p]
+    private = mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0
+    if private and mount(b"tmpfs", bytes(PLACE), b"tmpfs", 0, options) == 0:
+        return PLACE
+    return None
 
 
 def sweep() -> None:

@@ -19,6 +19,7 @@ import pytest
 import lbtrace
 from lbtrace.errors import LabError
 from lbtrace.lab.agree import agree
+from lbtrace.lab.confine import stop_without_caller
 from lbtrace.lab.ground_truth import GroundTruth
 from lbtrace.lab.network import LINKS
 from lbtrace.lab.registry import balancers, find_balancer
@@ -298,6 +299,24 @@ def test_whatever_ends_it_nothing_stays(number: signal.Signals, tmp_path: Path) 
     if number is signal.SIGKILL:  # nobody was left to wait for the kernel
         wait_for(lambda: not running(tmp_path))
     assert running(tmp_path) == []
+
+
+def test_an_experiment_whose_caller_is_gone_does_not_begin() -> None:
+    """A pipe tells, whose other end died with the caller; while it is held, nothing is said."""
+    kept = os.dup(0)
+    reading, writing = os.pipe()
+    try:
+        os.dup2(reading, 0)
+        stop_without_caller()
+        assert os.fstat(0).st_rdev == os.stat(os.devnull).st_rdev
+        os.dup2(reading, 0)
+        os.close(writing)
+        with pytest.raises(LabError, match="caller of the experiment is gone"):
+            stop_without_caller()
+    finally:
+        os.dup2(kept, 0)
+        for number in (kept, reading):
+            os.close(number)
 
 
 def test_a_balancer_that_does_not_start_is_one_line(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace.lab.scratch import PREFIX, hand_over, private_file, scratch_directory, sweep
+from lbtrace.lab.scratch import PREFIX, _place, hand_over, private_file, scratch_directory, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +82,54 @@ def test_without_sudo_it_stays_where_it_is(tmp_path: Path, environment: dict[str
     owner = tmp_path.stat().st_uid
     hand_over(tmp_path, environment)
     assert tmp_path.stat().st_uid == owner
+
+
+HOLDS = """
+import sys
+from lbtrace.lab.scratch import scratch_directory
+with scratch_directory() as scratch:
+    (scratch / "keys.log").write_text("secret")
+    print(scratch, flush=True)
+    sys.stdin.read()
+"""
+
+
+def private_mounts() -> bool:
+    """Whether a process may have a file system of its own here."""
+    return os.geteuid() == 0 and not subprocess.run(["unshare", "--mount", "true"]).returncode
+
+
+@pytest.mark.skipif(not private_mounts(), reason="needs root and mount namespaces")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_of_a_process_that_is_ended(
+    temporary: Path, number: signal.Signals
+) -> None:
+    """Not even by SIGKILL: nobody outside ever sees the files, and the kernel frees them."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        scratch = Path(process.stdout.readline().strip())
+        inside = Path(f"/proc/{process.pid}/root") / scratch.relative_to("/")
+        assert (inside / "keys.log").read_text() == "secret"
+        assert not scratch.exists()
+        process.send_signal(number)
+    assert list(temporary.iterdir()) == []
+
+
+def test_where_nobody_may_mount_the_temporary_folder_is_used(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    _place.cache_clear()
+    try:
+        with scratch_directory() as scratch:
+            assert scratch.parent == temporary
+    finally:
+        _place.cache_clear()
+    assert list(temporary.iterdir()) == []
