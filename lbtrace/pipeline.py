@@ -90,6 +90,7 @@ def _inspect(
         control=carried.control,
         stalls=carried.stalls,
         icmp=read.icmp,
+        calls=carried.calls,
     )
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, confidence_of
+from lbtrace.findings._calls import of_grpc
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.http_fields import CONTENT_TYPE
@@ -30,14 +31,13 @@ from lbtrace.tables.words import Words
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, CONTENT_TYPE)
-GRPC, GRPC_WEB = "application/grpc", "application/grpc-web"  # gRPC-Web is made for HTTP/1
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding."""
     (client, backend), asked = comparison.sides, comparison.request_heads
     q, p = client.requests, backend.requests
-    called = asked.where(q.heads.having(_of_grpc(client.words))[asked.client])
+    called = asked.where(of_grpc(client.words, q)[asked.client])
     before, after = (_versions(client.words, f"HTTP/{number}") for number in (2, 1))
     lost = called.where(before[q.version[called.client]] & after[p.version[called.backend]])
     if not len(lost):
@@ -58,15 +58,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         remedy="Speak HTTP/2 to the backend: grpc_pass (nginx), proto h2 on the server line "
         "(HAProxy), http2_protocol_options (Envoy).",
     )
-
-
-def _of_grpc(words: Words) -> Column:
-    """Which lines say that a request is a gRPC call."""
-    kinds = words.fields_named(CONTENT_TYPE.__eq__)
-    for n in np.flatnonzero(kinds).tolist():
-        value = words.line_list[n].value.strip().lower()
-        kinds[n] = value.startswith(GRPC) and not value.startswith(GRPC_WEB)
-    return kinds
 
 
 def _versions(words: Words, beginning: str) -> Column:

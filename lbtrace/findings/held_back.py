@@ -35,6 +35,7 @@ from lbtrace.comparison.claims import ns
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING, CONTENT_TYPE
+from lbtrace.http_fields.content import is_event_stream
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
@@ -46,7 +47,6 @@ RESTS_ON = (FramePart.START_LINE, FramePart.TIME)
 OF_DURATIONS = True
 LONG_NS = 200_000_000  # bodies that are sent faster are held back by nothing that one would notice
 NOTICED_NS = 1_000_000_000  # who waits so long asks where the time goes
-EVENTS = "text/event-stream"
 UPLOADS = (
     "The balancer buffers requests; if the backend is to get uploads as they come, turn that off "
     "(nginx: proxy_request_buffering off)."
@@ -151,7 +151,7 @@ def _events(words: Words, responses: Messages, rows: Column) -> int:
     """How many of these are streams of server-sent events."""
     events = words.fields_named(CONTENT_TYPE.__eq__)
     for line in np.flatnonzero(events).tolist():
-        events[line] = words.line_list[line].value.lower().startswith(EVENTS)
+        events[line] = is_event_stream(words.line_list[line].value)
     return int(responses.heads.having(events)[rows].sum())
 
 

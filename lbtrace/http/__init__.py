@@ -14,6 +14,7 @@ import numpy as np
 
 from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.http.connection import HTTP1, ConnectionReader
+from lbtrace.http.grpc import calls
 from lbtrace.http.roles import guessed, settled
 from lbtrace.http.stated_reasons import stated_reasons
 from lbtrace.model.http import Application, Exchange
@@ -23,6 +24,7 @@ from lbtrace.options import Options
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.control_frames import ControlFrames, WindowStalls
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable
+from lbtrace.tables.grpc_calls import GrpcCalls
 from lbtrace.tables.packets import Column, StreamTable
 
 __all__ = ["Carried", "exchanges", "settled", "stated_reasons"]
@@ -32,7 +34,8 @@ _STEP = 2048  # connections between two reports of progress
 
 class Carried(NamedTuple):
     """What the streams of a capture point carry: one Application per connection, every exchange,
-    ordered by first frame, and what HTTP/2 says beside them.
+    ordered by first frame, what HTTP/2 says beside them, and
+    which of them are gRPC calls.
     """
 
     applications: list[Application]
@@ -40,6 +43,7 @@ class Carried(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     control: ControlFrames
     stalls: WindowStalls
+    calls: GrpcCalls
 
 
 def exchanges(
@@ -83,6 +87,7 @@ def exchanges(
         reading.weirds.diagnostics(),
         reading.control(),
         WindowStalls.of(reading.stalls),
+        GrpcCalls.of(list(calls(found, reading.counts))),
     )
 
 

@@ -73,6 +73,8 @@ class ConnectionReader:
         self.context = ReaderContext(ready, caches, self.weirds, self.budget, self.decode)
         self.found: list[Exchange] = []
         self.stalls: list[WindowStall] = []
+        # by connection and stream, the messages of gRPC in the request and in the response
+        self.counts: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         self._control: list[ControlFrames] = []
         self._texts = [""]
         self.rows = array("q")
@@ -232,6 +234,7 @@ class ConnectionReader:
         from lbtrace.http.h2 import reader as h2  # with the tables of HPACK
 
         asking, answering = self._direction(client), self._direction(server)
+        self._count(number, asking, answering)
         h2.exchanges(number, asking, answering, self.found, upgraded)
         # the settings of an upgrade are in a field of its request
         self._steered(number, asking, answering, upgraded is None)
@@ -246,6 +249,7 @@ class ConnectionReader:
         swapped = h2.is_reversed(asking, answering)
         if swapped:
             asking, answering = answering, asking
+        self._count(number, asking, answering)
         if not h2.exchanges(number, asking, answering, self.found):
             return Application(Protocol.OTHER)
         self._steered(number, asking, answering, False)
@@ -266,6 +270,13 @@ class ConnectionReader:
             from lbtrace.http.h2.windows import stalls
 
             self.stalls += stalls(number, asking, answering)
+
+    def _count(self, number: int, asking: Http2Direction, answering: Http2Direction) -> None:
+        """Count the messages of gRPC on streams that carry some."""
+        for stream in asking.of_grpc | answering.of_grpc:
+            halves = asking.halves.get(stream), answering.halves.get(stream)
+            asked, answered = (half.messages if half is not None else None for half in halves)
+            self.counts[number, stream] = asked, answered
 
     def control(self) -> ControlFrames:
         """The control frames of all connections."""

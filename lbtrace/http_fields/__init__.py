@@ -120,6 +120,7 @@ _ENVOY: Final = "Envoy, HTTP header manipulation"
 _FASTLY: Final = "Fastly, HTTP headers reference"
 _FETCH: Final = "W3C Fetch Metadata"
 _FRONTDOOR: Final = "Azure, Front Door protocol support for HTTP headers"
+_GRPC: Final = "gRPC over HTTP2"
 _HINTS: Final = "W3C User-Agent Client Hints"
 _INGRESS: Final = "ingress-nginx, nginx.tmpl"
 _LINKERD: Final = "Linkerd, observed"
@@ -132,6 +133,7 @@ _ZIPKIN: Final = "Zipkin, B3 propagation"
 METHOD: Final = _field(":method", _M.PSEUDO, "RFC 9113 §8.3.1")
 SCHEME: Final = _field(":scheme", _M.PSEUDO, "RFC 9113 §8.3.1")
 AUTHORITY: Final = _field(":authority", _M.PSEUDO, "RFC 9113 §8.3.1")
+PROTOCOL: Final = _field(":protocol", _M.PSEUDO, "RFC 8441 §4")
 PATH: Final = _field(":path", _M.PSEUDO, "RFC 9113 §8.3.1")
 STATUS: Final = _field(":status", _M.PSEUDO, "RFC 9113 §8.3.2")
 
@@ -285,6 +287,13 @@ ETAG: Final = _field("ETag", _M.IDENTITY, "RFC 9110 §8.8.3")
 IDEMPOTENCY_KEY: Final = _field(
     "Idempotency-Key", _M.IDENTITY, "IETF draft, The Idempotency-Key HTTP header field"
 )
+GRPC_STATUS: Final = _field("grpc-status", _M.NONE, _GRPC)
+GRPC_MESSAGE: Final = _field("grpc-message", _M.NONE, _GRPC)
+GRPC_TIMEOUT: Final = _field("grpc-timeout", _M.NONE, _GRPC)
+GRPC_PREVIOUS_RPC_ATTEMPTS: Final = _field(
+    "grpc-previous-rpc-attempts", _M.NONE, "https://github.com/grpc/proposal, A6"
+)
+SEC_WEBSOCKET_EXTENSIONS: Final = _field("Sec-WebSocket-Extensions", _M.NONE, "RFC 6455 §11.3.2")
 SEC_WEBSOCKET_KEY: Final = _field("Sec-WebSocket-Key", _M.IDENTITY, "RFC 6455 §11.3.1")
 SURROGATE_KEY: Final = _field("Surrogate-Key", _M.IDENTITY, _FASTLY)
 PUBLIC_KEY_PINS: Final = _field("Public-Key-Pins", _M.IDENTITY, "RFC 7469 §2.1")

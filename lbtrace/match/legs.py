@@ -178,8 +178,10 @@ def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
     kept = [c for c in trace.connections if c.id in ids]
     number = {c.id: i for i, c in enumerate(kept)}
     exchanges: list[Exchange] = []
+    id_of: dict[int, int] = {}
     for e in trace.exchanges:
         if e.connection in number:
+            id_of[e.id] = len(exchanges)
             exchanges.append(e._replace(id=len(exchanges), connection=number[e.connection]))
     return replace(
         trace,
@@ -197,4 +199,5 @@ def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
             for s in trace.stalls
             if s.connection in number
         ],
+        calls=[c._replace(exchange=id_of[c.exchange]) for c in trace.calls if c.exchange in id_of],
     )

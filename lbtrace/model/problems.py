@@ -41,6 +41,7 @@ CAUSES = (
     "cut-short",
     "half-closed",
     "gave-up",
+    "grpc-errors",
     "errors",
 )
 # the number of errors, per status: so says each of the other kind, with what was behind it

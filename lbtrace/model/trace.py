@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import PurePath
 
+from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import ControlFrame, WindowStall
 from lbtrace.model.net import FrameRef, IcmpError, Side
@@ -88,8 +89,8 @@ class Trace:
     types tell of none. `pauses[frame]` is how often the stream of a frame with payload had paused
     when it came (`tcp.pauses`); it is empty when that is not known. `reasons` are what the bodies
     of error responses say, by their digests. `control` are the control frames of HTTP/2, `stalls`
-    the times for which its flow control let nothing through, both by connection. `icmp` are the
-    messages about packets that were not delivered.
+    the times for which its flow control let nothing through, both by connection; `calls` are the
+    exchanges that are gRPC calls. `icmp` are the messages about packets that were not delivered.
     """
 
     side: Side
@@ -108,6 +109,7 @@ class Trace:
     control: Sequence[ControlFrame] = ()
     stalls: Sequence[WindowStall] = ()
     icmp: Sequence[IcmpError] = ()
+    calls: Sequence[GrpcCall] = ()
 
     def __repr__(self) -> str:
         from lbtrace.presentation import trace_line

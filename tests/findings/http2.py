@@ -47,6 +47,16 @@ class Http2Talk:
         self.server.initiate_connection()
         self.said()
 
+    def between(self, client: str, server: Endpoint) -> None:
+        """Other ends, before anything is asked."""
+        self.wire = self.wire.between(self.wire.client._replace(address=client), server)
+
+    def moved(self, port: int, ns: int = 0) -> None:
+        """Another port of the client, and another time."""
+        self.wire = self.wire.between(self.wire.client._replace(port=port), self.wire.server)
+        for segment in self.wire.segments:
+            segment.time_ns += ns
+
     def _next(self) -> int:
         self.now += MS
         return self.now

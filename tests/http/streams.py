@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lbtrace import http
+from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import ControlFrame, WindowStall
 from lbtrace.model.net import Endpoint
@@ -151,6 +152,7 @@ class Heard:
     diagnostics: tuple[Diagnostic, ...]
     control: Sequence[ControlFrame] = ()
     stalls: Sequence[WindowStall] = ()
+    calls: Sequence[GrpcCall] = ()
 
     @property
     def slugs(self) -> set[str]:

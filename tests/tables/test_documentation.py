@@ -36,11 +36,18 @@ def test_what_reading_hands_on_is_as_declared(path: Path) -> None:
     recording = capture.read([str(path)], quiet)
     segments = decode.segments(recording, quiet)
     connections, streams = tcp.connections(segments)
-    _, exchanges, _, control, stalls = http.exchanges(connections, streams, DEFAULT, quiet)
+    _, exchanges, _, control, stalls, calls = http.exchanges(connections, streams, DEFAULT, quiet)
     assert isinstance(exchanges, Exchanges)
     assert connections.ends
     held: list[Table] = [recording.records, segments, segments.flows, streams, connections]
-    held += [connections.syn_options, exchanges.table, exchanges.table.heads, control, stalls]
+    held += [
+        connections.syn_options,
+        exchanges.table,
+        exchanges.table.heads,
+        control,
+        stalls,
+        calls,
+    ]
     for each in held:
         assert each.faults() == [], type(each)
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.digest import BodyDigest
+from lbtrace.http.grpc import GrpcDigest
 from lbtrace.http.h2.control import KINDS, ControlNotes
 from lbtrace.http.h2.field_sections import FieldSection, FieldSections
 from lbtrace.http.h2.frames import (
@@ -38,6 +39,7 @@ from lbtrace.http.h2.frames import (
 )
 from lbtrace.http.place import Delivery, Ending
 from lbtrace.http.weirds import Weirds
+from lbtrace.http_fields.content import is_grpc
 from lbtrace.model.http import HeaderLine, Interim
 
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
@@ -65,6 +67,15 @@ class StreamHalf:
     ended: bool = False
     holes: bool = False
     unreadable: bool = False
+
+    @property
+    def messages(self) -> int | None:
+        """How many messages of gRPC it sent; None where they cannot be counted."""
+        if self.digest is None:
+            return 0 if self.ended and not self.holes else None
+        if isinstance(self.digest, GrpcDigest) and not self.holes:
+            return self.digest.messages
+        return None
 
 
 class Http2Direction:
@@ -112,6 +123,11 @@ class Http2Direction:
     def unread(self) -> int:
         """Bytes that were not read because of the limit."""
         return self.ending.end - self.cursor.offset if self._full() else 0
+
+    @property
+    def of_grpc(self) -> set[int]:
+        """The streams with a body of gRPC."""
+        return {n for n, half in self.halves.items() if isinstance(half.digest, GrpcDigest)}
 
     def frame_at(self, offset: int) -> int:
         """The frame of the capture that carried the byte at an offset."""
@@ -163,8 +179,7 @@ class Http2Direction:
             half = StreamHalf(head.stream, begin, cursor.offset, unreadable=True)
             self.halves[head.stream] = half
         if half.digest is None:
-            coded = self.decode and half.section is not None
-            half.digest = BodyDigest(half.section.coding if half.section and coded else "")
+            half.digest = self._digest(half.section)
         before = cursor.offset
         taken = cursor.take(size - padding, half.digest)
         half.length += taken
@@ -175,6 +190,13 @@ class Http2Direction:
         half.end = cursor.offset
         half.ended |= not short and bool(head.flags & END_STREAM)
         return not short
+
+    def _digest(self, section: FieldSection | None) -> BodyDigest:
+        """What counts and digests a body behind this head."""
+        if section is None:
+            return BodyDigest("")
+        kind = GrpcDigest if is_grpc(section.content_type) else BodyDigest
+        return kind(section.coding if self.decode else "")
 
     def _cut_headers(self, stream: int, begin: int) -> None:
         """A HEADERS frame of which bytes are missing."""

@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from lbtrace.http.h2.hpack_tolerant import Decoder, HpackField, MalformedBlockError
-from lbtrace.http_fields import AUTHORITY, CONTENT_ENCODING, CONTENT_LENGTH, METHOD, PATH, STATUS
+from lbtrace.http_fields import (
+    AUTHORITY,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    METHOD,
+    PATH,
+    PROTOCOL,
+    STATUS,
+)
 from lbtrace.model.http import HeaderLine
 
 _AUTHORITY: Final = AUTHORITY.encode()
@@ -23,7 +32,8 @@ class FieldSection(NamedTuple):
 
     `lines` are the readable fields in order, `:authority` among them, without the other pseudo
     fields. `coding` is the Content-Encoding in lower case, `declared` the Content-Length.
-    `readable`: no field of it is missing or refers to what was not seen.
+    `readable`: no field of it is missing or refers to what was not seen. `protocol` is what an
+    extended CONNECT asks for (RFC 8441).
     """
 
     method: str
@@ -34,6 +44,8 @@ class FieldSection(NamedTuple):
     coding: str
     declared: int | None
     readable: bool
+    protocol: str = ""
+    content_type: str = ""
 
 
 class FieldSections:
@@ -85,6 +97,8 @@ class FieldSections:
             said.get(CONTENT_ENCODING, "").lower(),
             int(size) if size.isascii() and size.isdigit() and len(size) <= _DIGITS else None,
             whole and all(name is not None and value is not None for name, value in fields),
+            said.get(PROTOCOL, ""),
+            said.get(CONTENT_TYPE, ""),
         )
 
     def _line(self, field: HpackField) -> HeaderLine:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from lbtrace.http_fields.quoting import short
+from lbtrace.model.grpc import status_name
 from lbtrace.model.http import NO_BODY, Body, Exchange, HeaderLine, Interim, Mark, Request, Response
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
@@ -37,6 +39,7 @@ class ExchangeWriter:
         self._old_lines: dict[int, str] = {}
         self._names: dict[str, str] = {}
         self._marks: dict[tuple[Mark, ...], str] = {(): "[]"}
+        self._calls = {call.exchange: call for call in trace.calls}
 
     def lines(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
         """One JSON object per exchange, without a line end."""
@@ -47,8 +50,24 @@ class ExchangeWriter:
                 f'{{"id":{id_},"connection":{connection},"ordinal":{ordinal},'
                 f'"stream_id":{or_null(stream_id)},"marks":{self._marks_of(marks)},'
                 f'"request":{asked},"interim":{self._interim(interim) if interim else "[]"},'
-                f'"response":{answered}}}'
+                f'"response":{answered}{self._call(id_) if self._calls else ""}}}'
             )
+
+    def _call(self, exchange: int) -> str:
+        """What an exchange says as a gRPC call; "" when it is none."""
+        call = self._calls.get(exchange)
+        if call is None:
+            return ""
+        name = NULL if call.status is None else quoted(status_name(call.status))
+        return (
+            f',"grpc":{{"status":{or_null(call.status)},"name":{name},'
+            f'"message":{quoted(short(call.message))},'
+            f'"trailers_only":{TRUTH[call.trailers_only]},'
+            f'"timeout_ns":{or_null(call.timeout_ns)},'
+            f'"previous_attempts":{call.previous_attempts},'
+            f'"request_messages":{or_null(call.asked)},'
+            f'"response_messages":{or_null(call.answered)}}}'
+        )
 
     def _request(self, request: Request) -> str:
         method, target, version = request[:3]
