@@ -91,6 +91,7 @@ def _inspect(
         stalls=carried.stalls,
         icmp=read.icmp,
         calls=carried.calls,
+        web_sockets=carried.web_sockets,
     )
 
 

@@ -20,6 +20,7 @@ from lbtrace.http.stated_reasons import stated_reasons
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
+from lbtrace.model.websocket import WebSocket
 from lbtrace.options import Options
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.control_frames import ControlFrames, WindowStalls
@@ -34,8 +35,8 @@ _STEP = 2048  # connections between two reports of progress
 
 class Carried(NamedTuple):
     """What the streams of a capture point carry: one Application per connection, every exchange,
-    ordered by first frame, what HTTP/2 says beside them, and
-    which of them are gRPC calls.
+    ordered by first frame, what HTTP/2 says beside them,
+    which of them are gRPC calls, and what WebSockets carried.
     """
 
     applications: list[Application]
@@ -44,6 +45,7 @@ class Carried(NamedTuple):
     control: ControlFrames
     stalls: WindowStalls
     calls: GrpcCalls
+    web_sockets: list[WebSocket]
 
 
 def exchanges(
@@ -88,6 +90,7 @@ def exchanges(
         reading.control(),
         WindowStalls.of(reading.stalls),
         GrpcCalls.of(list(calls(found, reading.counts))),
+        reading.web_sockets,
     )
 
 

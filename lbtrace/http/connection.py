@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
-from lbtrace.http import detect, proxy_protocol, socks, tls
+from lbtrace.http import detect, proxy_protocol, socks, tls, websocket
 from lbtrace.http.budget import ExchangeBudget
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.h1 import exchanges
@@ -29,6 +29,8 @@ from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.h2 import frames as h2_frames
 from lbtrace.http.weirds import Weirds
+from lbtrace.http_fields import SEC_WEBSOCKET_EXTENSIONS
+from lbtrace.http_fields.lines import field_value
 from lbtrace.model.http import (
     DIGESTED,
     Application,
@@ -40,6 +42,7 @@ from lbtrace.model.http import (
 )
 from lbtrace.model.http2 import WindowStall
 from lbtrace.model.tls_alerts import TlsAlert
+from lbtrace.model.websocket import WebSocket
 from lbtrace.options import Options
 from lbtrace.tables.columns import running
 from lbtrace.tables.control_frames import ControlFrames
@@ -72,6 +75,7 @@ class ConnectionReader:
         caches = HeadCaches()
         self.context = ReaderContext(ready, caches, self.weirds, self.budget, self.decode)
         self.found: list[Exchange] = []
+        self.web_sockets: list[WebSocket] = []
         self.stalls: list[WindowStall] = []
         # by connection and stream, the messages of gRPC in the request and in the response
         self.counts: dict[tuple[int, int], tuple[int | None, int | None]] = {}
@@ -193,6 +197,8 @@ class ConnectionReader:
         """What follows a 101 or a CONNECT that was granted."""
         if upgraded == "h2c":
             self._streams(number, client, server, self.found[-1])
+        if upgraded == websocket.WEB_SOCKET:
+            self._web_socket(number, client, server)
         if upgraded != "connect" or depth >= _TUNNELS:
             return Application(Protocol.HTTP1, upgraded=upgraded)
         inside = self._carried(number, client, server, depth + 1)
@@ -202,6 +208,14 @@ class ConnectionReader:
         return Application(
             Protocol.HTTP1, tls=inside.tls, upgraded=inside.upgraded or name or upgraded
         )
+
+    def _web_socket(self, number: int, client: Cursor, server: Cursor) -> None:
+        """The WebSocket behind a 101, which is the last response that was found."""
+        answer = self.found[-1].response if self.found else None
+        extensions = field_value(answer, SEC_WEBSOCKET_EXTENSIONS) if answer is not None else None
+        deflate = websocket.DEFLATE in (extensions or "").lower()
+        ends = websocket.read(client), websocket.read(server)
+        self.web_sockets.append(WebSocket(number, None, deflate, *ends))
 
     # HTTP/2
 
@@ -232,9 +246,12 @@ class ConnectionReader:
     ) -> None:
         """The exchanges of HTTP/2 streams."""
         from lbtrace.http.h2 import reader as h2  # with the tables of HPACK
+        from lbtrace.http.h2.web_sockets import web_sockets
 
-        asking, answering = self._direction(client), self._direction(server)
+        asking = self._direction(client)
+        answering = self._direction(server, asking.web_sockets)
         self._count(number, asking, answering)
+        self.web_sockets += web_sockets(number, asking, answering)
         h2.exchanges(number, asking, answering, self.found, upgraded)
         # the settings of an upgrade are in a field of its request
         self._steered(number, asking, answering, upgraded is None)
@@ -284,10 +301,14 @@ class ConnectionReader:
             return ControlFrames.empty()
         return ControlFrames.joined(self._control)
 
-    def _direction(self, cursor: Cursor) -> Http2Direction:
+    def _direction(
+        self, cursor: Cursor, web_sockets: frozenset[int] = frozenset()
+    ) -> Http2Direction:
+        """`web_sockets`: the streams on which the other end asked for one."""
         from lbtrace.http.h2.direction import Http2Direction
 
-        direction = Http2Direction(cursor, self.weirds, self.decode, self.budget.limit)
+        limit = self.budget.limit
+        direction = Http2Direction(cursor, self.weirds, self.decode, limit, web_sockets)
         self._limited(direction.unread, cursor)
         return direction
 

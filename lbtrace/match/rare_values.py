@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.exchange_times import Facts, body_key, body_keys, body_size, body_sizes
 from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.model.pairing import Clue, Reason
+from lbtrace.model.websocket import WebSocketEnd
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.packets import Column
@@ -155,6 +156,8 @@ def collect(client: Facts, backend: Facts) -> Tokens:
     tokens = _of_ids(book, words, drawn_here)
     for side, held in enumerate((client.table.responses, backend.table.requests)):
         parts[side].append(tokens.entries(*held.heads.which(drawn_here)))
+    for side, facts in enumerate((client, backend)):
+        parts[side] += _of_web_sockets(book, facts)
     targets = _of_targets(book, words, [table.requests for table in sides])
     for side, table in enumerate(sides):
         owner = np.flatnonzero(table.requests.there)
@@ -252,6 +255,29 @@ def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: Ki
                 out[key] = token = book.of[kind][words.text_list[key]]
                 book.sizes[token] = bytes_
     return out
+
+
+def _of_web_sockets(book: _Book, facts: Facts) -> Iterator[_Entries]:
+    """What each end sent in a WebSocket, as tokens of the exchange that asked for it: first those
+    of the clients, then those of the servers.
+    """
+    ends: list[list[tuple[int, WebSocketEnd]]] = [[], []]
+    table = facts.table
+    for trace, first in zip(facts.traces, table.first_connection, strict=True):
+        for held in trace.web_sockets:
+            rows = [
+                row
+                for row in table.by_connection[first + held.connection]
+                if held.stream in (None, table.stream[row])
+            ]
+            if rows:  # nothing follows an upgrade on a connection of HTTP/1
+                ends[0].append((rows[-1], held.client))
+                ends[1].append((rows[-1], held.server))
+    for clue, said in zip((Clue.CLIENT_MESSAGES, Clue.SERVER_MESSAGES), ends, strict=True):
+        told = [(row, end) for row, end in said if end.digest is not None and end.bytes]
+        tokens = [book.of[clue, ""][str(end.digest)] for _, end in told]
+        book.sizes.update(zip(tokens, (end.bytes for _, end in told), strict=True))
+        yield np.array([row for row, _ in told], np.int64), np.array(tokens, np.int64)
 
 
 def _of_targets(book: _Book, words: Words, messages: Sequence[Messages]) -> _Held:

@@ -90,6 +90,9 @@ class Clue(StrEnum):
     RESPONSE_FIELD = "response-field"
     REQUEST_BODY = "request-body"  # value: its digest
     RESPONSE_BODY = "response-body"
+    # what an end sent in a WebSocket; value: its digest
+    CLIENT_MESSAGES = "client-messages"
+    SERVER_MESSAGES = "server-messages"
     # of a header field that the balancer wrote into the request and into the client's answer
     BALANCER_ID = "balancer-id"
     TARGET = "target"

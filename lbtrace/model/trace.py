@@ -13,6 +13,7 @@ from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import ControlFrame, WindowStall
 from lbtrace.model.net import FrameRef, IcmpError, Side
 from lbtrace.model.stream import Connection
+from lbtrace.model.websocket import WebSocket
 
 SET_BACK = "clock-set-back"  # the diagnostic of a capture whose own clock cannot be trusted
 
@@ -90,7 +91,8 @@ class Trace:
     when it came (`tcp.pauses`); it is empty when that is not known. `reasons` are what the bodies
     of error responses say, by their digests. `control` are the control frames of HTTP/2, `stalls`
     the times for which its flow control let nothing through, both by connection; `calls` are the
-    exchanges that are gRPC calls. `icmp` are the messages about packets that were not delivered.
+    exchanges that are gRPC calls, `web_sockets` what WebSockets carried, by connection. `icmp` are
+    the messages about packets that were not delivered.
     """
 
     side: Side
@@ -110,6 +112,7 @@ class Trace:
     stalls: Sequence[WindowStall] = ()
     icmp: Sequence[IcmpError] = ()
     calls: Sequence[GrpcCall] = ()
+    web_sockets: Sequence[WebSocket] = ()
 
     def __repr__(self) -> str:
         from lbtrace.presentation import trace_line

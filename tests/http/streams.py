@@ -21,6 +21,7 @@ from lbtrace.model.http2 import ControlFrame, WindowStall
 from lbtrace.model.net import Endpoint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import Diagnostic
+from lbtrace.model.websocket import WebSocket
 from lbtrace.options import DEFAULT, Options
 from lbtrace.tables.packets import StreamTable
 
@@ -153,6 +154,7 @@ class Heard:
     control: Sequence[ControlFrame] = ()
     stalls: Sequence[WindowStall] = ()
     calls: Sequence[GrpcCall] = ()
+    web_sockets: Sequence[WebSocket] = ()
 
     @property
     def slugs(self) -> set[str]:

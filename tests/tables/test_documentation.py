@@ -36,7 +36,8 @@ def test_what_reading_hands_on_is_as_declared(path: Path) -> None:
     recording = capture.read([str(path)], quiet)
     segments = decode.segments(recording, quiet)
     connections, streams = tcp.connections(segments)
-    _, exchanges, _, control, stalls, calls = http.exchanges(connections, streams, DEFAULT, quiet)
+    carried = http.exchanges(connections, streams, DEFAULT, quiet)
+    exchanges = carried.exchanges
     assert isinstance(exchanges, Exchanges)
     assert connections.ends
     held: list[Table] = [recording.records, segments, segments.flows, streams, connections]
@@ -44,9 +45,9 @@ def test_what_reading_hands_on_is_as_declared(path: Path) -> None:
         connections.syn_options,
         exchanges.table,
         exchanges.table.heads,
-        control,
-        stalls,
-        calls,
+        carried.control,
+        carried.stalls,
+        carried.calls,
     ]
     for each in held:
         assert each.faults() == [], type(each)

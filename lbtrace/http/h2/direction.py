@@ -38,6 +38,7 @@ from lbtrace.http.h2.frames import (
     move_to_frames,
 )
 from lbtrace.http.place import Delivery, Ending
+from lbtrace.http.websocket import WEB_SOCKET, WebSocketDigest
 from lbtrace.http.weirds import Weirds
 from lbtrace.http_fields.content import is_grpc
 from lbtrace.model.http import HeaderLine, Interim
@@ -86,10 +87,18 @@ class Http2Direction:
     missing, as far as the capture shows.
     """
 
-    def __init__(self, cursor: Cursor, weirds: Weirds, decode: bool, limit: int) -> None:
-        """`decode`: content digests are wanted. `limit`: the most messages that are read,
-        interim ones included.
+    def __init__(
+        self,
+        cursor: Cursor,
+        weirds: Weirds,
+        decode: bool,
+        limit: int,
+        asked: frozenset[int] = frozenset(),
+    ) -> None:
+        """`decode`: content digests are wanted. `limit`: the most messages that are read, interim
+        ones included. `asked`: streams on which the other end asked for a WebSocket.
         """
+        self._asked = asked
         self.cursor = cursor
         self._limit = limit
         self._interims = 0
@@ -179,7 +188,10 @@ class Http2Direction:
             half = StreamHalf(head.stream, begin, cursor.offset, unreadable=True)
             self.halves[head.stream] = half
         if half.digest is None:
-            half.digest = self._digest(half.section)
+            half.digest = self._digest(half)
+        if isinstance(half.digest, WebSocketDigest):
+            row = cursor.row_at(cursor.offset)
+            half.digest.place = cursor.pieces.frame[row], cursor.pieces.time_ns[row]
         before = cursor.offset
         taken = cursor.take(size - padding, half.digest)
         half.length += taken
@@ -191,12 +203,24 @@ class Http2Direction:
         half.ended |= not short and bool(head.flags & END_STREAM)
         return not short
 
-    def _digest(self, section: FieldSection | None) -> BodyDigest:
-        """What counts and digests a body behind this head."""
+    def _digest(self, half: StreamHalf) -> BodyDigest:
+        """What counts and digests the body of a stream."""
+        section = half.section
         if section is None:
             return BodyDigest("")
+        if half.stream in self._asked or section.protocol == WEB_SOCKET:
+            return WebSocketDigest()
         kind = GrpcDigest if is_grpc(section.content_type) else BodyDigest
         return kind(section.coding if self.decode else "")
+
+    @property
+    def web_sockets(self) -> frozenset[int]:
+        """The streams on which this end asked for a WebSocket (RFC 8441)."""
+        return frozenset(
+            stream
+            for stream, half in self.halves.items()
+            if half.section is not None and half.section.protocol == WEB_SOCKET
+        )
 
     def _cut_headers(self, stream: int, begin: int) -> None:
         """A HEADERS frame of which bytes are missing."""

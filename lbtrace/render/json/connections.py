@@ -24,6 +24,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
 from lbtrace.render.json.http2 import http2
 from lbtrace.render.json.text import NULL, TRUTH, Json, encode, named, numbers, quoted
+from lbtrace.render.json.web_sockets import web_sockets
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import (
     NO_FRAME,
@@ -190,6 +191,7 @@ class _Writer:
             "options": [encode(layout) for layout in table.syn_options.layouts],
         }
         self.http2 = http2(trace, self.frames) if len(trace.control) else {}
+        self.web_sockets = web_sockets(trace, self.frames) if trace.web_sockets else {}
         self.carried: dict[int, str] = {}  # by identity: the trace keeps its applications alive
 
     def lines(self, low: int, high: int) -> list[str]:
@@ -212,11 +214,10 @@ class _Writer:
             lines.common(',"syn":')
             self._syns(lines, table.ends.syn_row[ends])
             lines.common("}")
-        if self.http2:
-            said = self.http2.get
-            lines.column(
-                [f',"http2":{said(n)}' if n in self.http2 else "" for n in range(low, high)]
-            )
+        for key, held in (("http2", self.http2), ("web_sockets", self.web_sockets)):
+            if held:
+                texts = [held.get(number) for number in range(low, high)]
+                lines.column([f',"{key}":{text}' if text else "" for text in texts])
         lines.common("}")
         return lines.joined()
 

@@ -188,6 +188,8 @@ CLUE: dict[Clue, tuple[str, str]] = {
     Clue.RESPONSE_FIELD: ("response {}", "{}"),
     Clue.REQUEST_BODY: ("request body", "{}"),
     Clue.RESPONSE_BODY: ("response body", "{}"),
+    Clue.CLIENT_MESSAGES: ("WebSocket messages of the client", "{}"),
+    Clue.SERVER_MESSAGES: ("WebSocket messages of the server", "{}"),
     Clue.BALANCER_ID: ("id of the balancer", "{}"),
     Clue.TARGET: ("target", "{}"),
     Clue.TARGET_END: ("end of the target", "{}"),

@@ -1,0 +1,89 @@
+"""How WebSockets ended: closed with a code, cut, or forgotten while they were idle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection, TextMessage
+
+from lbtrace.model.net import Endpoint
+from lbtrace.model.report import Finding
+from lbtrace.pipeline import show
+from tests.findings.http2 import of
+from tests.findings.simulated import values
+from tests.tcp.wire import Wire, pcap
+
+S, MS = 1_000_000_000, 1_000_000
+ASK = b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+GRANT = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+
+def chat(number: int, code: int | None, silent_ns: int = 0, flags: str = "FIN+ACK") -> Wire:
+    """A WebSocket that its server ends, with a code or without, after a silence."""
+    wire, at = Wire([], Endpoint("10.0.0.9", 40000 + number), Endpoint("10.0.0.80", 80)), number * S
+    wire.c("SYN", 0, at=at).s("SYN", 0, ack=1, at=at + MS).c("ACK", 1, ack=1, at=at + 2 * MS)
+    end, back = 1 + len(ASK), 1 + len(GRANT)
+    wire.c("PSH", 1, ASK, ack=1, at=at + 3 * MS).s("PSH", 1, GRANT, ack=end, at=at + 4 * MS)
+    speaker = Connection(ConnectionType.SERVER)
+    said = speaker.send(TextMessage("hello"))
+    said += b"" if code is None else speaker.send(CloseConnection(code))
+    wire.s("PSH", back, said, ack=end, at=at + 5 * MS)
+    return wire.s(flags, back + len(said), ack=end, at=at + 5 * MS + silent_ns)
+
+
+def told(folder: Path, *wires: Wire) -> list[Finding]:
+    path = folder / "capture.pcap"
+    path.write_bytes(pcap(*wires))
+    (alone,) = show([[str(path)]]).captures
+    return of(list(alone.findings), "web-sockets")
+
+
+@pytest.mark.parametrize(
+    ("code", "slug", "severity"),
+    [
+        (1000, "closed", "info"),
+        (1001, "closed", "info"),
+        (1011, "failed", "medium"),
+        (4001, "closed", "info"),
+    ],
+)
+def test_closed_with_a_code(tmp_path: Path, code: int, slug: str, severity: str) -> None:
+    (found,) = told(tmp_path, chat(0, code))
+    assert (found.slug, found.severity) == (f"web-sockets.{slug}", severity)
+    assert (values(found)["count"], values(found)["of"]) == (1, 1)
+    assert str(values(found)["codes"]).startswith(str(code))
+    assert found.evidence[0].frames[0].number == 6
+
+
+def test_cut_after_the_same_silence_each_time(tmp_path: Path) -> None:
+    wires = [chat(n, None, 60 * S + n * MS) for n in range(3)]
+    (found,) = told(tmp_path, *wires)
+    assert (found.slug, found.severity) == ("web-sockets.idle", "medium")
+    assert values(found)["shortest"] == 60 * S
+    assert values(found)["longest"] == 60 * S + 2 * MS
+
+
+@pytest.mark.parametrize(
+    "silences", [[60 * S, 60 * S], [S, S, S], [60 * S, 60 * S, 20 * S]], ids=str
+)
+def test_cut_for_another_reason(tmp_path: Path, silences: list[int]) -> None:
+    """Two may be an accident; a second is no idle limit; and neither is now this, now that."""
+    wires = [chat(n, None, silent, "RST+ACK") for n, silent in enumerate(silences)]
+    (found,) = told(tmp_path, *wires)
+    assert (found.slug, found.severity) == ("web-sockets.cut", "low")
+    assert values(found)["longest"] == max(silences)
+    assert values(found)["sender"] == "server end"
+
+
+def test_one_that_goes_on_has_not_ended(tmp_path: Path) -> None:
+    wire = chat(0, None)
+    del wire.segments[-1]
+    assert told(tmp_path, wire) == []
+
+
+def test_a_close_frame_that_the_capture_lost_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    wire = chat(0, 1000)
+    del wire.segments[-2]
+    assert told(tmp_path, wire) == []
