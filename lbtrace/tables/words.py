@@ -78,7 +78,7 @@ def _shortest(line: HeaderLine) -> _Sent:
     return line
 
 
-class _Lines(dict[HeaderLine, int]):
+class _LineNumbers(dict[HeaderLine, int]):
     """Lines → their numbers in `sent`."""
 
     def __init__(self, sent: defaultdict[_Sent, int]) -> None:
@@ -139,7 +139,7 @@ class Words:
 
     def __post_init__(self) -> None:
         self.texts[None]
-        self.lines = _Lines(self.sent)
+        self.lines = _LineNumbers(self.sent)
         """Line → number, where it does not stand there as bytes."""
 
     @cached_property
