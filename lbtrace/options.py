@@ -21,12 +21,14 @@ MAX_OFFSET_NS = 100 * YEAR_NS  # a time in 64 bits plus this one stays in 64 bit
 class Options:
     """`clock_offset_ns`: client clock − backend clock as the user states it; None: estimate it.
     `decode_content`: digest bodies after content decoding (gzip, …), too. `keylogs`: paths of files
-    with the secrets of TLS connections (SSLKEYLOGFILE).
+    with the secrets of TLS connections (SSLKEYLOGFILE). `jobs`: how many processes may read
+    captures side by side; it changes no result.
     """
 
     clock_offset_ns: int | None = None
     decode_content: bool = True
     keylogs: tuple[str, ...] = ()
+    jobs: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

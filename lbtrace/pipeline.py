@@ -145,7 +145,7 @@ def behaviour_of_one_side(
     from lbtrace.comparison import Comparison
 
     with _no_collection():
-        traces = _points(points, side, options, progress, tls.read(options.keylogs))
+        traces = _points(_asked(points, side), options, progress, tls.read(options.keylogs))
         nothing: tuple[Trace, ...] = ()
         clients, backends = (traces, nothing) if side is Side.CLIENT else (nothing, traces)
         comparison = Comparison(clients, backends, _checks_alone(clients, backends, options))
@@ -221,13 +221,29 @@ def compare(
 
     keylogs = tls.read(options.keylogs)
     with _no_collection():
-        front = _inspected(clients, Side.CLIENT, options, progress, keylogs)
-        behind = _inspected(backends, Side.BACKEND, options, progress, keylogs)
+        front, behind = _sides(clients, backends, options, progress, keylogs)
         again = all(os.path.isfile(path) for files in clients for path in files)
         if again and any(tls.opens_more(t.applications, keylogs.secrets) for t in front):
             # the secrets are in a capture that was read later
             front = _inspected(clients, Side.CLIENT, options, progress, keylogs)
         return _report(*apart(front, behind), options, progress)
+
+
+def _sides(
+    clients: Sequence[Sequence[str]],
+    backends: Sequence[Sequence[str]],
+    options: Options,
+    progress: Progress,
+    keylogs: tls.KeyLogs,
+) -> tuple[tuple[Trace, ...], tuple[Trace, ...]]:
+    """The capture points of both sides."""
+    asked = _asked(clients, Side.CLIENT) + _asked(backends, Side.BACKEND)
+    traces = _points(asked, options, progress, keylogs)
+    front, behind = traces[: len(clients)], traces[len(clients) :]
+    return (
+        _recordings(clients, front, Side.CLIENT, options, progress, keylogs),
+        _recordings(backends, behind, Side.BACKEND, options, progress, keylogs),
+    )
 
 
 def _inspected(
@@ -237,27 +253,69 @@ def _inspected(
     progress: Progress,
     keylogs: tls.KeyLogs,
 ) -> tuple[Trace, ...]:
-    """The capture points of a side. Points that turn out to be one recording, because they hold the
-    same packets, are read again as one.
-    """
-    traces = _points(points, side, options, progress, keylogs)
-    found = recordings(points, traces, progress)
-    if len(found) == len(points):
-        return traces
-    return _points(found, side, options, progress, keylogs)
+    """The capture points of a side."""
+    traces = _points(_asked(points, side), options, progress, keylogs)
+    return _recordings(points, traces, side, options, progress, keylogs)
 
 
-def _points(
+def _recordings(
     points: Sequence[Sequence[str]],
+    traces: tuple[Trace, ...],
     side: Side,
     options: Options,
     progress: Progress,
     keylogs: tls.KeyLogs,
 ) -> tuple[Trace, ...]:
-    """The capture points of a side, one by one."""
-    return tuple(
-        _inspect(files, side, i, options, progress, keylogs) for i, files in enumerate(points)
-    )
+    """The capture points of a side. Points that turn out to be one recording, because they hold the
+    same packets, are read again as one.
+    """
+    found = recordings(points, traces, progress)
+    if len(found) == len(points):
+        return traces
+    return _points(_asked(found, side), options, progress, keylogs)
+
+
+_Asked = list[tuple[Sequence[str], Side, int]]
+
+
+def _asked(points: Sequence[Sequence[str]], side: Side) -> _Asked:
+    """The capture points of a side, as `inspect` asks for them."""
+    return [(files, side, i) for i, files in enumerate(points)]
+
+
+def _points(
+    asked: _Asked, options: Options, progress: Progress, keylogs: tls.KeyLogs
+) -> tuple[Trace, ...]:
+    """Capture points, one by one; side by side if `jobs` allows it, unless one needs secrets that
+    another one, or a key log, has.
+    """
+    if options.jobs > 1 and len(asked) > 1 and not options.keylogs:
+        read = _side_by_side(asked, options, progress)
+        if read is not None:
+            return read
+    return tuple(_inspect(files, side, i, options, progress, keylogs) for files, side, i in asked)
+
+
+def _side_by_side(asked: _Asked, options: Options, progress: Progress) -> tuple[Trace, ...] | None:
+    """Capture points, read by several processes; None if they have secrets, or cannot be read
+    twice.
+    """
+    from lbtrace import side_by_side
+
+    every = [path for files, _, _ in asked for path in files]
+    if not all(map(os.path.isfile, every)):
+        return None
+
+    def read(k: int, progress: Progress) -> tuple[Trace, bool]:
+        keylogs = tls.read(())
+        trace = _inspect(*asked[k], options, progress, keylogs)
+        return trace, bool(keylogs.secrets)
+
+    sizes = [sum(map(os.path.getsize, files)) for files, _, _ in asked]
+    found = side_by_side.results(read, sizes, options.jobs, progress)
+    if any(secrets for _, secrets in found):
+        return None
+    return tuple(trace for trace, _ in found)
 
 
 def compare_on_balancer(

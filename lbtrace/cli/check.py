@@ -81,6 +81,7 @@ def command(
     lb_port: tuple[int, ...],
     clock_offset: str | None,
     keylogs: tuple[str, ...],
+    jobs: int,
     min_exchanges: int,
     init: bool,
     validate: bool,
@@ -131,7 +132,7 @@ def command(
             clients,
             backends,
             (lb, lb_address, lb_port),
-            options_of(clock_offset, keylogs),
+            options_of(clock_offset, keylogs, jobs),
         )
     )
     if init:

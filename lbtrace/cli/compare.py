@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lbtrace.cli import completing
-from lbtrace.cli.output import Target, keylog_option, result_options
+from lbtrace.cli.output import Target, jobs_option, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
@@ -93,6 +93,7 @@ _OF_SIDES = (
         help='Client clock − backend clock, if you know it: "37.5s", "-250ms".',
     ),
     keylog_option,
+    jobs_option,
 )
 
 
@@ -118,6 +119,7 @@ def command(
     lb_port: tuple[int, ...],
     clock_offset: str | None,
     keylogs: tuple[str, ...],
+    jobs: int,
     target: Target,
 ) -> None:
     """What did the balancer do?
@@ -135,17 +137,17 @@ def command(
     check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
     client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
     target.check([*(path for files in (*client, *backend) for path in files), *keylogs])
-    options = options_of(clock_offset, keylogs)
+    options = options_of(clock_offset, keylogs, jobs)
     if lb:
         target.write_report(compared_on_balancer(lb, lb_address, lb_port, options))
     else:
         target.write_report(compared(client, backend, options))
 
 
-def options_of(clock_offset: str | None, keylogs: tuple[str, ...] = ()) -> Options:
+def options_of(clock_offset: str | None, keylogs: tuple[str, ...] = (), jobs: int = 1) -> Options:
     """The options, with the stated clock offset. OptionError when it is no time."""
     offset_ns = None if clock_offset is None else parse_offset(clock_offset)
-    return Options(clock_offset_ns=offset_ns, keylogs=keylogs)
+    return Options(clock_offset_ns=offset_ns, keylogs=keylogs, jobs=jobs)
 
 
 def compared(

@@ -145,6 +145,12 @@ class Target:
         )
 
 
+def _cores() -> int:
+    """How many processors this process may use."""
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
 def result_options(command: Callable[..., None]) -> Callable[..., None]:
     """What every command that prints a result has. The command gets it as one argument,
     `target`.
@@ -200,6 +206,14 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
         made = option(made)
     return made
 
+
+jobs_option: _Decorator = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    default=_cores,
+    help="How many captures are read side by side. Default: as many as there are processors.",
+)
 
 keylog_option: _Decorator = click.option(
     "--keylog",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lbtrace.cli import completing
-from lbtrace.cli.output import Target, keylog_option, result_options
+from lbtrace.cli.output import Target, jobs_option, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 
@@ -19,8 +19,9 @@ from lbtrace.errors import OptionError
     shell_complete=completing.files,
 )
 @keylog_option
+@jobs_option
 @result_options
-def command(captures: tuple[str, ...], keylogs: tuple[str, ...], target: Target) -> None:
+def command(captures: tuple[str, ...], keylogs: tuple[str, ...], jobs: int, target: Target) -> None:
     """Show captures, each alone: what is wrong in it, its connections and HTTP exchanges.
 
     Files of one machine that follow each other in time are one rotated capture. All others are
@@ -35,5 +36,5 @@ def command(captures: tuple[str, ...], keylogs: tuple[str, ...], target: Target)
     target.check([*captures, *keylogs])
     with ProgressBar() as progress:
         points = points_of_any_side(captures, progress)
-        report = show(points, Options(keylogs=keylogs), progress)
+        report = show(points, Options(keylogs=keylogs, jobs=jobs), progress)
     target.write_trace(report)

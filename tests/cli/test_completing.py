@@ -95,7 +95,7 @@ def test_folders() -> None:
 FREE = {  # what only the user knows
     "--lb-address", "--lb-port", "--clock-offset", "--tz", "--width", "--zoom", "--method",
     "--path", "--status", "--from", "--to", "--since", "--until", "--min-exchanges", "--host",
-    "--below", "numbers",
+    "--below", "--jobs", "numbers",
 }  # fmt: skip
 
 

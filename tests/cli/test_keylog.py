@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace import side_by_side
 from lbtrace.cli import run
 from tests.capture.files import block
 from tests.http.packets import Wire
@@ -124,9 +125,18 @@ def test_decryption_secrets_in_the_capture_are_used_by_themselves(
 
 
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("jobs", ["1", "2"])
 def test_decryption_secrets_of_one_side_open_the_other(
-    files: tuple[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path, first: bool
+    files: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    first: bool,
+    jobs: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(side_by_side, "WORTH", 1)
     both = [_with_secrets(*files, tmp_path), files[0]]
-    assert run(["compare", *(both if first else both[::-1]), "--format", "json"]) == 0
+    assert (
+        run(["compare", *(both if first else both[::-1]), "--format", "json", "--jobs", jobs]) == 0
+    )
     assert len(json.loads(capsys.readouterr().out)["pairs"]) == 1

@@ -1,0 +1,147 @@
+"""Work that several processes do side by side: the results, the order and the errors are those of
+working one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lbtrace import pipeline, side_by_side
+from lbtrace.errors import InputError
+from lbtrace.options import Options, Progress, quiet
+from lbtrace.render import View, get_format
+from lbtrace.side_by_side import WORTH, results
+from tests.bench.generate import write_pair
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "memfd_create"), reason="only Linux has files in memory that processes share"
+)
+PARENT = os.getpid()
+
+
+def test_each_result_stands_where_it_stands_one_by_one() -> None:
+    sizes = [3 * WORTH, WORTH, 5 * WORTH, 4 * WORTH, 1, 0, WORTH]
+    found = results(lambda k, _: (k, os.getpid()), sizes, 3, quiet)
+    assert [k for k, _ in found] == list(range(len(sizes)))
+    assert len({pid for _, pid in found}) == 3
+    assert {found[k][1] for k in (4, 5)} == {PARENT}  # not worth a process
+
+
+def test_one_job_is_one_process() -> None:
+    assert results(lambda k, _: os.getpid(), [WORTH] * 3, 1, quiet) == [PARENT] * 3
+
+
+def test_arrays_come_back_as_they_are_and_may_be_changed() -> None:
+    made = [np.arange(5), np.array([b"ab", b"c"]), np.zeros((0, 3), "u1"), np.ones((2, 3)).T]
+    found = results(lambda k, _: (os.getpid(), made), [WORTH, WORTH], 2, quiet)
+    assert len({pid for pid, _ in found}) == 2
+    for _, arrays in found:
+        for one, other in zip(arrays, made, strict=True):
+            assert (one.dtype, one.shape) == (other.dtype, other.shape)
+            assert one.tolist() == other.tolist()
+        arrays[0][0] = 7
+        made[0][0] = 0
+
+
+def test_the_error_is_the_first_one_of_working_one_by_one() -> None:
+    def work(k: int, _: Progress) -> int:
+        if k:
+            raise InputError("no-capture", f"capture {k}")
+        return k
+
+    for sizes in ([WORTH, 2 * WORTH, 3 * WORTH], [3 * WORTH, 2 * WORTH, WORTH]):
+        with pytest.raises(InputError, match="capture 1"):
+            results(work, sizes, 3, quiet)
+
+
+def test_a_process_that_ends_too_early_is_not_missed() -> None:
+    def work(k: int, _: Progress) -> int:
+        if os.getpid() != PARENT:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return k
+
+    assert results(work, [WORTH] * 4, 3, quiet) == [0, 1, 2, 3]
+
+
+def test_no_process_is_left_behind() -> None:
+    def work(k: int, _: Progress) -> int:
+        if os.getpid() == PARENT:
+            raise KeyboardInterrupt
+        signal.pause()
+        return k
+
+    with pytest.raises(KeyboardInterrupt):
+        results(work, [WORTH] * 2, 2, quiet)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_what_the_others_say_of_their_progress_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(side_by_side, "_TELL_S", -1)
+    told: list[tuple[str, float]] = []
+
+    def work(k: int, progress: Progress) -> int:
+        progress(f"reading {k}\n한 " + "x" * 9999 * k, 0.25)
+        return k
+
+    results(work, [2 * WORTH, WORTH], 2, lambda what, fraction: told.append((what, fraction)))
+    assert [(what[:12], fraction) for what, fraction in told] == [
+        ("reading 0\n한 ", 0.25),
+        ("reading 1 한 ", 0.25),
+    ]
+
+
+def test_beside_a_thread_no_process_is_forked() -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert results(lambda k, _: os.getpid(), [WORTH] * 2, 2, quiet) == [PARENT] * 2
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("pair")
+    front, back = folder / "client.pcap", folder / "backend.pcap"
+    write_pair(front, back, "reuse", 6400)
+    return front, back
+
+
+def report(clients: list[list[str]], backends: list[list[str]], jobs: int) -> str:
+    out = StringIO()
+    found = pipeline.compare(clients, backends, Options(jobs=jobs))
+    get_format("json").write_report(found, out, View(width=100))
+    return out.getvalue()
+
+
+def test_the_report_is_that_of_one_process(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side_by_side, "WORTH", 1)
+    front, back = map(str, pair)
+    forked: list[int] = []
+    fork = os.fork
+    monkeypatch.setattr(os, "fork", lambda: forked.append(1) or fork())  # type: ignore[func-returns-value]
+    assert report([[front]], [[back]], 2) == report([[front]], [[back]], 1)
+    assert len(forked) == 1
+
+
+def test_what_is_no_file_is_read_one_by_one(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side_by_side, "WORTH", 1)
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    with pytest.raises(InputError):
+        report([[str(pair[0])]], [["/dev/null"]], 2)
