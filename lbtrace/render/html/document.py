@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).with_name("page")
 # what HTML or JavaScript could take for markup or for the end of a line
-_ESCAPED = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+_ESCAPED = tuple((c, f"\\u{ord(c):04x}") for c in "<>&\u2028\u2029")
 
 
 def write(
@@ -62,7 +62,9 @@ def _digest(source: str) -> str:
 def inert(data: Mapping[str, Any]) -> str:
     """JSON that can stand in a script element."""
     written = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-    return written.translate(_ESCAPED)
+    for character, escaped in _ESCAPED:
+        written = written.replace(character, escaped)
+    return written
 
 
 @cache

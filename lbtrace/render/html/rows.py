@@ -72,7 +72,7 @@ class ColumnWriter:
         self._shapes: dict[tuple[tuple[int, int], ...], int] = {}
         self._rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         self._shape_of = cache(self._new_shape)
-        self._text_of = cache(shown)
+        self._number_of = cache(self._new_number)
 
     def add(
         self, cells: Cells, dot: Dot, steps: Sequence[Step], heads: Iterable[ShownHeads]
@@ -114,12 +114,16 @@ class ColumnWriter:
     def _number(self, text: str) -> int:
         return self._numbers.setdefault(text, len(self._numbers))
 
+    def _new_number(self, text: str) -> int:
+        """Of a text of the capture."""
+        return self._number(shown(text))
+
     def _steps(self, steps: Sequence[Step]) -> list[Any]:
         """Five values each: which way, text, time, frame, error."""
         found: list[Any] = []
         for step, (time, frame, error) in zip(steps, marks(steps, self._labels), strict=True):
             way = 3 * step.sender + step.receiver
-            found += way, self._number(self._text_of(step.text)), time, frame, self._number(error)
+            found += way, self._number_of(step.text), time, frame, self._number(error)
         return found
 
     def _heads(self, heads: ShownHeads) -> list[Any]:
@@ -139,8 +143,8 @@ class ColumnWriter:
         return [*lead, shape, self._lines(front), self._lines(behind)]
 
     def _lines(self, head: Request | Response) -> list[int]:
-        texts = [start_line(head), *(line.raw for line in head.lines)]
-        return [self._number(self._text_of(text)) for text in texts]
+        number = self._number_of
+        return [number(start_line(head)), *[number(line.raw) for line in head.lines]]
 
     def _new_shape(self, came: tuple[str, ...], went: tuple[str, ...]) -> int:
         """Which line stands beside which: (place in the head that came, in the one that went)."""
