@@ -10,5 +10,5 @@ replace = dataclasses.replace
 
 
 def test_formats_are_found_by_their_files() -> None:
-    assert format_names() == ["github", "html", "json", "markdown", "terminal"]
+    assert format_names() == ["github", "html", "json", "markdown", "ndjson", "terminal"]
     assert all(get_format(name).SUMMARY for name in format_names())
