@@ -77,13 +77,35 @@ def parse_offset(text: str) -> int:
             f"--clock-offset {text}: not a time.",
             'Write it like "37.5s" or "-250ms": client clock − backend clock.',
         )
-    sign, whole, part, unit = match[1], match[2], match[3] or "", match[4] or "s"
+    ns = _nanoseconds(match)
+    if ns is None:
+        raise _too_far(text)
+    return -ns if match[1] == "-" else ns
+
+
+def parse_duration(option: str, text: str) -> int:
+    """ "30s", "2m", "500ms" → ns; a bare number is seconds. OptionError when it is no length of
+    time, or none that anybody waits for.
+    """
+    match = _OFFSET.match(text.strip().lower())
+    known = match is not None and not match[1] and (match[4] or "s") in _UNIT_NS
+    ns = _nanoseconds(match) if match is not None and known else None
+    if not ns or ns > YEAR_NS:
+        raise OptionError(
+            "bad-duration",
+            f"{option} {text}: not a length of time.",
+            'Write it like "30s" or "2m".',
+        )
+    return ns
+
+
+def _nanoseconds(match: re.Match[str]) -> int | None:
+    """The number and unit of a time, without its sign; None when it is beyond MAX_OFFSET_NS."""
+    whole, part, unit = match[2], match[3] or "", match[4] or "s"
     if len(whole) > MAX_DIGITS or len(part) > MAX_DIGITS:
-        raise _too_far(text)
+        return None
     ns = int(whole + part) * _UNIT_NS[unit] // int("1" + "0" * len(part))
-    if ns > MAX_OFFSET_NS:
-        raise _too_far(text)
-    return -ns if sign == "-" else ns
+    return ns if ns <= MAX_OFFSET_NS else None
 
 
 def _too_far(text: str) -> OptionError:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.errors import OptionError
-from lbtrace.options import MAX_OFFSET_NS, Options
+from lbtrace.options import MAX_OFFSET_NS, Options, parse_duration
 
 
 @given(st.integers(-MAX_OFFSET_NS, MAX_OFFSET_NS))
@@ -21,3 +21,18 @@ def test_an_offset_of_more_is_an_error(offset_ns: int, sign: int) -> None:
     with pytest.raises(OptionError, match="more than 100 years") as refused:
         Options(clock_offset_ns=sign * offset_ns)
     assert refused.value.slug == "bad-clock-offset"
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [("30s", 30_000_000_000), ("2m", 120_000_000_000), ("1.5", 1_500_000_000), ("5 MS", 5_000_000)],
+)
+def test_a_length_of_time(text: str, ns: int) -> None:
+    assert parse_duration("--for", text) == ns
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1s", "+1s", "soon", "1d", "9999999h", "9" * 40])
+def test_no_length_of_time(text: str) -> None:
+    with pytest.raises(OptionError, match="not a length of time") as found:
+        parse_duration("--for", text)
+    assert found.value.slug == "bad-duration"

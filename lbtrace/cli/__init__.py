@@ -34,6 +34,7 @@ DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
 COMMANDS = {
     "compare": "Compare the two sides of a balancer: what did it do?",
     "show": "Show one capture: its connections and HTTP exchanges.",
+    "capture": "Capture both sides of a balancer at the same time, and compare them.",
     "frame": "Show packets of a capture, layer by layer.",
     "check": "Does the balancer do what it must? A test for CI.",
     "diff": "How do two balancers, or two runs of one, differ?",

@@ -30,6 +30,13 @@ def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> _I
     return [CompletionItem(incomplete, type="dir")]
 
 
+def places(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> _Items:
+    """The kinds of places that can be captured: the beginning of each."""
+    from lbtrace.live.place import kinds
+
+    return _named(((kind.begins, kind.summary) for kind in kinds().values()), incomplete)
+
+
 def samples(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> _Items:
     """The samples of this installation."""
     from lbtrace.cli.demo import sample_names, samples_folder, title

@@ -18,6 +18,7 @@ EXIT_CODES = (
     ("3", "check or diff is inconclusive: the captures do not tell"),
     ("70", "a bug in lbtrace"),
     ("130", "interrupted"),
+    ("any other", "of the command behind capture ... --"),
 )
 ENVIRONMENT = (
     ("NO_COLOR", "if set, no colour"),

@@ -50,6 +50,7 @@ class Target:
     ladder: Ladder = ""
     selection: Selection = EVERYTHING
     language: str = ENGLISH
+    command: str = ""  # what gives the same page again, if that is not what was typed
 
     def check(self, inputs: Sequence[str]) -> None:
         """OptionError when the file cannot be written or is one of the inputs. Called before the
@@ -137,7 +138,7 @@ class Target:
             ascii_only=not _can_write(out, _NEEDED),
             zone=self.zone,
             show_secrets=self.show_secrets,
-            command=_typed(),
+            command=self.command or _typed(),
             zoom=self.zoom,
             ladder=self.ladder,
             selection=self.selection,
@@ -151,16 +152,16 @@ def _cores() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-def result_options(command: Callable[..., None]) -> Callable[..., None]:
+def result_options(command: Callable[..., Any], to_file: bool = True) -> Callable[..., Any]:
     """What every command that prints a result has. The command gets it as one argument,
-    `target`.
+    `target`. Without `to_file`, -o is the command's own.
     """
 
     @wraps(command)
     def with_target(
         *,
         format_: str,
-        output: str | None,
+        output: str | None = None,
         everything: bool,
         verbose: bool,
         quiet: bool,
@@ -181,7 +182,7 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
         problems: bool,
         lang: str | None,
         **options: object,
-    ) -> None:
+    ) -> Any:
         zone = _zone(tz)
         chosen = selecting.selection(zone, method, path, status, from_, to, since, until, problems)
         _check_page(format_, zoom, ladder, chosen)
@@ -199,11 +200,12 @@ def result_options(command: Callable[..., None]) -> Callable[..., None]:
             selection=chosen,
             language=lang or preferred(os.environ),
         )
-        command(target=target, **options)
+        return command(target=target, **options)
 
-    made: Callable[..., None] = with_target
+    made: Callable[..., Any] = with_target
     for option in (*selecting.options(), *_options(format_names())):
-        made = option(made)
+        if to_file or option is not _OUTPUT:
+            made = option(made)
     return made
 
 

@@ -13,7 +13,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -84,8 +84,13 @@ def hand_over(directory: Path, environment: Mapping[str, str]) -> None:
     """Give a directory and what is in it to whoever called sudo: the learner reads the captures
     without root. Nothing happens without sudo.
     """
+    hand_over_each((directory, *directory.rglob("*")), environment)
+
+
+def hand_over_each(paths: Iterable[Path], environment: Mapping[str, str]) -> None:
+    """Give these to whoever called sudo, and nothing else."""
     owner = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
     if os.geteuid() != 0 or not all(number.isdigit() for number in owner):
         return
-    for path in (directory, *directory.rglob("*")):
+    for path in paths:
         os.chown(path, int(owner[0]), int(owner[1]), follow_symlinks=False)

@@ -39,7 +39,7 @@ def test_commands() -> None:
 
 
 def test_a_word_that_begins_no_command_may_be_a_file() -> None:
-    assert completed("cap") == [("file", "cap")]
+    assert completed("pac") == [("file", "pac")]
     assert completed(__file__, "oth") == [("file", "oth")]
 
 
@@ -58,6 +58,8 @@ def test_names() -> None:
     assert values("lab", "run", "nginx", "--traffic", "") == list(traffics())
     assert values("lab", "record", "") == list(SAMPLES)
     assert values("lab", "list", "") == [*balancers(), *traffics()]
+    places = ["docker:", "kubectl:", "local:", "netns:", "ssh://"]
+    assert values("capture", "--backend", "") == places
     assert values("profiles", "") == sorted(profile_names())
     assert values("check", "a", "b", "--profile", "aws-a") == ["aws-alb", "aws-api-gateway"]
     assert values("explain", "") == [f.slug for f in registry()]
@@ -95,7 +97,7 @@ def test_folders() -> None:
 FREE = {  # what only the user knows
     "--lb-address", "--lb-port", "--clock-offset", "--tz", "--width", "--zoom", "--method",
     "--path", "--status", "--from", "--to", "--since", "--until", "--min-exchanges", "--host",
-    "--below", "--jobs", "numbers",
+    "--below", "--jobs", "numbers", "--filter", "--for", "command_",
 }  # fmt: skip
 
 

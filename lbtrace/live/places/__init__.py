@@ -1,0 +1,1 @@
+"""One file for each kind of place: see `lbtrace.live.place`."""
