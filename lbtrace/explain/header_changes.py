@@ -60,9 +60,12 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One kind of change to one field, over all pairs."""
+    """One kind of change to one field, over all pairs. `count` counts lines, `pairs` the pairs that
+    have any.
+    """
 
     count: int
+    pairs: int
     example: int
     before: str
     after: str
@@ -86,6 +89,7 @@ class Tally:
         stated = [_whose(d, name, own) for d in arrived]
         return cls(
             count=len(differences),
+            pairs=len({d.place for d in differences}),
             example=place,
             before=line.raw if line else "",
             after=other.raw if other else "",
@@ -389,7 +393,7 @@ def _of_all(
         for (kind, name), tally in tallies.items()
         if kind is ChangeKind.RECASED
         or (
-            tally.count
+            tally.pairs
             >= (
                 of
                 if kind is ChangeKind.REORDERED
@@ -478,7 +482,7 @@ def change(request: bool, kind: ChangeKind, name: str, tally: Tally, of: int) ->
         kind=kind,
         name=tally.name,
         behaviour=_BEHAVIOUR.get(kind, _by_values)(tally),
-        count=tally.count,
+        count=tally.pairs,
         of=of,
         before=tally.before,
         after=tally.after,

@@ -58,6 +58,13 @@ def is_public(text: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def is_loopback(text: str) -> bool:
+    """True for an address of a machine to itself."""
+    address = parse(text)
+    return address is not None and address.is_loopback
+
+
+@lru_cache(maxsize=4096)
 def addresses_in(value: str) -> tuple[str, ...]:
     """The IP addresses written anywhere in a value, in order: of a field that may state the client
     or may not.

@@ -3,7 +3,9 @@ exchange pairs that follow from it.
 
 An address is stated in a PROXY header or in X-Forwarded-For / Forwarded with a port. One that the
 client itself sent (a spoofed X-Forwarded-For) is no statement of the balancer: the last element
-counts, and never a value that appears on the client side.
+counts, and never a value that appears on the client side. A loopback address is none of a client on
+another machine, but of a proxy that runs beside the one that states it: the element before it
+counts.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from lbtrace.http_fields import Meaning, fields_of
-from lbtrace.http_fields.addresses import Node, is_public, node, nodes
+from lbtrace.http_fields.addresses import Node, is_loopback, is_public, node, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.match import midstream
 from lbtrace.match.exchange_times import Facts, may_be_answer, may_be_caused
@@ -41,16 +43,16 @@ class Stated:
     where: str
 
 
-def stated(backends: Facts, sent_by_clients: set[str]) -> list[Stated | None]:
+def stated(backends: Facts, sent_by_clients: set[str], remote: bool = True) -> list[Stated | None]:
     """What the balancer said about who asked, per backend exchange. `sent_by_clients`: values that
-    clients sent themselves, no statement of it.
+    clients sent themselves, no statement of it. `remote`: no client is on the balancer's machine.
     """
     table = backends.table
     lines, heads = table.words.line_list, table.requests.heads
     read: list[Stated | None] = [None] * len(lines)
     for n in np.flatnonzero(_stating(table)).tolist():
         if lines[n].value not in sent_by_clients:
-            read[n] = _statement(lines[n])
+            read[n] = _statement(lines[n], remote)
     out: list[Stated | None] = [None] * len(backends)
     owner, line = heads.which(np.fromiter((said is not None for said in read), bool, len(read)))
     for b, n in zip(
@@ -134,10 +136,22 @@ def sent_statements(clients: Facts) -> set[str]:
     return {lines[n].value for n in np.flatnonzero(_stating(clients.table)).tolist()}
 
 
-def _statement(line: HeaderLine) -> Stated | None:
-    """What the last proxy before the backend states in a forwarding field."""
-    *_, last = (None, *nodes(lowered(line.name), line.value))
+def _statement(line: HeaderLine, remote: bool) -> Stated | None:
+    """What the last proxy before the backend states in a forwarding field; of remote clients, what
+    the last one states that was not asked from its own machine.
+    """
+    named = [n for n in nodes(lowered(line.name), line.value) if not (remote and _is_local(n))]
+    *_, last = (None, *named)
     return _stated(last, line.name)
+
+
+def _is_local(found: Node | None) -> bool:
+    return found is not None and is_loopback(found.address)
+
+
+def remote_only(clients: Facts) -> bool:
+    """Whether no client asks over the loopback interface of its own machine."""
+    return not any(map(is_loopback, clients.table.hosts))
 
 
 def _stated(found: Node | None, where: str) -> Stated | None:

@@ -77,7 +77,9 @@ def match(
     pairs = Pairing(client, backend)
     found = _telling(same_packets(client, backend), front, back)
     by_connection.same_packets(pairs, found)
-    stated = connections.stated(backend, connections.sent_statements(client))
+    stated = connections.stated(
+        backend, connections.sent_statements(client), connections.remote_only(client)
+    )
     passed_on = any(
         p.basis is ConnectionBasis.SAME_PACKETS for p in found
     ) and not _some_go_straight(pairs, found)

@@ -211,7 +211,7 @@ def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
     sent = Counter(line.name.lower() for before, _ in pairs for line in before)
     counts = Counter(change for before, after in pairs for change in kinds(before, after))
     tallies = {
-        change: Tally(count=n, example=0, before="", after="", name=change[1])
+        change: Tally(count=n, pairs=n, example=0, before="", after="", name=change[1])
         for change, n in counts.items()
     }
     assert set(_of_all(tallies, sent, len(pairs))) == {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lbtrace.correlate import correlate
@@ -11,6 +13,7 @@ from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
 from tests.simulator.roles import FRONT
 from tests.simulator.scenarios.base import TWO
+from tests.simulator.script import Script
 
 NODE = "172.31.42.119"
 
@@ -69,3 +72,34 @@ def test_without_pairs_all_connections_are_looked_at() -> None:
     assert found.fronts == (FRONT,)
     assert found.backends == (Endpoint("172.31.11.95", 8080),)
     assert found.mappings == ()
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CLIENT_ADDRESS = b"198.51.100.10"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [CLIENT_ADDRESS, b"127.0.0.1"],
+        [CLIENT_ADDRESS + b", 127.0.0.1"],
+        [CLIENT_ADDRESS + b", ::1"],
+    ],
+)
+def test_a_second_balancer_on_the_same_machine_is_no_nat(
+    written: list[bytes], tmp_path: Path
+) -> None:
+    """Two in a row: the second one states the first, which asked over the loopback interface."""
+    play = Script()
+    for n in range(4):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n" % (n, n)
+        added = b"".join(b"X-Forwarded-For: " + value + b"\r\n" for value in written)
+        front = play.front().asks(ask + b"\r\n")
+        play.back().asks(ask + added + b"\r\n").answers(OK).closes()
+        front.answers(OK).leaves()
+    report = play.report(tmp_path)
+    (mapping,) = report.correlation.topology.mappings
+    assert (mapping.client, mapping.seen_as) == ("198.51.100.10", "198.51.100.10")
+    assert not any(f.slug.startswith("nat-before-balancer") for f in report.findings)
+    counted = [(c.count, c.of) for c in report.correlation.changes if c.name == "X-Forwarded-For"]
+    assert counted == [(4, 4)]  # requests, however many lines each

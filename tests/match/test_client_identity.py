@@ -62,3 +62,15 @@ def test_of_two_offices_with_the_same_requests_the_one_that_fits_in_time_is_the_
     for c, bs in found.pairs.caused.items():
         assert found.pairs.client.client_address(c) == "192.168.0.5"
         assert {told.address for b in bs if (told := said[b])} == {OFFICE}
+
+
+def test_a_client_on_the_balancers_own_machine_is_stated_as_such() -> None:
+    """Everything over one loopback interface; a remote client is never stated so."""
+    simulation = Simulation(seed=3, balancer=Balancer(add=[XFF]))
+    client = simulation.client("127.0.0.1")
+    for i in range(4):
+        client.asks("GET", f"/{i}", at_ms=70 * i)
+    recorded = simulation.run()
+    found = match(recorded.clients, recorded.backends, DEFAULT)
+    assert {s.address for s in found.stated if s is not None} == {"127.0.0.1"}
+    assert not any(stated(found.pairs.backend, set()))

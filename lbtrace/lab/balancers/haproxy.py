@@ -75,8 +75,10 @@ def backend_of(setup: Setup, mode: str, reuse: str) -> str:
     return "\n".join(rows)
 
 
-def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Network, Setup], None]:
-    """A function that starts one of its variants."""
+def launcher(
+    mode: str, reuse: str = "safe", server: str = "", front: str = FRONT
+) -> Callable[[Network, Setup], None]:
+    """A function that starts one of its variants, on the address `front`."""
 
     def launch(network: Network, setup: Setup) -> None:
         checked = "check inter 1s" if setup.wants("checks") or setup.wants("tcp-checks") else ""
@@ -84,7 +86,7 @@ def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Netw
         text = CONFIGURATION.format(
             mode=mode,
             timeout="1s" if setup.wants("timeout") else "30s",
-            front=FRONT,
+            front=front,
             port=setup.port,
             tls=f"ssl crt {setup.certificate} {setup.given('sni', 'strict-sni')}" * terminated,
             frontend=frontend_of(setup, mode),
@@ -96,7 +98,7 @@ def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Netw
         )
         configuration = network.configure("haproxy.cfg", text)
         started = network.start(BALANCER, ["haproxy", "-db", "-f", str(configuration)])
-        network.wait_for_port(BALANCER, FRONT, setup.port, started)
+        network.wait_for_port(BALANCER, front, setup.port, started)
 
     return launch
 

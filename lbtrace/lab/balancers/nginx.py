@@ -21,7 +21,7 @@ error_log {directory}/nginx-error.log notice;
 events {{ worker_connections 1024; }}
 http {{
   log_format truth escape=json
-    '{{"time":$msec,"client":"$remote_addr:$remote_port","method":"$request_method",'
+    '{{"time":$msec,"client":"{client}","method":"$request_method",'
     '"target":"$request_uri","status":"$status","server":"$upstream_addr",'
     '"request_id":"{request_id}"}}';
   access_log {directory}/access.log truth;
@@ -37,7 +37,7 @@ http {{
   }}
   map $http_upgrade $upgrading {{ default upgrade; '' ''; }}
   server {{
-    listen {front}:{port} default_server {tls} {http2};
+    listen {front}:{port} default_server {tls} {http2} {proxied};
     {certificate}
     {gzip}
     location = /fixed {{ default_type text/plain; return 200 "fixed\\n"; }}
@@ -53,6 +53,7 @@ http {{
   }}
 }}
 """
+STATED = "$proxy_protocol_addr:$proxy_protocol_port"
 # a copy has the request id of its original, so both logs name it alike
 MIRRORED = """
     location = /mirrored {{
@@ -80,8 +81,12 @@ def launch(
     location: str = LOCATION,
     request_id: str = "$request_id",
     keep: bool = True,
+    front: str = FRONT,
+    behind_proxy: bool = False,
 ) -> None:
-    """Write the configuration and start nginx with it."""
+    """Write the configuration and start nginx with it, on the address `front`. `behind_proxy`: each
+    connection begins with a PROXY header, which names the client.
+    """
     prefix = "rewrite ^/api/(.*)$ /$1 break;"
     options = [
         setup.given("retry", "proxy_next_upstream error timeout http_503 non_idempotent;"),
@@ -112,7 +117,9 @@ def launch(
         mirrored=mirrored if copies else "",
         http2="http2" if setup.wants("http2") else "",
         keepalive="keepalive 32;" if keep else "",
-        front=FRONT,
+        front=front,
+        proxied="proxy_protocol" if behind_proxy else "",
+        client=STATED if behind_proxy else "$remote_addr:$remote_port",
         port=setup.port,
         tls="ssl" if setup.wants("tls") else "",
         certificate=setup.given(
@@ -131,7 +138,7 @@ def launch(
         BALANCER,
         ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)],
     )
-    network.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, front, setup.port, started)
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:
