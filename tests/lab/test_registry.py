@@ -14,7 +14,8 @@ from lbtrace.model.report import Kind
 BALANCERS = (
     "nginx nginx-close nginx-stream nginx-stream-proxy haproxy haproxy-never haproxy-aggressive "
     "haproxy-always haproxy-tcp haproxy-proxy "
-    "haproxy-proxy-v2 envoy apache caddy varnish squid nat snat ipvs direct alb-like"
+    "haproxy-proxy-v2 envoy apache caddy varnish squid nat snat ipvs direct alb-like "
+    "nginx-haproxy haproxy-nginx"
 )
 
 
