@@ -11,7 +11,9 @@ A copy must then follow within MAX_APART_WITHOUT_ID_NS, and its first TCP option
 must be equal too.
 
 Invariant: copies are left out only when at least MIN_SHARE_PERCENT of the packets of a capture that
-carry data, SYN or FIN are copies; else all stay, and TCP sees them as retransmissions.
+carry data, SYN or FIN are copies; else all stay, and TCP sees them as retransmissions. Copies with
+a telling identification and another TTL, tag or tunnel are left out always: nobody sends a packet
+again like that, but a fabric shows it at two places.
 """
 
 from __future__ import annotations
@@ -41,11 +43,12 @@ EQUAL = ("flow", "forward", "seq", "ack", "flags", "window", "wire_length", "ip_
 
 
 class Copies(NamedTuple):
-    """In some rows: which are copies, how many of these carry data, SYN or FIN, and how many rows
-    do.
+    """In some rows: which are copies, which of these went over two places for certain, how many of
+    the copies carry data, SYN or FIN, and how many rows do.
     """
 
     rows: Column
+    elsewhere: Column
     carrying: int
     all_carrying: int
 
@@ -56,13 +59,14 @@ def find_duplicates(columns: Columns, views: Sequence[Views]) -> Column:
     nothing = np.empty(0, dtype=np.int64)
     if n > WINDOW_ROWS:
         places = np.linspace(0, n - SAMPLE_ROWS, SAMPLES).astype(int).tolist()
-        if not _doubled([_copies_in(columns, views, at, at + SAMPLE_ROWS) for at in places]):
+        sample = [_copies_in(columns, views, at, at + SAMPLE_ROWS) for at in places]
+        if not _doubled(sample) and not any(len(part.elsewhere) for part in sample):
             return nothing
     windows = range(0, n, WINDOW_ROWS)
     found = [_copies_in(columns, views, at, min(at + WINDOW_ROWS, n)) for at in windows]
-    return (
-        np.sort(np.concatenate([copies.rows for copies in found])) if _doubled(found) else nothing
-    )
+    every = _doubled(found)
+    parts = [copies.rows if every else copies.elsewhere for copies in found]
+    return np.sort(np.concatenate([nothing, *parts]))
 
 
 def _copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> Copies:
@@ -70,9 +74,13 @@ def _copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) ->
     before = max(low - OVERLAP_ROWS, 0)
     part = {name: column[before:high] for name, column in columns.items()}
     carries = (part["wire_length"] > 0) | (part["flags"] & (SYN | FIN) != 0)
-    rows = _copies(part, views)
-    rows = rows[rows >= low - before]
-    return Copies(rows + before, int(carries[rows].sum()), int(carries[low - before :].sum()))
+    rows, elsewhere = (found[found >= low - before] for found in _copies(part, views))
+    return Copies(
+        rows + before,
+        elsewhere + before,
+        int(carries[rows].sum()),
+        int(carries[low - before :].sum()),
+    )
 
 
 def _doubled(found: list[Copies]) -> bool:
@@ -83,8 +91,10 @@ def _doubled(found: list[Copies]) -> bool:
     )
 
 
-def _copies(columns: Columns, views: Sequence[Views]) -> Column:
-    """Rows that equal an earlier row nearby."""
+def _copies(columns: Columns, views: Sequence[Views]) -> tuple[Column, Column]:
+    """Rows that equal an earlier row nearby; and those of them that have its telling identification
+    and another TTL or network.
+    """
     key = _mixed(columns)
     order = np.argsort(key, kind="stable")
     ordered = key[order]
@@ -97,8 +107,10 @@ def _copies(columns: Columns, views: Sequence[Views]) -> Column:
     before, after, apart = before[same], after[same], apart[same]
     by_id = _telling_ids(columns)[after]
     close = (apart <= MAX_APART_WITHOUT_ID_NS) & _same_options(columns, views, before, after)
-    found: Column = after[by_id | close]
-    return found
+    other = (columns["ttl"][after] != columns["ttl"][before]) | (
+        columns["network"][after] != columns["network"][before]
+    )
+    return after[by_id | close], after[by_id & other]
 
 
 def _mixed(columns: Columns) -> Column:

@@ -145,3 +145,22 @@ def test_long_captures_are_looked_at_in_windows(
     assert table(tmp_path, packets).frame.tolist() == list(range(1, 81, 2))
     single = [(i * MS, packet) for i, packet in enumerate(conversation())]
     assert table(tmp_path, single).counts.duplicates == 0
+
+
+@pytest.mark.parametrize("ip_ids", [True, False])
+@pytest.mark.parametrize("how", ["ttl", "vlan", "same"])
+def test_a_few_that_went_over_two_places_are_left_out(
+    how: str, ip_ids: bool, tmp_path: Path
+) -> None:
+    """Every tenth packet is there twice. One with an identification of its own that was routed or
+    tagged in between was not sent again.
+    """
+    packets: list[Timed] = []
+    for i, packet in enumerate(conversation(ip_ids)):
+        packets.append((i * MS, packet))
+        if i % 10 == 0:
+            copy = packet.copy()
+            copy.ttl = 63 if how == "ttl" else copy.ttl
+            packets.append((i * MS + 90_000, Dot1Q(vlan=20) / copy if how == "vlan" else copy))
+    segments = table(tmp_path, packets)
+    assert segments.counts.duplicates == (4 if ip_ids and how != "same" else 0)
