@@ -34,6 +34,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings._streams import whole_connections
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -42,6 +43,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.model.websocket import WebSocket, close_name
 
 KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
 LEAST_NS = 5_000_000_000  # shorter silences are no idle limit
 SAME = 10  # silences are the same when they differ by less than this part of the longest
