@@ -27,6 +27,8 @@ NAMES = (
     "decoder",
     "reassembler",
     "http",
+    "http2",
+    "websocket",
     "tls",
     "inspect",
     "pairs",

@@ -7,6 +7,8 @@ promises.
                  captured wins
     http         two byte streams cut into segments → exchanges whose messages lie inside their
                  stream
+    http2        frames of both ends → control frames, stalls and gRPC calls where they can be
+    websocket    bytes of both ends behind an upgrade → counts that the bytes allow
     tls          bytes of both ends and a key log → streams as the tables promise, and exchanges
     inspect      bytes of a file → a Trace, and JSON that parses
     pairs        a recorded pair with damage → a report that the truth does not contradict (`pairs`)
@@ -30,7 +32,9 @@ import numpy as np
 
 from lbtrace import capture, decode, http, pipeline, tcp, tls
 from lbtrace.errors import InputError
+from lbtrace.http.h2.frames import PREFACE
 from lbtrace.model.http import Mark
+from lbtrace.model.http2 import ControlKind
 from lbtrace.options import DEFAULT, quiet
 from lbtrace.render import View
 from lbtrace.render import json as json_format
@@ -38,6 +42,7 @@ from lbtrace.tables.packets import Recording, RecordTable, SegmentTable, StreamT
 from tests.bench.generate import write
 from tests.fuzz.harm import programs
 from tests.fuzz.pairs import pairs
+from tests.http.h2.wire import End, frame
 from tests.http.streams import Talk, connection, table
 from tests.tcp.wire import CLIENT, SERVER, Segment, Wire, segment_table
 from tests.tls.conversations import get, ok
@@ -220,6 +225,55 @@ def http1(data: bytes) -> None:
                 assert 0 <= half.offset <= int(end)
                 assert half.body.length >= 0
                 assert (half.body.digest is not None) <= half.body.complete
+
+
+def _pieces(data: bytes, begins: tuple[bytes, bytes]) -> Talk:
+    """What both ends send, behind what each begins with. First byte: how it is cut and lost; what
+    follows: the client's, b"\\xff\\xff", the server's.
+    """
+    mode = data[0] if data else 0
+    size = (1, 7, 100, 1460)[mode & 3]
+    said = data[1:].partition(b"\xff\xff")
+    talk = Talk(syn=not mode & 4)
+    for who, begin, octets in ((0, begins[0], said[0]), (1, begins[1], said[2])):
+        talk.say(who, begin)
+        for n, k in enumerate(range(0, len(octets), size)):
+            talk.say(who, octets[k : k + size], lost=bool(mode & 8) and n % 5 == 3)
+    return talk.fin() if mode & 16 else talk
+
+
+def _carried(talk: Talk) -> http.Carried:
+    """What the HTTP stage makes of it, with what holds for whatever it is."""
+    frames = range(1, talk.frame + 1)
+    carried = http.exchanges([connection(0)], table([talk]), DEFAULT, quiet)
+    assert carried.control.faults() == carried.stalls.faults() == carried.calls.faults() == []
+    assert all(f.frame in frames and f.kind in set(ControlKind) for f in carried.control)
+    assert all(s.frame < s.end_frame and s.begin_ns <= s.end_ns for s in carried.stalls)
+    for call in carried.calls:
+        assert carried.exchanges[call.exchange].id == call.exchange
+        assert min(call.asked or 0, call.answered or 0, call.previous_attempts) >= 0
+    for held in carried.web_sockets:
+        for end in (held.client, held.server):
+            assert (end.digest is None) | end.whole
+            assert (end.close_code is None) == (end.close_frame is None)
+            assert 0 <= end.messages <= sum(talk.sent)
+            assert 0 <= end.bytes <= sum(talk.sent)
+    return carried
+
+
+def http2(data: bytes) -> None:
+    """Frames behind the preface and the SETTINGS of both ends; see `_pieces`."""
+    settings = bytes.fromhex("000000040000000000")
+    talk = _pieces(data, (PREFACE + settings, settings))
+    _carried(talk)
+
+
+def websocket(data: bytes) -> None:
+    """What both ends send behind an upgrade; see `_pieces`."""
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    ask = b"GET / HTTP/1.1\r\nHost: a\r\n" + upgrade
+    carried = _carried(_pieces(data, (ask, b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade)))
+    assert len(carried.web_sockets) <= 1
 
 
 def opened(data: bytes) -> None:
@@ -436,11 +490,43 @@ def _http_seeds() -> Iterator[bytes]:
         )
 
 
+def _http2_seeds() -> Iterator[bytes]:
+    client, server = End(), End()
+    grpc = ("content-type", "application/grpc")
+    ask = client.ask(1, "/a", 0, grpc, ("grpc-timeout", "1S")) + frame(0, 1, 1, b"\0\0\0\0\1x")
+    asked = client.block((":method", "CONNECT"), (":protocol", "websocket"), (":path", "/c"))
+    upgrade = frame(1, 4, 3, asked) + frame(0, 0, 3, b"\x81\x81abcdx\x88\x80abcd")
+    answer = frame(1, 4, 1, server.block((":status", "200"), grpc)) + frame(0, 0, 1, bytes(9))
+    answer += frame(1, 5, 1, server.block(("grpc-status", "14"), ("grpc-message", "no%20one")))
+    granted = frame(1, 4, 3, server.block((":status", "200"))) + frame(0, 1, 3, b"\x82\1x\x88\0")
+    steered = (
+        frame(4, 0, 0, b"\0\4\0\0\0\1\0\3\0\0\0\2")
+        + frame(3, 0, 1, b"\0\0\0\7")
+        + frame(6, 0, 0, bytes(8))
+        + frame(7, 0, 0, bytes(8) + b"too_many_pings")
+        + frame(8, 0, 1, b"\0\0\0\1")
+        + frame(8, 0, 0, b"\0\0\0\1")
+    )
+    for mode in (0, 2, 3, 11, 19):
+        yield bytes([mode]) + ask + upgrade + steered + b"\xff\xff" + answer + granted + steered
+        yield bytes([mode]) + steered + ask + b"\xff\xff" + steered + answer + frame(0, 0, 1, b"x")
+
+
+def _websocket_seeds() -> Iterator[bytes]:
+    masked = b"\x81\x85abcdhello\x02\x81abcdx\x80\x80abcd\x89\x80abcd\x88\x82abcd\x62\x8a"
+    plain = b"\x82\x7e\1\0" + bytes(256) + b"\x8a\0\x88\6\3\xe9gone\x82\x7f" + bytes(7) + b"\1x"
+    for mode in (0, 2, 3, 11, 19):
+        yield bytes([mode]) + masked + b"\xff\xff" + plain
+        yield bytes([mode]) + plain + b"\xff\xff" + masked
+
+
 TARGETS: dict[str, Target] = {
     "reader": Target(reader, _captures),
     "decoder": Target(decoder, _decoder_seeds),
     "reassembler": Target(reassembler, _reassembler_seeds),
     "http": Target(http1, _http_seeds),
+    "http2": Target(http2, _http2_seeds),
+    "websocket": Target(websocket, _websocket_seeds),
     "tls": Target(opened, _tls_seeds),
     "inspect": Target(inspect, _captures),
     "pairs": Target(pairs, programs, slow_s=60),
