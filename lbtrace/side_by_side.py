@@ -12,6 +12,7 @@ must not depend on what other pieces leave behind.
 
 from __future__ import annotations
 
+import copyreg
 import mmap
 import os
 import pickle
@@ -20,9 +21,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from io import BytesIO
 from select import PIPE_BUF
 from signal import SIGTERM
 from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
+
+import numpy as np
 
 from lbtrace.options import Progress
 
@@ -139,7 +143,12 @@ class _Told:
 def _write(file: BinaryIO, thing: object) -> None:
     """Pickle a thing: the sizes of its arrays, itself, its arrays."""
     arrays: list[memoryview] = []
-    text = pickle.dumps(thing, 5, buffer_callback=lambda held: arrays.append(held.raw()))
+    out = BytesIO()
+    pickler = pickle.Pickler(out, 5, buffer_callback=lambda held: arrays.append(held.raw()))
+    ways: dict[type, Any] = {**copyreg.dispatch_table, memoryview: _viewed}
+    pickler.dispatch_table = ways
+    pickler.dump(thing)
+    text = out.getbuffer()
     file.write(struct.pack("<QQ", len(text), len(arrays)))
     file.write(struct.pack(f"<{len(arrays)}Q", *(held.nbytes for held in arrays)))
     file.write(text)
@@ -147,6 +156,11 @@ def _write(file: BinaryIO, thing: object) -> None:
         file.write(bytes(-file.tell() % _ALIGNED))
         file.write(held)
     file.flush()
+
+
+def _viewed(view: memoryview) -> tuple[type[memoryview], tuple[object]]:
+    """A view → how it is made again: of an array, which is not copied."""
+    return memoryview, (np.asarray(view),)
 
 
 def _read(file: BinaryIO) -> Any:

@@ -9,12 +9,14 @@ import signal
 import threading
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lbtrace import pipeline, side_by_side
 from lbtrace.errors import InputError
+from lbtrace.model.trace import Trace
 from lbtrace.options import Options, Progress, quiet
 from lbtrace.render import View, get_format
 from lbtrace.side_by_side import WORTH, results
@@ -40,9 +42,11 @@ def test_one_job_is_one_process() -> None:
 
 def test_arrays_come_back_as_they_are_and_may_be_changed() -> None:
     made = [np.arange(5), np.array([b"ab", b"c"]), np.zeros((0, 3), "u1"), np.ones((2, 3)).T]
-    found = results(lambda k, _: (os.getpid(), made), [WORTH, WORTH], 2, quiet)
-    assert len({pid for pid, _ in found}) == 2
-    for _, arrays in found:
+    views = np.arange(3).data, memoryview(b"abc")
+    found = results(lambda k, _: (os.getpid(), made, views), [WORTH, WORTH], 2, quiet)
+    assert len({pid for pid, *_ in found}) == 2
+    for _, arrays, seen in found:
+        assert [view.tolist() for view in seen] == [[0, 1, 2], [97, 98, 99]]
         for one, other in zip(arrays, made, strict=True):
             assert (one.dtype, one.shape) == (other.dtype, other.shape)
             assert one.tolist() == other.tolist()
@@ -126,16 +130,22 @@ def report(clients: list[list[str]], backends: list[list[str]], jobs: int) -> st
     return out.getvalue()
 
 
-def test_the_report_is_that_of_one_process(
+def test_the_report_is_that_of_one_process_and_each_capture_is_read_once(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(side_by_side, "WORTH", 1)
     front, back = map(str, pair)
-    forked: list[int] = []
-    fork = os.fork
-    monkeypatch.setattr(os, "fork", lambda: forked.append(1) or fork())  # type: ignore[func-returns-value]
-    assert report([[front]], [[back]], 2) == report([[front]], [[back]], 1)
-    assert len(forked) == 1
+    alone = report([[front]], [[back]], 1)
+    read: list[str] = []  # by this process
+    inspect = pipeline._inspect
+
+    def noted(files: list[str], *rest: Any) -> Trace:
+        read.extend(files)
+        return inspect(files, *rest)
+
+    monkeypatch.setattr(pipeline, "_inspect", noted)
+    assert report([[front]], [[back]], 2) == alone
+    assert read == [front]
 
 
 def test_what_is_no_file_is_read_one_by_one(
