@@ -41,6 +41,9 @@ COMMANDS = {
     "redact": "Mask the credentials in captures, to hand them on.",
     "demo": "Compare the captures that come with lbtrace.",
     "lab": "Run the experiment on this machine, with real balancers.",
+    "merge": "Write both sides as one capture for Wireshark, on one clock.",
+    "extract": "Write the connections of an exchange or a problem.",
+    "wireshark-profile": "Write what shows lbtrace's comments in Wireshark.",
     "explain": "Say what a finding means, and what to do.",
     "profiles": "List the load balancers that lbtrace can recognise.",
 }
@@ -59,7 +62,7 @@ class Commands(click.Group):
         """lbtrace.cli.<name>.command"""
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"lbtrace.cli.{cmd_name}").command
+        command = import_module(f"lbtrace.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

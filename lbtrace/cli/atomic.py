@@ -9,27 +9,42 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import BinaryIO, TextIO, TypeVar
+
+_Stream = TypeVar("_Stream", TextIO, BinaryIO)
 
 
 @contextmanager
 def replaced(path: str) -> Iterator[TextIO]:
-    """The stream to write the new file to."""
+    """The stream to write the text of the new file to."""
+    with _replaced(path, _text) as out:
+        yield out
+
+
+@contextmanager
+def replaced_bytes(path: str) -> Iterator[BinaryIO]:
+    """The stream to write the bytes of the new file to."""
+    with _replaced(path, _bytes) as out:
+        yield out
+
+
+@contextmanager
+def _replaced(path: str, opened: Callable[[str | int], _Stream]) -> Iterator[_Stream]:
     real = os.path.realpath(path)  # a link stays one
     folder, name = os.path.split(real)
     there = os.stat(real) if os.path.exists(real) else None
     is_file = there is None or stat.S_ISREG(there.st_mode)
     if not is_file or not os.access(folder, os.W_OK | os.X_OK):
-        with _text(real) as out:
+        with opened(real) as out:
             yield out
         return
     import tempfile  # only a file that is written needs it
 
     number, beside = tempfile.mkstemp(dir=folder, prefix=f".{name[:100]}.", suffix=".part")
     try:
-        with _text(number) as out:
+        with opened(number) as out:
             yield out
             out.flush()
             _like(number, there)
@@ -54,3 +69,7 @@ def _like(number: int, there: os.stat_result | None) -> None:
 
 def _text(file: str | int) -> TextIO:
     return open(file, "w", encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _bytes(file: str | int) -> BinaryIO:
+    return open(file, "wb")

@@ -5,12 +5,13 @@ prefix) or around it is passed over; blank lines and comments are no lines. A li
 a secret and does not is counted, never shown.
 
 Invariant: a secret leaves this room in no text: `Secrets` has no printable form of what it holds.
+`key_log` is for those who asked for secrets by name (`--with-secrets`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from lbtrace.errors import InputError
@@ -100,6 +101,16 @@ class Secrets:
     def knows(self, random: str) -> bool:
         """Whether there is any secret for this client random (64 hex digits)."""
         return any((label, random.encode()) in self._known for label in _USED)
+
+    def key_log(self, randoms: Collection[str]) -> bytes:
+        """A key log with the secrets of the connections that have one of these client randoms."""
+        wanted = {random.encode() for random in randoms}
+        lines = [
+            b" ".join((label, random, s))
+            for (label, random), s in self._known.items()
+            if random in wanted
+        ]
+        return b"".join(line + b"\n" for line in sorted(lines))
 
     def get(self, label: str, random: str) -> bytes | None:
         """The secret of this label."""

@@ -97,7 +97,7 @@ def test_folders() -> None:
 FREE = {  # what only the user knows
     "--lb-address", "--lb-port", "--clock-offset", "--tz", "--width", "--zoom", "--method",
     "--path", "--status", "--from", "--to", "--since", "--until", "--min-exchanges", "--host",
-    "--below", "--jobs", "numbers", "--filter", "--for", "command_",
+    "--below", "--jobs", "numbers", "--filter", "--for", "command_", "--pair", "--problem",
 }  # fmt: skip
 
 

@@ -169,8 +169,8 @@ def _of_capture(report: CaptureReport, name: str) -> tuple[Trace, int]:
     )
 
 
-def row_of(report: Report, name: str) -> Row:
-    """The row of that number. OptionError when there is none."""
+def row_of(report: Report, name: str, option: str = "--zoom") -> Row:
+    """The row of that number, as an option names it. OptionError when there is none."""
     paired, correlation = not name.startswith("u"), report.correlation
     of = correlation.pairs if paired else correlation.unpaired
     number = _number(name.removeprefix("u"), len(of))
@@ -178,9 +178,9 @@ def row_of(report: Report, name: str) -> Row:
         return Row(paired, number - 1)
     raise OptionError(
         "unknown-zoom",
-        f"--zoom {name}: there is no such thing here.",
+        f"{option} {name}: there is no such thing here.",
         _known(
-            ("P", len(report.problems)),
+            ("P", len(report.problems) if option == "--zoom" else 0),
             ("", len(correlation.pairs)),
             ("u", len(correlation.unpaired)),
         ),

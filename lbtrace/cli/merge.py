@@ -1,0 +1,150 @@
+"""`lbtrace merge CLIENT BACKEND… -o story.pcapng`: both sides as one capture, on one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lbtrace.cli import completing
+from lbtrace.cli.atomic import replaced_bytes
+from lbtrace.cli.compare import (
+    FilesOfSides,
+    compared,
+    compared_on_balancer,
+    options_of,
+    side_options,
+    sides,
+)
+from lbtrace.cli.output import Target
+from lbtrace.cli.progress import ProgressBar
+from lbtrace.errors import OptionError
+from lbtrace.language.plurals import noun
+from lbtrace.options import check_lb
+from lbtrace.render.wording.escape import shown
+
+if TYPE_CHECKING:
+    from lbtrace.model.report import Report
+    from lbtrace.wireshark.story import StoryOptions, Written
+
+_OF_CAPTURES = (
+    click.option(
+        "--no-shift", is_flag=True, help="Keep the times of each capture: do not align the clocks."
+    ),
+    click.option(
+        "--with-secrets",
+        is_flag=True,
+        help="Write the TLS secrets (--keylog, or in the captures) of the connections included.",
+    ),
+    click.option(
+        "--show-secrets",
+        is_flag=True,
+        help="Show credentials in the comments. The packets hold them in any case.",
+    ),
+)
+
+
+def capture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How packets are written: of merge and extract."""
+    for option in reversed(_OF_CAPTURES):
+        command = option(command)
+    return command
+
+
+@click.command("merge", cls=FilesOfSides)
+@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="The pcapng file to write.",
+)
+@capture_options
+@side_options
+def command(
+    captures: tuple[str, ...],
+    clients: tuple[str, ...],
+    backends: tuple[str, ...],
+    lb: tuple[str, ...],
+    lb_address: tuple[str, ...],
+    lb_port: tuple[int, ...],
+    clock_offset: str | None,
+    keylogs: tuple[str, ...],
+    output: str,
+    no_shift: bool,
+    with_secrets: bool,
+    show_secrets: bool,
+) -> None:
+    """Write both sides as one capture for Wireshark.
+
+    Each capture point is an interface. The backends' times are moved to the client's clock, the
+    addresses have names, and comments say which exchange and which finding a packet belongs to.
+    `lbtrace wireshark-profile` writes what makes fields of the comments: lbtrace.pair == 2.
+
+    \b
+    lbtrace merge client.pcap backend.pcap -o story.pcapng
+    """
+    from lbtrace.wireshark.story import StoryOptions
+
+    given = [*captures, *clients, *backends, *lb]
+    check_packets(output, [*given, *keylogs])
+    report = compared_sides(
+        captures, clients, backends, (lb, lb_address, lb_port), clock_offset, keylogs
+    )
+    options = StoryOptions(not no_shift, None, keylogs, with_secrets)
+    tell(output, written(report, output, options, show_secrets))
+
+
+def check_packets(output: str, inputs: Sequence[str]) -> None:
+    """OptionError when a file cannot be written, or when an input cannot be read twice."""
+    if "-" in inputs:
+        raise OptionError(
+            "input-not-again",
+            "Standard input cannot be read twice, and the packets are needed again.",
+            "Give a file.",
+        )
+    Target("pcapng", output).check(inputs)
+
+
+def compared_sides(
+    captures: Sequence[str],
+    clients: Sequence[str],
+    backends: Sequence[str],
+    on_balancer: tuple[Sequence[str], Sequence[str], Sequence[int]],
+    clock_offset: str | None,
+    keylogs: tuple[str, ...],
+) -> Report:
+    """The report of the captures. `on_balancer`: captures taken on it, its addresses and ports."""
+    lb, lb_address, lb_port = on_balancer
+    check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
+    options = options_of(clock_offset, keylogs)
+    if lb:
+        return compared_on_balancer(lb, lb_address, lb_port, options)
+    return compared(*sides(captures, clients, backends), options)
+
+
+def written(report: Report, output: str, options: StoryOptions, show_secrets: bool) -> Written:
+    """Write the merged file."""
+    from lbtrace.render.masked import masked_report
+    from lbtrace.wireshark.story import write_merged
+
+    told = report if show_secrets else masked_report(report)
+    try:
+        with ProgressBar() as progress, replaced_bytes(output) as out:
+            return write_merged(told, out, options, progress)
+    except OSError as error:
+        raise OptionError(
+            "output-unwritable", f"-o {output}: {error.strerror or error}."
+        ) from error
+
+
+def tell(output: str, done: Written) -> None:
+    """What was written, on stdout."""
+    packets = f"{done.packets} {noun(done.packets, 'packet')}"
+    comments = f"{done.comments} {noun(done.comments, 'comment')}"
+    click.echo(f"{shown(output)}: {packets}, {comments}")
+    for line in done.clocks:
+        click.echo(f"  {line}")
