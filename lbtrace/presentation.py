@@ -15,7 +15,7 @@ from typing import Any
 
 from lbtrace.model.report import CaptureReport, Finding, Report
 from lbtrace.model.trace import Trace
-from lbtrace.render import View, get_format
+from lbtrace.render import View, get_format, without_credentials
 from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import cut, shown
 from lbtrace.render.wording.statements import filled
@@ -86,6 +86,27 @@ def to_dict(report: Report | CaptureReport, show_secrets: bool = False) -> dict[
     """What `--format json` writes, as a dictionary."""
     found: dict[str, Any] = json.loads(_written(report, "json", View(show_secrets=show_secrets)))
     return found
+
+
+def to_arrow(report: Report | CaptureReport, show_secrets: bool = False) -> dict[str, Any]:
+    """Its tables by name, as pyarrow.Table. OptionError when pyarrow is not installed."""
+    from lbtrace.render.arrow import arrow_tables
+
+    return arrow_tables(report if show_secrets else without_credentials(report))
+
+
+def to_pandas(report: Report | CaptureReport, show_secrets: bool = False) -> dict[str, Any]:
+    """Its tables by name, as pandas.DataFrame. OptionError when a library is not installed."""
+    from lbtrace.render.arrow import pandas_tables
+
+    return pandas_tables(to_arrow(report, show_secrets))
+
+
+def to_polars(report: Report | CaptureReport, show_secrets: bool = False) -> dict[str, Any]:
+    """Its tables by name, as polars.DataFrame. OptionError when a library is not installed."""
+    from lbtrace.render.arrow import polars_tables
+
+    return polars_tables(to_arrow(report, show_secrets))
 
 
 def _view(report: Report | CaptureReport) -> View:

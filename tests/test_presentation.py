@@ -41,6 +41,14 @@ def test_the_examples_of_the_page_work() -> None:
     assert not done.failed
 
 
+@pytest.mark.usefixtures("_at_the_root")
+def test_the_notebook_works() -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    done = doctest.testfile(str(ROOT / "docs/notebook.md"), module_relative=False)
+    assert done.attempted > 8
+    assert not done.failed
+
+
 class Texts(HTMLParser):
     """The text between the tags, and the tags."""
 

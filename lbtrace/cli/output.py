@@ -21,11 +21,20 @@ import click
 
 from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced
+from lbtrace.cli.folder import check_folder
 from lbtrace.errors import OptionError
 from lbtrace.language import ENGLISH, languages, preferred
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.selection import EVERYTHING, Selection
-from lbtrace.render import Detail, Ladder, View, format_names, get_format
+from lbtrace.render import (
+    Detail,
+    Ladder,
+    View,
+    folder_formats,
+    format_names,
+    get_format,
+    write_folder,
+)
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _LONG = 60  # columns of a command that is shown in full
@@ -56,6 +65,15 @@ class Target:
         """OptionError when the file cannot be written or is one of the inputs. Called before the
         work, not after it.
         """
+        if self.format in folder_formats():
+            if self.path is None:
+                raise OptionError(
+                    "folder-missing",
+                    f"--format {self.format} writes a folder: say which.",
+                    "For example: -o tables",
+                )
+            check_folder(self.path, inputs, f".{self.format}")
+            return
         if self.path is None:
             self._check_terminal()
             return
@@ -107,13 +125,31 @@ class Target:
 
     def write_report(self, report: Report) -> None:
         """Write the result of a comparison."""
+        if self._wrote_folder(report):
+            return
         with self.open() as (out, view):
             self.show(out, lambda page: get_format(self.format).write_report(report, page, view))
 
     def write_trace(self, report: CaptureReport) -> None:
         """Write the result of reading one capture point."""
+        if self._wrote_folder(report):
+            return
         with self.open() as (out, view):
             self.show(out, lambda page: get_format(self.format).write_trace(report, page, view))
+
+    def _wrote_folder(self, report: Report | CaptureReport) -> bool:
+        """Write the files of a format that is a folder; whether it is one."""
+        if self.format not in folder_formats() or self.path is None:
+            return False
+        try:
+            os.makedirs(self.path, exist_ok=True)
+            written = write_folder(report, self.path, View(show_secrets=self.show_secrets))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OptionError("output-unwritable", f"-o {self.path}: {reason}.") from error
+        for path in written:
+            click.echo(path)
+        return True
 
     def show(self, out: TextIO, write: Callable[[TextIO], None]) -> None:
         """To a person at a terminal a page that is longer than it comes in a pager."""
@@ -202,8 +238,9 @@ def result_options(command: Callable[..., Any], to_file: bool = True) -> Callabl
         )
         return command(target=target, **options)
 
+    formats = sorted((*format_names(), *folder_formats())) if to_file else format_names()
     made: Callable[..., Any] = with_target
-    for option in (*selecting.options(), *_options(format_names())):
+    for option in (*selecting.options(), *_options(formats)):
         if to_file or option is not _OUTPUT:
             made = option(made)
     return made
@@ -398,8 +435,8 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
         _OUTPUT,
         _format(
             formats,
-            "For people (terminal), a browser (html), programs (json), tickets (markdown), GitHub "
-            "Actions (github).",
+            "For people (terminal), a browser (html), programs (json, ndjson), notebooks (parquet, a "
+            "folder), tickets (markdown), GitHub Actions (github).",
         ),
     ]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lbtrace.cli import completing
+from lbtrace.cli.folder import check_folder
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 
@@ -59,10 +60,10 @@ def command(
     if captures.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
     drawn = secrets.token_bytes(32) if key is None else _key(key)
-    _check_folder(folder, captures)
+    check_folder(folder, captures)
     with ProgressBar() as progress:
         points = points_of_any_side(captures, progress)
-        _check_folder(folder, [path for files in points for path in files])
+        check_folder(folder, [path for files in points for path in files])
         try:
             os.makedirs(folder, exist_ok=True)
             done = redact(
@@ -114,23 +115,3 @@ def _key(path: str) -> bytes:
             "Make one with: head -c 32 /dev/urandom > key",
         )
     return blake2b(held, digest_size=32).digest()
-
-
-def _check_folder(folder: str, captures: tuple[str, ...] | list[str]) -> None:
-    """OptionError when the folder cannot be written to, or one of the captures is in it."""
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise OptionError("output-no-folder", f"-o {folder}: this is a file.", "Name a folder.")
-    parent = os.path.dirname(os.path.abspath(folder))
-    place = folder if os.path.isdir(folder) else parent
-    if not os.path.isdir(place):
-        raise OptionError("output-folder-missing", f"-o {folder}: there is no directory {parent}.")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise OptionError("output-unwritable", f"-o {folder}: no permission to write there.")
-    real = os.path.realpath(folder)
-    for path in captures:
-        if path != "-" and os.path.dirname(os.path.realpath(path)) == real:
-            raise OptionError(
-                "output-is-input",
-                f"-o {folder}: {path} is in this folder, and could be overwritten.",
-                "Name another folder.",
-            )

@@ -396,6 +396,26 @@ class Report:
 
         return to_dict(self, show_secrets)
 
+    def to_arrow(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """Tables by name (docs/notebook.md), each a pyarrow.Table. Credentials are masked, unless
+        `show_secrets`. OptionError without pyarrow.
+        """
+        from lbtrace.presentation import to_arrow
+
+        return to_arrow(self, show_secrets)
+
+    def to_pandas(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The same, each a pandas.DataFrame. OptionError without pyarrow or pandas."""
+        from lbtrace.presentation import to_pandas
+
+        return to_pandas(self, show_secrets)
+
+    def to_polars(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The same, each a polars.DataFrame. OptionError without pyarrow or polars."""
+        from lbtrace.presentation import to_polars
+
+        return to_polars(self, show_secrets)
+
 
 class NotCaptured(StrEnum):
     """What one capture alone does not hold: the side of a balancer beyond it."""
@@ -477,3 +497,23 @@ class CaptureReport:
         from lbtrace.presentation import to_dict
 
         return to_dict(self, show_secrets)
+
+    def to_arrow(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """Tables by name (docs/notebook.md), each a pyarrow.Table. Credentials are masked, unless
+        `show_secrets`. OptionError without pyarrow.
+        """
+        from lbtrace.presentation import to_arrow
+
+        return to_arrow(self, show_secrets)
+
+    def to_pandas(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The same, each a pandas.DataFrame. OptionError without pyarrow or pandas."""
+        from lbtrace.presentation import to_pandas
+
+        return to_pandas(self, show_secrets)
+
+    def to_polars(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The same, each a polars.DataFrame. OptionError without pyarrow or polars."""
+        from lbtrace.presentation import to_polars
+
+        return to_polars(self, show_secrets)

@@ -25,7 +25,14 @@ from lbtrace.language import ENGLISH
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.selection import EVERYTHING, Selection
 
-_SHARED = {"check", "diff", "masked", "wording", "schema"}  # in this package, and no format
+_SHARED = {
+    "arrow",
+    "check",
+    "diff",
+    "masked",
+    "wording",
+    "schema",
+}  # in this package, and no format
 
 
 Ladder = Literal["", "text", "mermaid", "svg"]  # how to draw the steps of one exchange
@@ -86,6 +93,29 @@ def format_names() -> list[str]:
         for m in iter_modules(__path__)
         if m.name not in _SHARED and not m.name.startswith("_")
     )
+
+
+def folder_formats() -> dict[str, str]:
+    """The formats that are a folder of files: name, and one line for --help."""
+    return {"parquet": "a folder of tables, for notebooks (docs/notebook.md)"}
+
+
+def write_folder(report: Report | CaptureReport, folder: str, view: View) -> list[str]:
+    """Write the tables of a result into a folder; the paths of the files. OptionError when pyarrow
+    is not installed.
+    """
+    from lbtrace.render.arrow import write_parquet
+
+    return write_parquet(report if view.show_secrets else without_credentials(report), folder)
+
+
+def without_credentials(report: Report | CaptureReport) -> Report | CaptureReport:
+    """A result with its credentials masked."""
+    from lbtrace.render.masked import masked_capture_report, masked_report
+
+    if isinstance(report, Report):
+        return masked_report(report)
+    return masked_capture_report(report)
 
 
 def get_format(name: str) -> Format:

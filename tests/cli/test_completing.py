@@ -46,7 +46,7 @@ def test_a_word_that_begins_no_command_may_be_a_file() -> None:
 def test_options() -> None:
     assert values("show", "--no") == ["--no-pager"]
     assert values("--ver") == ["--version"]
-    formats = ["github", "html", "json", "markdown", "ndjson", "terminal"]
+    formats = ["github", "html", "json", "markdown", "ndjson", "parquet", "terminal"]
     assert values("compare", "a", "b", "--format", "") == formats
 
 
