@@ -435,8 +435,8 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
         _OUTPUT,
         _format(
             formats,
-            "For people (terminal), a browser (html), programs (json, ndjson), notebooks (parquet, a "
-            "folder), tickets (markdown), GitHub Actions (github).",
+            "For people (terminal), a browser (html), programs (json, ndjson), notebooks (parquet, "
+            "a folder), tickets (markdown), GitHub Actions (github).",
         ),
     ]
 
