@@ -64,6 +64,7 @@ def command(
     lb_port: tuple[int, ...],
     clock_offset: str | None,
     keylogs: tuple[str, ...],
+    jobs: int,
     output: str,
     no_shift: bool,
     with_secrets: bool,
@@ -94,7 +95,7 @@ def command(
     else:
         _check_folder(output, given, with_secrets)
     report = compared_sides(
-        captures, clients, backends, (lb, lb_address, lb_port), clock_offset, keylogs
+        captures, clients, backends, (lb, lb_address, lb_port), clock_offset, keylogs, jobs
     )
     from lbtrace.wireshark.selected import connections
 

@@ -73,6 +73,7 @@ def command(
     lb_port: tuple[int, ...],
     clock_offset: str | None,
     keylogs: tuple[str, ...],
+    jobs: int,
     output: str,
     no_shift: bool,
     with_secrets: bool,
@@ -92,7 +93,7 @@ def command(
     given = [*captures, *clients, *backends, *lb]
     check_packets(output, [*given, *keylogs])
     report = compared_sides(
-        captures, clients, backends, (lb, lb_address, lb_port), clock_offset, keylogs
+        captures, clients, backends, (lb, lb_address, lb_port), clock_offset, keylogs, jobs
     )
     options = StoryOptions(not no_shift, None, keylogs, with_secrets)
     tell(output, written(report, output, options, show_secrets))
@@ -116,11 +117,12 @@ def compared_sides(
     on_balancer: tuple[Sequence[str], Sequence[str], Sequence[int]],
     clock_offset: str | None,
     keylogs: tuple[str, ...],
+    jobs: int,
 ) -> Report:
     """The report of the captures. `on_balancer`: captures taken on it, its addresses and ports."""
     lb, lb_address, lb_port = on_balancer
     check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
-    options = options_of(clock_offset, keylogs)
+    options = options_of(clock_offset, keylogs, jobs)
     if lb:
         return compared_on_balancer(lb, lb_address, lb_port, options)
     return compared(*sides(captures, clients, backends), options)
