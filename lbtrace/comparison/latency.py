@@ -17,6 +17,7 @@ import numpy as np
 from lbtrace.comparison.arrival import spread_ns
 from lbtrace.comparison.pairs import PairedSides, Pairs
 from lbtrace.comparison.sides import Sides
+from lbtrace.language import N
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock
 from lbtrace.model.report import Excluded, Latency
@@ -26,12 +27,12 @@ from lbtrace.tables.words import marked
 
 NO_CLOCK = -1
 # why a pair is left out
-NO_ANSWER = "no answer that both sides show"
-SEVERAL_ATTEMPTS = "more than one attempt"
-SENT_AGAIN = "a segment sent again or late"
-PIPELINED = "pipelined"
-NOT_WHOLE = "not captured whole"
-INTERCHANGEABLE = "interchangeable"
+NO_ANSWER = N("no answer that both sides show")
+SEVERAL_ATTEMPTS = N("more than one attempt")
+SENT_AGAIN = N("a segment sent again or late")
+PIPELINED = N("pipelined")
+NOT_WHOLE = N("not captured whole")
+INTERCHANGEABLE = N("interchangeable")
 TOLD_NS = 1_000_000  # less than that is neither taken off nor said
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
 NO_TIME = (

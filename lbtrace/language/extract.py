@@ -9,8 +9,9 @@ A text is found where it is written, by what it is given to:
                                                  a type, where there is X = Texts(X)
     heading("…"[, "…"]), Column("…")             what a page translates itself
     ("…", "label")                               likewise
+    Weight(…, …, …, "…"), undecided(kind, "…")   a reason for the verdict
 
-What the findings say is found by `lbtrace.language.sentences`.
+What findings and witnesses say is found by `lbtrace.language.sentences`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def texts() -> Iterator[Text]:
         module = path.relative_to(CODE.parent).as_posix()
         for one, many in found_in(path.read_text("utf-8")):
             yield Text(one, many, module)
-        if path.parent.name == "findings":
+        if path.parent.name in ("findings", "witnesses"):
             name = module.removesuffix(".py").replace("/", ".")
             for sentence in sentences(import_module(name)):
                 one, many, _ = forms(sentence)
@@ -106,6 +107,11 @@ def _table(arguments: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
             yield from _itself([value])
 
 
+def _because(arguments: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
+    """What an observation is worth: its reason."""
+    yield from _itself(arguments[3:])
+
+
 _FINDERS: dict[str, Callable[[Sequence[ast.expr]], Iterator[tuple[str, str]]]] = {
     "tr": _itself,
     "N": _itself,
@@ -115,4 +121,6 @@ _FINDERS: dict[str, Callable[[Sequence[ast.expr]], Iterator[tuple[str, str]]]] =
     "Texts": _table,
     "heading": _each,
     "Column": _itself,
+    "Weight": _because,
+    "undecided": lambda arguments: _itself(arguments[1:]),
 }

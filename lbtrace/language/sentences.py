@@ -1,4 +1,4 @@
-"""The source of the findings → the sentences and remedies that they can say.
+"""The source of findings and witnesses → the sentences and remedies that they can say.
 
 A statement is written in pieces: constants, alternatives, optional parts. This evaluates them as
 far as they are known without running anything, and yields every sentence that can come of it.
@@ -55,10 +55,18 @@ def statements(module: ModuleType) -> Iterator[str]:
     reader = _Reader(module, tree)
     for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
         for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "finding":
-                wanted = [*call.args[3:4], *(k.value for k in call.keywords if k.arg == "remedy")]
-                for node in wanted:
-                    yield from reader.known(node, function)
+            for node in _said(call):
+                yield from reader.known(node, function)
+
+
+def _said(call: ast.Call) -> list[ast.expr]:
+    """The statement and the remedy of a finding, the statement of a witness."""
+    match call.func:
+        case ast.Attribute(attr="finding"):
+            return [*call.args[3:4], *(k.value for k in call.keywords if k.arg == "remedy")]
+        case ast.Attribute(attr="of", value=ast.Name(id="Observation")):
+            return call.args[2:3]
+    return []
 
 
 class _Reader:

@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 from lbtrace.comparison import Comparison, confidence_of, evidence
 from lbtrace.comparison.claims import Measured, values
+from lbtrace.language import N
+from lbtrace.language.reasons import joined
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
@@ -196,6 +198,9 @@ TABLE: dict[tuple[str, str], Weight] = {
 }
 
 
+AS_UNCHANGED = N("A balancer that hands packets on unchanged would look the same.")
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a witness saw. `statement` has {name} places for `values`; `evidence` holds the
@@ -341,15 +346,5 @@ def _reason(best: Kind, observations: Sequence[Observation]) -> str:
         (o.weight for o in observations if best in o.weight.speaks_for),
         key=lambda weight: (-weight.strength, len(weight.speaks_for)),
     )[:2]
-    because = [weight.because for weight in in_favour]
-    if len(in_favour) == 2 and all(weight.needs_http for weight in in_favour):
-        text = f"{'; '.join(because)}: both need a proxy that reads HTTP"
-    else:
-        text = "; ".join(
-            because + (", which needs a proxy that reads HTTP" if weight.needs_http else "")
-            for because, weight in zip(because, in_favour, strict=True)
-        )
-    more = (
-        " A balancer that hands packets on unchanged would look the same." if best is DIRECT else ""
-    )
-    return f"{text[:1].upper()}{text[1:]}.{more}"
+    text = joined([(weight.because, weight.needs_http) for weight in in_favour])
+    return f"{text} {AS_UNCHANGED}" if best is DIRECT else text

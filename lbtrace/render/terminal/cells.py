@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lbtrace.language import tr
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.stream import Connection
 from lbtrace.render.terminal.page import Page
@@ -15,7 +16,7 @@ def request(exchange: Exchange, connection: Connection) -> str:
     """
     if exchange.request is None:
         whole = connection.client_is_whole and Mark.LOST not in exchange.marks
-        return "(no request)" if whole else "(request not captured)"
+        return tr("(no request)") if whole else tr("(request not captured)")
     return f"{shown(exchange.request.method)} {shown(exchange.request.target)}"
 
 

@@ -53,8 +53,12 @@ def drawing(page: Page, report: Report, most: int = _SHOWN_ADDRESSES) -> None:
         page.prose(mapping_told(mappings, nat), indent=3, style="note")
     hidden = sum(map(len, told[most:]))
     if hidden:
-        clients = units.plural(hidden, "more client is", "more clients are")
-        page.line((f"+{clients} seen under another address", "note"), indent=3)
+        more = units.counted(
+            "+{n} more client is seen under another address",
+            "+{n} more clients are seen under another address",
+            hidden,
+        )
+        page.line((more, "note"), indent=3)
 
 
 def _few(addresses: Iterable[str], most: int) -> list[str]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbtrace.language import N, Texts, tr
-from lbtrace.model.net import Side
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, UnpairedReason
-from lbtrace.model.report import Report, SideCounts, UnpairedCount
+from lbtrace.model.report import Report, SideCounts
 from lbtrace.render.terminal import limits
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -138,7 +137,9 @@ def _alone(report: Report) -> Iterator[str]:
     elsewhere = (UnpairedReason.UNKNOWN, UnpairedReason.HEALTH_CHECK)
     counted = [u for u in report.summary.unpaired if u.reason not in elsewhere]
     if counted:
-        yield " · ".join(f"{_exchanges(u)}: {names.UNPAIRED[u.reason]}" for u in counted)
+        yield " · ".join(
+            f"{units.exchanges(u.side, u.count)}: {names.UNPAIRED[u.reason]}" for u in counted
+        )
 
 
 def _unknown(report: Report, labels: Labels, most: int) -> Iterator[str]:
@@ -150,9 +151,3 @@ def _unknown(report: Report, labels: Labels, most: int) -> Iterator[str]:
         yield " ".join(sentences[:most]) + more
     elif hidden:
         yield units.counted("{n} thing: see -v", "{n} things: see -v", hidden)
-
-
-def _exchanges(u: UnpairedCount) -> str:
-    if u.side is Side.CLIENT:
-        return units.counted("{n} client exchange", "{n} client exchanges", u.count)
-    return units.counted("{n} backend exchange", "{n} backend exchanges", u.count)

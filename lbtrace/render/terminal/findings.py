@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from lbtrace.language import tr
+from lbtrace.language import N, tr
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Evidence, Finding, Kind, ProfileMatch, Report, Severity, Witness
@@ -46,8 +46,16 @@ def facts(page: Page, findings: Sequence[Finding], labels: Labels) -> None:
         _facts(page, [f for f in listed if f.title == title], labels)
     drawn = len(every) - len(listed)
     if drawn:
-        what = "fact is" if drawn == 1 else "facts are"
-        text = f"{drawn} {'more ' if listed else ''}{what} in the tables above (--all: all of them)"
+        forms = (
+            "{n} fact is in the tables above (--all: all of them)",
+            "{n} facts are in the tables above (--all: all of them)",
+        )
+        if listed:
+            forms = (
+                "{n} more fact is in the tables above (--all: all of them)",
+                "{n} more facts are in the tables above (--all: all of them)",
+            )
+        text = units.counted(*forms, drawn)
         page.line((text, "note"))
 
 
@@ -71,7 +79,7 @@ def _facts(page: Page, group: Sequence[Finding], labels: Labels) -> None:
 
 def _unsure(finding: Finding) -> str:
     return (
-        f"confidence: {names.CONFIDENCE[finding.confidence]}"
+        tr("confidence: {sure}").format(sure=names.CONFIDENCE[finding.confidence])
         if finding.confidence in (Confidence.MEDIUM, Confidence.LOW)
         else ""
     )
@@ -119,7 +127,7 @@ def weight(w: Witness) -> str:
     """What it speaks for and against."""
     return "; ".join(
         f"{word} {_kinds(kinds)}"
-        for word, kinds in (("for", w.speaks_for), ("against", w.speaks_against))
+        for word, kinds in ((tr("for"), w.speaks_for), (tr("against"), w.speaks_against))
         if kinds
     )
 
@@ -129,18 +137,17 @@ def _kinds(kinds: Iterable[Kind]) -> str:
 
 
 def _profile(page: Page, p: ProfileMatch) -> None:
+    usual = units.counted("{n} more change is usual", "{n} more changes are usual", p.forgiven)
+    fits = tr("fits {score} of 100").format(score=p.score)
     page.heading(
-        f"Why {shown(p.name)}",
-        f"fits {p.score} of 100"
-        + (
-            f"; {units.plural(p.forgiven, 'more change is', 'more changes are')} usual"
-            if p.forgiven
-            else ""
-        ),
+        tr("Why {name}").format(name=shown(p.name)), f"{fits}; {usual}" if p.forgiven else fits
     )
     rows: list[list[Cell]] = []
-    for word, style, rules in (("fits", "added", p.matched), ("not", "removed", p.contradicted)):
+    for word, style, rules in (
+        (N("fits"), "added", p.matched),
+        (N("not"), "removed", p.contradicted),
+    ):
         rows.extend(
-            [(word, style), shown(rule), (shown(example), "note")] for rule, example in rules
+            [(tr(word), style), shown(rule), (shown(example), "note")] for rule, example in rules
         )
     page.table([Column(), Column(flexible=True), Column(flexible=True, cut=True)], rows)

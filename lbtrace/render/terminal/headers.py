@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lbtrace.language import N, Texts, tr
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ChangeKind, HeaderChange
 from lbtrace.model.report import Report
@@ -13,13 +14,23 @@ from lbtrace.render.wording import names
 from lbtrace.render.wording.escape import shown
 
 _SIGN = {
-    ChangeKind.ADDED: ("+ added", "added"),
-    ChangeKind.REMOVED: ("- removed", "removed"),
-    ChangeKind.CHANGED: ("~ changed", "changed"),
-    ChangeKind.RECASED: ("~ re-cased", "changed"),
-    ChangeKind.REORDERED: ("~ re-ordered", "changed"),
-    ChangeKind.DUPLICATED: ("+ duplicated", "added"),
+    ChangeKind.ADDED: ("+", "added"),
+    ChangeKind.REMOVED: ("-", "removed"),
+    ChangeKind.CHANGED: ("~", "changed"),
+    ChangeKind.RECASED: ("~", "changed"),
+    ChangeKind.REORDERED: ("~", "changed"),
+    ChangeKind.DUPLICATED: ("+", "added"),
 }
+_DONE = Texts(
+    {
+        ChangeKind.ADDED: "added",
+        ChangeKind.REMOVED: "removed",
+        ChangeKind.CHANGED: "changed",
+        ChangeKind.RECASED: "re-cased",
+        ChangeKind.REORDERED: "re-ordered",
+        ChangeKind.DUPLICATED: "duplicated",
+    }
+)
 _WITHOUT_BEHAVIOUR = (ChangeKind.REMOVED, ChangeKind.RECASED, ChangeKind.REORDERED)
 
 
@@ -29,8 +40,8 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
         return
     summary = report.summary
     for request, title, compared in (
-        (True, "Requests, on the way to the backend", summary.requests_compared),
-        (False, "Responses, on the way back", summary.responses_compared),
+        (True, N("Requests, on the way to the backend"), summary.requests_compared),
+        (False, N("Responses, on the way back"), summary.responses_compared),
     ):
         changes = [c for c in report.correlation.changes if c.request is request]
         nothing = (
@@ -38,11 +49,14 @@ def headers(page: Page, report: Report, labels: Labels) -> None:
         )
         page.heading(title, "" if changes else nothing)
         _changed(page, report, [c for c in changes if not c.hop_by_hop], labels)
-        legal = [
-            f"{shown(c.name)} {c.kind.value} ({c.count} of {c.of})" for c in changes if c.hop_by_hop
-        ]
+        legal = [f"{shown(c.name)} {_DONE[c.kind]} ({_seen(c)})" for c in changes if c.hop_by_hop]
         if legal:
-            page.prose(f"may differ on each hop: {', '.join(legal)}", indent=3, style="note")
+            text = tr("may differ on each hop: {fields}").format(fields=", ".join(legal))
+            page.prose(text, indent=3, style="note")
+
+
+def _seen(change: HeaderChange) -> str:
+    return tr("{count} of {of}").format(count=change.count, of=change.of)
 
 
 def _changed(page: Page, report: Report, changes: list[HeaderChange], labels: Labels) -> None:
@@ -59,19 +73,20 @@ def _changed(page: Page, report: Report, changes: list[HeaderChange], labels: La
     )
     example = _example(report, labels, changes[0])
     if example:
-        page.line((f"for example {example}", "note"), indent=3)
+        page.line((f"{tr('for example')} {example}", "note"), indent=3)
 
 
 def rows(c: HeaderChange) -> Iterator[list[Cell]]:
     """What was done, the line, how it behaves, in how many pairs; a row for each of its lines."""
-    word, style = _SIGN[c.kind]
+    sign, style = _SIGN[c.kind]
+    word = f"{sign} {_DONE[c.kind]}"
     behaviour = "" if c.kind in _WITHOUT_BEHAVIOUR else names.BEHAVIOUR[c.behaviour]
     first, *others = _lines(c)
     # the first of two lines of a duplicated field is the sender's own, and stays
     beside = c.kind is ChangeKind.DUPLICATED and bool(others)
-    yield [(word, style), shown(first), "" if beside else behaviour, f"{c.count} of {c.of}"]
+    yield [(word, style), shown(first), "" if beside else behaviour, _seen(c)]
     for line in others:
-        lead = "    and" if beside else "       to"
+        lead = f"    {tr('and')}" if beside else f"       {tr('to')}"
         yield [(lead, style), shown(line), behaviour if beside else "", ""]
 
 
@@ -96,4 +111,4 @@ def _example(report: Report, labels: Labels, change: HeaderChange) -> str:
         return ""
     client = labels.begin(Side.CLIENT, pair.client)
     backend = labels.begin(Side.BACKEND, pair.attempts[-1].backend)
-    return f"client {client} ↔ backend {backend}"
+    return f"{tr('client')} {client} ↔ {tr('backend')} {backend}"

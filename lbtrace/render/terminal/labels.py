@@ -39,8 +39,9 @@ class Labels:
         """
         many = len(self._traces[side][point].files) > 1
         if self.alone:
-            which = [f"capture {point + 1}"] if len(self._traces[side]) > 1 else []
-            return ", ".join([*which, f"file {file + 1}"] if many else which)
+            several = len(self._traces[side]) > 1
+            which = [tr("capture {n}").format(n=point + 1)] if several else []
+            return ", ".join([*which, tr("file {n}").format(n=file + 1)] if many else which)
         letter = "C" if side is Side.CLIENT else "B"
         return f"{letter}{point + 1}.{file + 1}" if many else f"{letter}{point + 1}"
 
@@ -90,7 +91,7 @@ class Labels:
 
     def wireshark(self, side: Side) -> str:
         """Where a display filter is for."""
-        return "Wireshark" if self.alone else f"Wireshark, {side.value}"
+        return "Wireshark" if self.alone else f"Wireshark, {tr(side.value)}"
 
     def exchange(self, side: Side, ref: Ref) -> Exchange:
         """The exchange a reference names."""

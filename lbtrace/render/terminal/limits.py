@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lbtrace.language import tr
+from lbtrace.language import N, tr
 from lbtrace.model.http import ClientHello
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, UnpairedReason
@@ -18,6 +18,12 @@ from lbtrace.render.wording import names, units
 from lbtrace.render.wording.escape import shown
 from lbtrace.tables.captures import encrypted
 
+TOTALS = N("client total − backend total; the network in front of the balancer is in it")
+LESS_OWN = N(
+    "client total − backend total − what is not the balancer's; the network in front of the "
+    "balancer is in it"
+)
+
 
 def times(page: Page, report: Report, labels: Labels) -> None:
     """What the balancer added, and the clocks it was measured with."""
@@ -28,7 +34,8 @@ def times(page: Page, report: Report, labels: Labels) -> None:
     page.heading("Times")
     rows: list[list[Cell]] = [] if latency is None else latency_rows(latency)
     for clock in clocks:
-        label = f"clocks {clock_of(clock, labels)}" if len(clocks) > 1 else "clocks"
+        several = len(clocks) > 1
+        label = tr("clocks") + (f" {clock_of(clock, labels)}" if several else "")
         rows.append([(label, "label"), clock_told(clock, report.summary.one_capture)])
     page.table([Column(), Column(flexible=True)], rows)
 
@@ -36,31 +43,35 @@ def times(page: Page, report: Report, labels: Labels) -> None:
 def latency_rows(latency: Latency) -> list[list[Cell]]:
     """What was added, and what is not in it."""
     own = taken_off(latency)
-    less = " − what is not the balancer's" if own else ""
-    note = f"client total − backend total{less}; the network in front of the balancer is in it"
+    note = tr(LESS_OWN if own else TOTALS)
     rows: list[list[Cell]] = [
-        [("added", "label"), f"{added(latency)} ({units.plural(latency.count, 'pair')})"],
+        [("time added", "label"), f"{added(latency)} ({units.plural(latency.count, 'pair')})"],
         ["", (note, "note")],
     ]
     if latency.ways_ns is not None and latency.tells_ways_apart:
         forward, back, half_width = latency.ways_ns
-        ways = f"{units.duration(forward)} on the way in, {units.duration(back)} on the way back"
-        rows.append([("of it", "label"), f"{ways}, each {units.half_width(half_width)}"])
+        ways = tr("{forward} on the way in, {back} on the way back, each {error}").format(
+            forward=units.duration(forward),
+            back=units.duration(back),
+            error=units.half_width(half_width),
+        )
+        rows.append([("of it", "label"), ways])
     rows += [[("not in it", "label"), text] for text in own]
     if latency.left_out:
-        text = "; ".join(f"{units.plural(n, 'pair')} ({why})" for why, n in latency.left_out)
+        text = "; ".join(f"{units.plural(n, 'pair')} ({tr(why)})" for why, n in latency.left_out)
         rows.append([("left out", "label"), text])
     return rows
 
 
 def taken_off(latency: Latency) -> list[str]:
     """What is not the balancer's, with its amount."""
+    most = tr("{time} on average") if latency.average else tr("{time} at most") + " ({pairs})"
     return [
-        f"{text}, {units.duration(off.longest_ns)} "
-        + ("on average" if latency.average else f"at most ({units.plural(off.pairs, 'pair')})")
+        f"{tr(text)}, "
+        + most.format(time=units.duration(off.longest_ns), pairs=units.plural(off.pairs, "pair"))
         for text, off in (
-            ("the client's own sending of its request", latency.sending),
-            ("a slow reader: the client's window was closed", latency.reading),
+            (N("the client's own sending of its request"), latency.sending),
+            (N("a slow reader: the client's window was closed"), latency.reading),
         )
         if off.pairs
     ]
@@ -92,25 +103,26 @@ def clock_of(clock: Clock, labels: Labels) -> str:
 def clock_told(clock: Clock, one_clock: bool) -> str:
     """What is known of a clock."""
     if clock.stated and one_clock:
-        return "one for both sides, which are in the same capture"
+        return tr("one for both sides, which are in the same capture")
     if clock.refused:
-        return f"unknown: {names.clock_refusal(clock)}"
-    lead = "ahead of" if clock.middle_ns >= 0 else "behind"
-    apart = (
-        f"the client's is {units.offset(abs(clock.middle_ns))} {lead} the backend's"
-        if clock.middle_ns
-        else "they agree"
-    )
+        return f"{tr('unknown')}: {names.clock_refusal(clock)}"
+    lead = N("the client's is {offset} ahead of the backend's")
+    if clock.middle_ns < 0:
+        lead = N("the client's is {offset} behind the backend's")
+    offset = units.offset(abs(clock.middle_ns))
+    apart = tr(lead).format(offset=offset) if clock.middle_ns else tr("they agree")
     text = f"{apart} ({units.half_width(clock.half_width_ns)})"
     if clock.stated:
-        return f"{text}, as you stated"
-    drift = f", drifting {units.drift(clock.drift_ppb)}" if clock.drift_ppb else ""
-    outliers = (
-        f"; {units.plural(clock.outliers, 'pair')} left out as contradicting"
-        if clock.outliers
-        else ""
-    )
-    return f"{text}{drift}, bounded by {units.plural(clock.pairs, 'pair')}{outliers}"
+        return f"{text}, {tr('as you stated')}"
+    parts = [text]
+    if clock.drift_ppb:
+        parts.append(tr("drifting {drift}").format(drift=units.drift(clock.drift_ppb)))
+    parts.append(tr("bounded by {pairs}").format(pairs=units.plural(clock.pairs, "pair")))
+    told = ", ".join(parts)
+    if not clock.outliers:
+        return told
+    left_out = tr("{pairs} left out as contradicting")
+    return f"{told}; {left_out.format(pairs=units.plural(clock.outliers, 'pair'))}"
 
 
 def unknowns(page: Page, report: Report, labels: Labels) -> None:
@@ -138,63 +150,82 @@ def could_not_know(page: Page, told: Sequence[str]) -> None:
 def _pairing(report: Report) -> Iterator[str]:
     summary = report.summary
     if summary.interchangeable:
-        yield (
-            f"{units.plural(summary.interchangeable, 'pair')} (marked *) in "
-            f"{units.plural(summary.groups, 'group')} of alike exchanges: within a group the "
-            "packets fit any assignment."
+        yield tr(
+            "{pairs} (marked *) in {groups} of alike exchanges: within a group the packets fit any "
+            "assignment."
+        ).format(
+            pairs=units.plural(summary.interchangeable, "pair"),
+            groups=units.plural(summary.groups, "group"),
         )
     if summary.unsure:
-        yield f"{units.plural(summary.unsure, 'pair')} of low confidence: not counted as knowledge."
+        yield tr("{pairs} of low confidence: not counted as knowledge.").format(
+            pairs=units.plural(summary.unsure, "pair")
+        )
     unknown = [u for u in summary.unpaired if u.reason is UnpairedReason.UNKNOWN]
     for u in sorted(unknown, key=lambda u: u.side):
-        yield (
-            f"{units.plural(u.count, f'{u.side} exchange')} without a partner that was found: the "
-            "packets cannot tell why."
-        )
+        yield tr(
+            "{exchanges} without a partner that was found: the packets cannot tell why."
+        ).format(exchanges=units.exchanges(u.side, u.count))
 
 
 def _clocks(report: Report, labels: Labels) -> Iterator[str]:
     clocks = report.correlation.clocks
     refused = [clock for clock in clocks if clock.refused]
     if refused and report.correlation.pairs:
-        where = f" between {'; '.join(clock_of(clock, labels) for clock in refused)}"
-        all_of_them = len(refused) == len(clocks)
-        yield (
-            f"How long each way through the balancer took{'' if all_of_them else where}: there is "
-            "no common clock."
-        )
+        where = "; ".join(clock_of(clock, labels) for clock in refused)
+        if len(refused) == len(clocks):
+            yield tr("How long each way through the balancer took: there is no common clock.")
+        else:
+            yield tr(
+                "How long each way through the balancer took between {where}: there is no common "
+                "clock."
+            ).format(where=where)
 
 
 def blind_spots(trace: Trace, called: str) -> list[str]:
     """What one capture cannot show: encrypted bytes, cut packets, dropped packets. `called`: the
     name of the capture in a sentence.
     """
-    name, said = shown(called[0].upper() + called[1:]), []
+    name, said = shown(_capital(tr(called))), []
     tls = encrypted(trace.applications)
     if tls.connections:
         said.append(
-            f"{name}: {units.plural(tls.connections, 'connection')} encrypted with "
-            f"TLS{_hello(tls.hello)}: no HTTP can be read there. Capture behind the point where "
-            "TLS ends, or turn TLS off for the experiment."
+            tr(
+                "{name}: {connections} encrypted with TLS{hello}: no HTTP can be read there. "
+                "Capture behind the point where TLS ends, or turn TLS off for the experiment."
+            ).format(
+                name=name,
+                connections=units.plural(tls.connections, "connection"),
+                hello=_hello(tls.hello),
+            )
         )
     if trace.packets.truncated:
         said.append(
-            f"{name}: {units.plural(trace.packets.truncated, 'packet')} cut by the snapshot "
-            "length: capture with tcpdump -s 0."
+            tr("{name}: {packets} cut by the snapshot length: capture with tcpdump -s 0.").format(
+                name=name, packets=units.plural(trace.packets.truncated, "packet")
+            )
         )
     if trace.dropped:
         dropped = units.plural(trace.dropped, "dropped packet")
-        said.append(f"{name}: the capture itself reports {dropped}.")
+        said.append(
+            tr("{name}: the capture itself reports {dropped}.").format(name=name, dropped=dropped)
+        )
     return said
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _hello(hello: ClientHello | None) -> str:
     """Which server was asked for, and with which protocols on offer."""
     if hello is None:
         return ""
-    details = [f"for {shown(hello.server_name)}"] if hello.server_name else []
+    details = []
+    if hello.server_name:
+        details.append(tr("for {server}").format(server=shown(hello.server_name)))
     if hello.alpn:
-        details.append(f"offering {', '.join(map(shown, hello.alpn))}")
+        details.append(tr("offering {names}").format(names=", ".join(map(shown, hello.alpn))))
     return f" {', '.join(details)}" if details else ""
 
 
@@ -203,7 +234,7 @@ def not_captured(report: CaptureReport) -> Iterator[str]:
     several = len(report.captures) > 1
     for number, alone in enumerate(report.captures, 1):
         if alone.trace.connections:
-            name = f"Capture {number}" if several else "This is one capture"
+            name = tr("Capture {n}").format(n=number) if several else tr("This is one capture")
             yield names.NOT_CAPTURED[alone.not_captured].format(which=name)
 
 
@@ -229,20 +260,24 @@ def captures(page: Page, traces: Sequence[Trace], labels: Labels) -> None:
 def packets(trace: Trace) -> str:
     """How many packets were read, decoded and skipped."""
     p = trace.packets
-    skipped = "".join(f" + {units.count(n)} skipped ({shown(reason)})" for reason, n in p.skipped)
+    skipped = "".join(f" + {_skipped(n)} ({shown(reason)})" for reason, n in p.skipped)
     text = (
         f"{units.plural(p.read, 'packet')} = {units.count(p.decoded)} "
-        f"TCP{skipped or ' + 0 skipped'}"
+        f"TCP{skipped or f' + {_skipped(0)}'}"
     )
     if p.read:
-        text += f", over {units.duration(trace.duration_ns)}"
+        text += f", {tr('over {time}').format(time=units.duration(trace.duration_ns))}"
     if p.peeled:
-        text += "; taken off: " + ", ".join(
-            f"{shown(name)} ({units.count(n)})" for name, n in p.peeled
-        )
+        off = ", ".join(f"{shown(name)} ({units.count(n)})" for name, n in p.peeled)
+        text += f"; {tr('taken off: {names}').format(names=off)}"
     if p.duplicates:
-        text += f"; {units.plural(p.duplicates, 'packet')} seen twice and counted once"
+        twice = tr("{packets} seen twice and counted once")
+        text += f"; {twice.format(packets=units.plural(p.duplicates, 'packet'))}"
     return text
+
+
+def _skipped(number: int) -> str:
+    return tr("{n} skipped").format(n=units.count(number))
 
 
 def remarks(trace: Trace) -> Iterator[str]:

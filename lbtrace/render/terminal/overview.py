@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from lbtrace.language import tr
+from lbtrace.language import N, tr
+from lbtrace.language.reasons import reason_in
 from lbtrace.model.report import Report, SideCounts
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, times, units
 from lbtrace.render.wording.escape import shown
+from lbtrace.render.wording.statements import told_in
 
 
 def summary(page: Page, report: Report) -> None:
@@ -59,13 +61,15 @@ def verdict(page: Page, report: Report, reason: bool, sentence: bool = True) -> 
     if told:
         page.prose(told)
     if v.reason and (reason or v.kind in names.NOT_KNOWN):
-        page.prose(shown(v.reason))
+        page.prose(shown(reason_in(v.reason)))
     if v.next_step:
-        page.prose(f"Next: {shown(v.next_step)}")
+        page.prose(f"{tr('Next:')} {shown(told_in(v.next_step))}")
     if report.correlation.swapped:
         page.prose(
-            "The captures were swapped: the one given first is from behind the balancer. Below, "
-            "they are the right way round.",
+            tr(
+                "The captures were swapped: the one given first is from behind the balancer. "
+                "Below, they are the right way round."
+            ),
             style="warning",
         )
 
@@ -102,15 +106,15 @@ def side_rows(report: Report) -> list[list[Cell]]:
     """What is counted: of the client side, of the backend side, and a note."""
     a, b = report.client_counts, report.backend_counts
     rows = [
-        _counted("packets", a.packets, b.packets),
-        _counted("TCP connections", a.connections, b.connections, _checks(b.check_connections)),
+        _counted(N("packets"), a.packets, b.packets),
+        _counted(N("TCP connections"), a.connections, b.connections, _checks(b.check_connections)),
     ]
     if a.already_open or b.already_open:
-        rows.append(_counted("  SYN not captured", a.already_open, b.already_open))
-    rows.append(_counted("SYN", a.syns, b.syns, _again(report.summary.syn_retransmissions)))
-    rows.append(_counted("HTTP requests", a.requests, b.requests, _requests(report)))
+        rows.append(_counted(N("  SYN not captured"), a.already_open, b.already_open))
+    rows.append(_counted(N("SYN"), a.syns, b.syns, _again(report.summary.syn_retransmissions)))
+    rows.append(_counted(N("HTTP requests"), a.requests, b.requests, _requests(report)))
     if (a.responses, b.responses) != (a.requests, b.requests):
-        rows.append(_counted("HTTP responses", a.responses, b.responses))
+        rows.append(_counted(N("HTTP responses"), a.responses, b.responses))
     rows.append(
         [("SYN : requests", "label"), (_ratio(a), "bold"), (_ratio(b), "bold"), _reuse(report)]
     )
@@ -122,11 +126,11 @@ def _counted(label: str, client: int, backend: int, note: str = "") -> list[Cell
 
 
 def _checks(number: int) -> str:
-    return f"+ {units.count(number)} of health checks, not counted" if number else ""
+    return tr("+ {n} of health checks, not counted").format(n=units.count(number)) if number else ""
 
 
 def _again(number: int) -> str:
-    return f"+ {units.count(number)} sent again, not counted" if number else ""
+    return tr("+ {n} sent again, not counted").format(n=units.count(number)) if number else ""
 
 
 def _requests(report: Report) -> str:
@@ -134,15 +138,15 @@ def _requests(report: Report) -> str:
     own, again = report.summary.answered_by_balancer, report.summary.sent_again
     notes = [
         _checks(report.backend_counts.check_requests),
-        f"{units.count(own)} answered by the balancer itself" if own else "",
-        f"{units.count(again)} sent to a backend again" if again else "",
+        tr("{n} answered by the balancer itself").format(n=units.count(own)) if own else "",
+        tr("{n} sent to a backend again").format(n=units.count(again)) if again else "",
     ]
     return "; ".join(filter(None, notes))
 
 
 def _ratio(c: SideCounts) -> str:
     if c.ratio is None:
-        return "no SYN seen" if c.requests else "no requests"
+        return tr("no SYN seen") if c.requests else tr("no requests")
     return units.ratio(*c.ratio)
 
 

@@ -4,6 +4,7 @@ then those without a partner.
 
 from __future__ import annotations
 
+from lbtrace.language import tr
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, ExchangePair, Tier
 from lbtrace.model.report import Report, TierCount, UnpairedCount
@@ -42,11 +43,13 @@ def pairs(page: Page, report: Report, labels: Labels) -> None:
 
 def _tier(counted: TierCount, of: int) -> str:
     tier = counted.tier
-    text = f"{names.TIER[tier]} ({counted.count} of {of}): {names.TIER_SENTENCE[tier]}"
+    seen = tr("{count} of {of}").format(count=counted.count, of=of)
+    text = f"{names.TIER[tier]} ({seen}): {names.TIER_SENTENCE[tier]}"
     if counted.example is None or tier not in _WITH_EXAMPLE:
         return text
     kind, value = names.reason(counted.example)
-    return f"{text}, for example {shown(kind)} {cut_end(shown(value), 40)}" if value else text
+    example = f"{shown(kind)} {cut_end(shown(value), 40)}"
+    return f"{text}, {tr('for example')} {example}" if value else text
 
 
 def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
@@ -60,7 +63,7 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
             [
                 asked,
                 names.status(client.response),
-                f"{begin} ↔ none",
+                f"{begin} ↔ {tr('none')}",
                 why,
                 duration(client),
                 "",
@@ -84,7 +87,8 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
 
 
 def _again(attempt: Attempt) -> str:
-    return "  or" if attempt.outcome is AttemptOutcome.EITHER else "  then again"
+    either = attempt.outcome is AttemptOutcome.EITHER
+    return f"  {tr('or')}" if either else f"  {tr('then again')}"
 
 
 def _told(why: str, attempt: Attempt) -> str:
@@ -116,4 +120,4 @@ def _unpaired(counted: UnpairedCount, labels: Labels) -> list[Cell]:
     asked = request(exchange, labels.connection(side, first))
     example = f"{asked} → {names.status(exchange.response)}"
     why, frame = names.UNPAIRED[counted.reason], labels.begin(side, first)
-    return [units.count(counted.count), side.value, why, example, (frame, "frame")]
+    return [units.count(counted.count), tr(side.value), why, example, (frame, "frame")]

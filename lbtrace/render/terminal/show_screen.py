@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from lbtrace.language import N, tr
 from lbtrace.listing import ListingAlone
 from lbtrace.model.report import CaptureReport
 from lbtrace.render.terminal import limits, trace
@@ -17,6 +18,8 @@ from lbtrace.render.terminal.page import Page
 from lbtrace.render.wording.escape import shown
 from lbtrace.tables.captures import capture_counts
 
+ALONE = N("-v: facts, limits, captures · --all: nothing cut · -q: problems only")
+SEVERAL = N("-v: connections, facts, captures · --all: nothing cut · -q: problems only")
 _MOST = 12  # rows of either table
 _SOME = 6
 _LEAST = (2, 3)  # of either, if it must be so
@@ -100,9 +103,8 @@ def _foot(page: Page, report: CaptureReport, listed: list[ListingAlone]) -> None
     page.blank()
     name = report.problems[0].id if report.problems else _first(listed)
     if name:
-        page.line(("In full: ", "note"), f"{shown(page.view.command)} --zoom {name}")
-    more = "connections, facts" if len(listed) > 1 else "facts, limits"
-    page.line((f"-v: {more}, captures · --all: nothing cut · -q: problems only", "note"))
+        page.line((tr("In full: "), "note"), f"{shown(page.view.command)} --zoom {name}")
+    page.line((tr(SEVERAL if len(listed) > 1 else ALONE), "note"))
 
 
 def _first(listed: list[ListingAlone]) -> str:

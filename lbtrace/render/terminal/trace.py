@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from lbtrace.language import N, tr
 from lbtrace.listing import ListingAlone
 from lbtrace.model.http import Application, Exchange, Mark, Protocol
 from lbtrace.model.report import CaptureCounts, CaptureReport
@@ -28,7 +29,7 @@ def summary(page: Page, report: CaptureReport) -> None:
     found = len(report.problems)
     if len(report.captures) > 1:
         page.line((of_captures(found, len(report.captures)), "verdict"))
-        page.prose("Each capture is told alone. To learn what a balancer between them did:")
+        page.prose(tr("Each capture is told alone. To learn what a balancer between them did:"))
         page.line(_compare([alone.trace for alone in report.captures]), indent=3)
     else:
         _summary(page, report.trace, found, "verdict")
@@ -57,7 +58,8 @@ def _compare(traces: Sequence[Trace]) -> str:
 def title(page: Page, report: CaptureReport, number: int) -> None:
     """Which of several captures it is, when it ran, and how much is wrong in it."""
     trace = report.captures[number].trace
-    page.heading(f"Capture {number + 1}: {', '.join(shown(f.path) for f in trace.files)}")
+    files = ", ".join(shown(f.path) for f in trace.files)
+    page.heading(f"{tr('Capture {n}').format(n=number + 1)}: {files}")
     _summary(page, trace, len(report.problems_of(trace.point)))
 
 
@@ -68,11 +70,13 @@ def counted(page: Page, trace: Trace, counts: CaptureCounts, listed: ListingAlon
     connections = units.plural(len(trace.connections), "TCP connection")
     page.line(f"{connections}, {units.plural(counts.requests, 'HTTP request')}")
     if not trace.packets.read:
-        page.prose("There is no packet in this capture.")
+        page.prose(tr("There is no packet in this capture."))
     elif not trace.connections:
         page.prose(
-            "No packet in this capture belongs to a TCP connection. Capture the interface that "
-            "carries it (tcpdump -i any: all of them)."
+            tr(
+                "No packet in this capture belongs to a TCP connection. Capture the interface that "
+                "carries it (tcpdump -i any: all of them)."
+            )
         )
     elif counts.syns and counts.requests:
         page.prose(
@@ -81,17 +85,19 @@ def counted(page: Page, trace: Trace, counts: CaptureCounts, listed: ListingAlon
         )
     if counts.already_open:
         page.prose(
-            f"The SYN of {units.plural(counts.already_open, 'connection')} was not captured."
+            tr("The SYN of {connections} was not captured.").format(
+                connections=units.plural(counts.already_open, "connection")
+            )
         )
     if counts.requests:
-        page.prose(f"answers: {', '.join(_answers(listed))}")
+        page.prose(f"{tr('answers:')} {', '.join(_answers(listed))}")
 
 
 def _answers(listed: ListingAlone) -> Iterator[str]:
     """ "200 ×4", "none captured ×1"."""
     for status, times_ in listed.statuses:
-        name = str(status) if status else "(no status line)"
-        name = "none captured" if status == NO_STATUS else name
+        name = str(status) if status else tr("(no status line)")
+        name = tr("none captured") if status == NO_STATUS else name
         yield f"{name} ×{units.count(times_)}"
 
 
@@ -101,12 +107,12 @@ def connections(page: Page, trace: Trace, counts: CaptureCounts, most: int = CON
     if not every:
         return
     some = page.some(every, most)
-    page.heading("Connections", f"{units.count(len(some))} of {units.count(len(every))}")
+    page.heading("Connections", _some(len(some), len(every)))
     page.table(
         [
             Column("id", right=True),
             Column("client → server", flexible=True),
-            Column("from", right=True),
+            Column("begins", right=True),
             Column(),
             Column("carried", flexible=True),
             Column("ended by"),
@@ -120,9 +126,9 @@ def _connection(trace: Trace, c: Connection, a: Application, exchanges: int) -> 
         str(c.id),
         f"{shown(str(c.client))} → {shown(str(c.server))}",
         (f"#{trace.ref(c.first_frame, c.first_ns).number}", "frame"),
-        "SYN" if c.syns else "no SYN",
+        "SYN" if c.syns else tr("no SYN"),
         _carried(a, exchanges),
-        " ".join(c.closed_by or ("nobody",)),
+        " ".join(map(tr, " ".join(c.closed_by or (N("nobody"),)).split())),
     ]
 
 
@@ -134,15 +140,15 @@ def _carried(a: Application, exchanges: int) -> str:
             name = f"{units.count(exchanges)} HTTP/2"
         case Protocol.TLS:
             server = a.tls.server_name if a.tls else ""
-            name = f"TLS for {shown(server)}" if server else "TLS"
+            name = f"TLS {tr('for {server}').format(server=shown(server))}" if server else "TLS"
         case Protocol.NONE:
-            name = "no bytes"
+            name = tr("no bytes")
         case _:
-            name = shown(a.name) or "no HTTP"
+            name = shown(a.name) or tr("no HTTP")
     if a.opened:
         name = f"TLS, {name}"
     if a.upgraded:
-        name += f", then {shown(a.upgraded)}"
+        name += f", {tr('then {name}').format(name=shown(a.upgraded))}"
     if a.proxy:
         name = f"PROXY v{a.proxy[0].version}, {name}"
     return name
@@ -158,13 +164,14 @@ def exchanges(
         return
     hidden = listed.of - len(listed.rows)
     some = [trace.exchanges[i] for i in page.some(listed.rows, most)]
-    notes = [f"{units.count(len(some))} of {units.count(len(listed.rows))}"]
-    notes += ["problems first"] if listed.troubled else []
+    notes = [_some(len(some), len(listed.rows))]
+    notes += [tr("problems first")] if listed.troubled else []
     if hidden:
-        notes.append(f"{units.count(hidden)} hidden by what you asked for")
-    frames = "" if hidden else "; frames: where each half begins"
+        notes.append(tr("{n} hidden by what you asked for").format(n=units.count(hidden)))
+    frames = "" if hidden else tr("; frames: where each half begins")
     if not some:
-        page.heading("HTTP exchanges", f"none of {listed.of} is what you asked for")
+        none = tr("none of {n} is what you asked for").format(n=listed.of)
+        page.heading("HTTP exchanges", none)
         return
     page.heading("HTTP exchanges", f"{', '.join(notes)}{frames}")
     columns = [
@@ -183,6 +190,10 @@ def exchanges(
         del columns[_TIME]
         rows = (row if isinstance(row, Remark) else row[:_TIME] + row[_TIME + 1 :] for row in rows)
     page.table(columns, rows)
+
+
+def _some(some: int, of: int) -> str:
+    return tr("{count} of {of}").format(count=units.count(some), of=units.count(of))
 
 
 def _rows(
@@ -212,8 +223,8 @@ def _remarks(e: Exchange) -> list[Remark]:
     """What is unusual about an exchange: "request pipelined; response body cut"."""
     marked: tuple[tuple[str, Sequence[Mark]], ...] = (
         ("", e.marks),
-        ("request ", e.request.marks if e.request else ()),
-        ("response ", e.response.marks if e.response else ()),
+        (f"{tr('request')} ", e.request.marks if e.request else ()),
+        (f"{tr('response')} ", e.response.marks if e.response else ()),
     )
     texts = [
         whose + ", ".join(names.MARK[mark] for mark in dict.fromkeys(marks))

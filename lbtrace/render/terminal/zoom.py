@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lbtrace.errors import OptionError
 from lbtrace.ladder import Step, ladder, ladder_alone, refs_of
+from lbtrace.language import N, tr
 from lbtrace.listing import ListedExchanges, Row, exchanges_at
 from lbtrace.model.http import Exchange, Request, Response
 from lbtrace.model.net import FrameRef, Side
@@ -26,7 +27,7 @@ from lbtrace.render.wording.escape import shown
 
 _EXCHANGES = 3  # of a problem
 _LOOKED_AT = 6  # packets of a file, for a command that shows them
-_LEGEND = "the balancer: + added, - removed, ~ changed"
+_LEGEND = N("the balancer: + added, - removed, ~ changed")
 
 
 def zoom(page: Page, report: Report, name: str, labels: Labels) -> None:
@@ -52,11 +53,11 @@ def _evidence(page: Page, report: Report | CaptureReport, found: Problem, labels
     for file, numbers in _by_file(("", frame) for frame in found.frames):
         path, every = labels.path(*file), sorted(numbers[""])
         rows.append([("capture" if labels.alone else file[0].value, "label"), shown(path)])
-        rows.append(["frames", (numbered(every), "filter")])
+        rows.append([tr("frames"), (numbered(every), "filter")])
         if path != "-":
             some = " ".join(map(str, page.some(every, _LOOKED_AT)))
             command = f"lbtrace frame {shlex.quote(path)} {some} --finding {cause}"
-            rows.append(["packets", shown(command)])
+            rows.append([tr("packets"), shown(command)])
     page.table([Column(), Column(flexible=True)], rows)
 
 
@@ -114,11 +115,11 @@ def _named_alone(report: CaptureReport, found: Problem) -> tuple[Trace, list[int
 def _exchange_alone(page: Page, trace: Trace, number: int, name: str, labels: Labels) -> None:
     exchange = trace.exchanges[number - 1]
     asked = request(exchange, trace.connections[exchange.connection])
-    page.heading(
-        f"Exchange {name}: {asked} → {names.status(exchange.response)}",
-        f"at {began(page, exchange, '?')}, took {duration(exchange)}",
-    )
-    for title, head in (("Request head", exchange.request), ("Response head", exchange.response)):
+    _exchange_title(page, name, asked, exchange)
+    for title, head in (
+        (N("Request head"), exchange.request),
+        (N("Response head"), exchange.response),
+    ):
         if head is not None:
             page.heading(title)
             frame = labels.frame_of(trace.side, trace.point, head.first_frame)
@@ -131,8 +132,10 @@ def _hidden(page: Page, found: Problem, numbers: Sequence[str]) -> None:
     """The exchanges of a problem that are not shown."""
     if numbers:
         page.blank()
-        more = units.plural(len(numbers), "more exchange")
-        page.line((f"+{more} of {found.id}: {', '.join(numbers)} (--zoom {numbers[-1]})", "note"))
+        more = units.counted(
+            "{n} more exchange of {id}", "{n} more exchanges of {id}", len(numbers), id=found.id
+        )
+        page.line((f"+{more}: {', '.join(numbers)} (--zoom {numbers[-1]})", "note"))
 
 
 def drawn_alone(page: Page, report: CaptureReport, name: str, how: str, labels: Labels) -> None:
@@ -218,14 +221,25 @@ def _exchange(page: Page, report: Report, row: Row, labels: Labels) -> None:
     asked = [(side, exchange.request) for side, exchange in _ends(front, last, labels)]
     answered = [(side, exchange.response) for side, exchange in _ends(front, last, labels)]
     same = outcome in (AttemptOutcome.ANSWERED, AttemptOutcome.EITHER)
-    _heads(page, "Request head", asked, (front, last), labels, same=True)
-    _heads(page, "Response head", answered, (front, last), labels, same)
+    _heads(page, N("Request head"), asked, (front, last), labels, same=True)
+    _heads(page, N("Response head"), answered, (front, last), labels, same)
     steps = ladder(report, row)
     page.heading("Ladder", _clock(steps))
     ladders.text(page, steps, labels)
     refs = [(Side.CLIENT, front)] if front is not None else []
     refs += [(Side.BACKEND, ref) for ref, _ in tried]
     _wireshark(page, report, refs, steps, labels)
+
+
+def _exchange_title(page: Page, number: str, asked: str, exchange: Exchange) -> None:
+    page.heading(
+        tr("Exchange {n}: {asked} → {status}").format(
+            n=number, asked=asked, status=names.status(exchange.response)
+        ),
+        tr("at {time}, took {duration}").format(
+            time=began(page, exchange, "?"), duration=duration(exchange)
+        ),
+    )
 
 
 def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labels) -> None:
@@ -236,10 +250,7 @@ def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labe
     )
     exchange = labels.exchange(side, ref)
     asked = request(exchange, labels.connection(side, ref))
-    page.heading(
-        f"Exchange {row.number}: {asked} → {names.status(exchange.response)}",
-        f"at {began(page, exchange, '?')}, took {duration(exchange)}",
-    )
+    _exchange_title(page, row.number, asked, exchange)
     page.prose(why(report, row))
 
 
@@ -247,15 +258,18 @@ def why(report: Report, row: Row) -> str:
     """Why the exchanges of a row are a pair, or why one has no partner."""
     if row.paired:
         pair = report.correlation.pairs[row.place]
-        group = " Others fit as well (interchangeable)." if pair.group is not None else ""
-        return (
-            f"Paired by: {names.TIER_SENTENCE[pair.tier]} (confidence: "
-            f"{names.CONFIDENCE[pair.confidence]}).{group}"
+        text = tr("Paired by: {tier} (confidence: {sure}).").format(
+            tier=names.TIER_SENTENCE[pair.tier], sure=names.CONFIDENCE[pair.confidence]
         )
+        group = tr("Others fit as well (interchangeable).")
+        return f"{text} {group}" if pair.group is not None else text
     alone = report.correlation.unpaired[row.place]
     detail = names.unpaired_detail(alone)
     reason = names.UNPAIRED[alone.reason] + (f" ({shown(detail)})" if detail else "")
-    return f"On the {alone.side} side only: {reason}."
+    text = tr("On the client side only: {why}.")
+    if alone.side == Side.BACKEND:
+        text = tr("On the backend side only: {why}.")
+    return text.format(why=reason)
 
 
 def _attempts(
@@ -285,7 +299,7 @@ def _attempts(
             rows,
         )
     else:
-        page.line("none: no request in a backend capture is known to belong to it")
+        page.line(tr("none: no request in a backend capture is known to belong to it"))
 
 
 def attempts(
@@ -342,14 +356,14 @@ def _where(
     """ "client #4"."""
     ref = refs[side is Side.BACKEND]
     assert ref is not None
-    return f"{side.value} {labels.frame_of(side, ref.point, head.first_frame)}"
+    return f"{tr(side.value)} {labels.frame_of(side, ref.point, head.first_frame)}"
 
 
 def _clock(steps: Sequence[Step]) -> str:
     """What the times are."""
     if all(step.after_ns is not None for step in steps):
-        return "times count from the request of the client"
-    return "no common clock: in the order in which it must have been"
+        return N("times count from the request of the client")
+    return N("no common clock: in the order in which it must have been")
 
 
 def _filters(told: Iterable[tuple[str, FrameRef]], labels: Labels) -> list[list[Cell]]:
@@ -357,7 +371,7 @@ def _filters(told: Iterable[tuple[str, FrameRef]], labels: Labels) -> list[list[
     rows: list[list[Cell]] = []
     for file, kinds in _by_file(told):
         rows.append([(file[0].value, "label"), shown(labels.path(*file))])
-        rows += [[kind, (numbered(sorted(held)), "filter")] for kind, held in kinds.items()]
+        rows += [[tr(kind), (numbered(sorted(held)), "filter")] for kind, held in kinds.items()]
     return rows
 
 
@@ -394,10 +408,10 @@ def _wireshark(
 ) -> None:
     """Filters for the messages, for all steps, and for the connections as a whole."""
     told = [pair for side, ref in refs for pair in _messages(report, side, ref)]
-    told += [("all steps", step.frame) for step in steps]
+    told += [(N("all steps"), step.frame) for step in steps]
     rows = _filters(told, labels)
     for side, ref in refs:
-        label = f"connection of {labels.begin(side, ref)}"
+        label = tr("connection of {frame}").format(frame=labels.begin(side, ref))
         rows.append([label, (_stream(report, side, labels.connection(side, ref), ref), "filter")])
     page.heading("Wireshark", "display filters")
     page.table([Column(), Column(flexible=True)], rows)
@@ -406,7 +420,10 @@ def _wireshark(
 def _messages(report: Report, side: Side, ref: Ref) -> Iterator[tuple[str, FrameRef]]:
     trace = report.trace(side, ref.point)
     exchange = trace.exchanges[ref.id]
-    for kind, message in (("requests", exchange.request), ("responses", exchange.response)):
+    for kind, message in (
+        (N("requests"), exchange.request),
+        (N("responses"), exchange.response),
+    ):
         if message is not None:
             yield kind, trace.ref(message.first_frame, message.first_ns)
             yield kind, trace.ref(message.head_frame, message.head_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.language import Texts
+from lbtrace.language import N, Texts, tr
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -179,31 +179,31 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
 
 # (what was compared, {} is the field; what was seen on both sides, {} is the value)
 CLUE: dict[Clue, tuple[str, str]] = {
-    Clue.SEQUENCE_NUMBERS: ("sequence numbers", "the same on both sides"),
-    Clue.CLIENT_HELLO: ("TLS ClientHello", "the same random on both sides"),
+    Clue.SEQUENCE_NUMBERS: (N("sequence numbers"), N("the same on both sides")),
+    Clue.CLIENT_HELLO: (N("TLS ClientHello"), N("the same random on both sides")),
     Clue.STATED_ADDRESS: ("{}", "{}"),
-    Clue.REQUEST_VALUE: ("request value", "{}"),
-    Clue.RESPONSE_VALUE: ("response value", "{}"),
-    Clue.REQUEST_FIELD: ("request {}", "{}"),
-    Clue.RESPONSE_FIELD: ("response {}", "{}"),
-    Clue.REQUEST_BODY: ("request body", "{}"),
-    Clue.RESPONSE_BODY: ("response body", "{}"),
-    Clue.CLIENT_MESSAGES: ("WebSocket messages of the client", "{}"),
-    Clue.SERVER_MESSAGES: ("WebSocket messages of the server", "{}"),
-    Clue.BALANCER_ID: ("id of the balancer", "{}"),
-    Clue.TARGET: ("target", "{}"),
-    Clue.TARGET_END: ("end of the target", "{}"),
-    Clue.LAST_SEGMENT: ("last segment of the target", "{}"),
-    Clue.QUERY: ("query", "{}"),
-    Clue.SAME_REQUEST: ("shape", "same request"),
-    Clue.SAME_REQUEST_UNANSWERED: ("shape", "same request, no answer from it"),
-    Clue.SAME_EXCHANGE: ("shape", "same request and answer"),
-    Clue.ONLY_SAME_EXCHANGE: ("shape", "the only one with this request and answer"),
-    Clue.ONE_OF_ALIKE: ("shape", "one of {} that look the same"),
-    Clue.COPIES_SHARE_ID: ("request", "its copies carry one id"),
-    Clue.ONLY_ONE_INSIDE: ("time", "the only one inside it"),
-    Clue.WHOLE_CONNECTION: ("connection", "at the same place of the same connection"),
-    Clue.PAIRED_IN_ORDER: ("order", "paired in order"),
+    Clue.REQUEST_VALUE: (N("request value"), "{}"),
+    Clue.RESPONSE_VALUE: (N("response value"), "{}"),
+    Clue.REQUEST_FIELD: (N("request {}"), "{}"),
+    Clue.RESPONSE_FIELD: (N("response {}"), "{}"),
+    Clue.REQUEST_BODY: (N("request body"), "{}"),
+    Clue.RESPONSE_BODY: (N("response body"), "{}"),
+    Clue.CLIENT_MESSAGES: (N("WebSocket messages of the client"), "{}"),
+    Clue.SERVER_MESSAGES: (N("WebSocket messages of the server"), "{}"),
+    Clue.BALANCER_ID: (N("id of the balancer"), "{}"),
+    Clue.TARGET: (N("target"), "{}"),
+    Clue.TARGET_END: (N("end of the target"), "{}"),
+    Clue.LAST_SEGMENT: (N("last segment of the target"), "{}"),
+    Clue.QUERY: (N("query"), "{}"),
+    Clue.SAME_REQUEST: (N("shape"), N("same request")),
+    Clue.SAME_REQUEST_UNANSWERED: (N("shape"), N("same request, no answer from it")),
+    Clue.SAME_EXCHANGE: (N("shape"), N("same request and answer")),
+    Clue.ONLY_SAME_EXCHANGE: (N("shape"), N("the only one with this request and answer")),
+    Clue.ONE_OF_ALIKE: (N("shape"), N("one of {} that look the same")),
+    Clue.COPIES_SHARE_ID: (N("request"), N("its copies carry one id")),
+    Clue.ONLY_ONE_INSIDE: (N("time"), N("the only one inside it")),
+    Clue.WHOLE_CONNECTION: (N("connection"), N("at the same place of the same connection")),
+    Clue.PAIRED_IN_ORDER: (N("order"), N("paired in order")),
 }
 
 CLOCK_REFUSAL: dict[ClockRefusal, str] = {
@@ -255,13 +255,14 @@ UNPAIRED = Texts(UNPAIRED)
 UNPAIRED_DETAIL = Texts(UNPAIRED_DETAIL)
 BEHAVIOUR = Texts(BEHAVIOUR)
 MARK = Texts(MARK)
+CLOCK_REFUSAL = Texts(CLOCK_REFUSAL)
 
 
 def status(response: Response | None) -> str:
     """The status of a response, "none" without a response."""
     if response is None:
-        return "none"
-    return str(response.status) if response.status else "unstated"
+        return tr("none")
+    return str(response.status) if response.status else tr("unstated")
 
 
 def unpaired_detail(u: Unpaired) -> str:
@@ -271,7 +272,7 @@ def unpaired_detail(u: Unpaired) -> str:
     if u.detail is None:
         return ""
     other = Side.BACKEND if u.side == Side.CLIENT else Side.CLIENT
-    return UNPAIRED_DETAIL[u.detail].format(u.value, other=other)
+    return UNPAIRED_DETAIL[u.detail].format(u.value, other=tr(other.value))
 
 
 def clock_refusal(clock: Clock) -> str:
@@ -279,7 +280,7 @@ def clock_refusal(clock: Clock) -> str:
     if clock.refused is None:
         return ""
     by_ns, after_ns, *_ = clock.step or (0, 0)
-    ways = ("forward", "back")
+    ways = (tr("forward"), tr("back"))
     client, backend = ways if by_ns > 0 else ways[::-1]
     return CLOCK_REFUSAL[clock.refused].format(
         client=client,
@@ -296,4 +297,4 @@ def reason(found: Reason) -> tuple[str, str]:
     are text of the capture.
     """
     kind, value = CLUE[found.clue]
-    return kind.format(found.field), value.format(found.value)
+    return tr(kind).format(found.field), tr(value).format(found.value)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from math import gcd
 
 from lbtrace.language import form, plurals
+from lbtrace.model.net import Side
 from lbtrace.model.report import Value
 
 _DAY = 86_400_000_000_000
@@ -85,6 +86,13 @@ def plural(number: int, noun: str, many: str = "") -> str:
 def counted(one: str, many: str, number: int, **places: str) -> str:
     """The text that fits the number, with the number at {n} and what else has a place in it."""
     return form(one, many, number).format(n=count(number), **places)
+
+
+def exchanges(side: Side, number: int) -> str:
+    """ "3 client exchanges"."""
+    if side is Side.CLIENT:
+        return counted("{n} client exchange", "{n} client exchanges", number)
+    return counted("{n} backend exchange", "{n} backend exchanges", number)
 
 
 def ratio(left: int, right: int) -> str:
