@@ -18,6 +18,7 @@ Remedy:
     `proxy_cookie_domain`).
 Variants:
     loop: back to the URL that was asked for.
+    method: a POST that becomes a GET.
     own-address: to the backend's own address.
     private-address: in one capture: to a private address that nobody asked for.
     cookie-domain: a cookie that the client refuses.
@@ -35,6 +36,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, Pairs, field_values, present
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import counted
 from lbtrace.http_fields import (
     AUTHORITY,
     HOST,
@@ -52,11 +54,13 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
+from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, LOCATION, FramePart.FORWARDING)
 ONE_CAPTURE = True
 REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 §15.4: those with a Location to follow
+TO_GET = (301, 302)  # of these, where clients change POST to GET and need not
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _BLANK = "".join(map(chr, range(0x21)))  # what URL parsers pass over at either end
 MIN_TURNS = 3  # the same request redirected to itself: a person may ask twice
@@ -91,6 +95,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """Loops, then redirects to the backend's own address, then cookies for its own host."""
     redirects = list(_redirects(comparison))
     yield from _loops(comparison, redirects)
+    yield from _lost_method(comparison, redirects)
     if comparison.alone:
         yield from _private_address(comparison, redirects)
     else:
@@ -243,6 +248,57 @@ def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Findin
             "tell it what the client asked for."
         ),
     )
+
+
+def _lost_method(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """POSTs that are sent to the same path elsewhere by 301 or 302, upon which clients change to
+    GET (RFC 9110 §15.4.2); to another path that is meant.
+    """
+    client, text = comparison.sides[0], comparison.sides[0].words.text_list
+    q, r = client.requests, client.responses
+    moved = [
+        m
+        for m in redirects
+        if int(r.start[m.exchange]) in TO_GET
+        and q.there[m.exchange]
+        and text[q.method[m.exchange]] == "POST"
+        and m.leads_to != m.asked
+        and m.leads_to.path == m.asked.path
+    ]
+    if not moved:
+        return
+    rows = np.array([m.exchange for m in moved])
+    followed = sum(_followed_by_get(client, m) for m in moved)
+    yield KIND.finding(
+        "method",
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        "{count} of {of} redirects {count:answers|answer} a POST with {statuses} and "
+        "{count:leads|lead} to the same path, for example {example}: clients ask there with GET, "
+        "and the body is lost."
+        + (" {followed} of them were followed like that." if followed else ""),
+        _frames(comparison, moved),
+        count=len(moved),
+        of=len(redirects),
+        statuses=counted(map(str, r.start[rows].tolist())),
+        example=moved[0].location,
+        followed=followed or None,
+        remedy="Answer with 308 (or 307), which keeps the method, or let clients use the URL that "
+        "it leads to.",
+    ).about(comparison.asked(comparison.captured[0], rows))
+
+
+def _followed_by_get(client: SideTable, moved: Redirect) -> bool:
+    """Whether the client then asked for that path with GET."""
+    q, text = client.requests, client.words.text_list
+    later = q.there & (q.first_ns >= moved.ended_ns)
+    later &= q.first_ns <= moved.ended_ns + MAX_BETWEEN_NS
+    own = (
+        client.client_address[client.connection]
+        == client.client_address[client.connection[moved.exchange]]
+    )
+    same = q.start == q.start[moved.exchange]
+    return any(text[q.method[row]] == "GET" for row in np.flatnonzero(later & own & same).tolist())
 
 
 def _turns(redirects: list[Redirect]) -> dict[int, int]:

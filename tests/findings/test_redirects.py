@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lbtrace.findings.redirects import Asked, asked_for, is_https, split_host
 from lbtrace.model.report import Severity
+from lbtrace.pipeline import show
 from tests.findings.simulated import Judged, judge_simulation, values
 from tests.simulator import Balancer, Simulation
 from tests.simulator.script import Script
@@ -199,3 +200,37 @@ def test_a_redirect_whose_request_was_not_captured_tells_nothing_of_the_host(
         play.wait(100)
     found = [f.slug for f in play.report(tmp_path).findings if f.slug.startswith("redirects")]
     assert found == ["redirects.own-address"]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "location", "lost"),
+    [
+        ("POST", "301 Moved Permanently", "https://a/form", True),
+        ("POST", "302 Found", "http://b/form", True),
+        ("POST", "308 Permanent Redirect", "https://a/form", False),
+        ("POST", "303 See Other", "https://a/form", False),
+        ("POST", "302 Found", "/done", False),  # that is how a form ends
+        ("GET", "301 Moved Permanently", "https://a/form", False),
+    ],
+)
+@pytest.mark.parametrize("followed", ["GET", "POST", ""])
+def test_a_post_that_becomes_a_get(
+    method: str, status: str, location: str, lost: bool, followed: str, tmp_path: Path
+) -> None:
+    play = Script()
+    moved = f"HTTP/1.1 {status}\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    ask = f"{method} /form HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b".encode()
+    play.front().asks(ask).answers(moved).leaves()
+    if followed:
+        again = f"{followed} /form HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        front = play.front(81).asks(again)
+        play.back().asks(again).answers(ok).closes()
+        front.answers(ok).leaves()
+    play.write(tmp_path)
+    (alone,) = show([[str(tmp_path / "client.pcap")]]).captures
+    found = [f for f in alone.findings if f.slug == "redirects.method"]
+    assert bool(found) == lost
+    for said in found:
+        assert (values(said)["count"], values(said)["of"]) == (1, 1)
+        assert ("followed" in said.statement) == (followed == "GET")
