@@ -27,8 +27,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs, confidence_of
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
 from lbtrace.findings._streams import was_reset
 from lbtrace.http_fields import SERVER
@@ -142,11 +143,13 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             Severity.MEDIUM if max(statuses) >= 500 else Severity.INFO,
             confidence_of(backend),
             "The backend answered {count} of {of} requests with an error, and the balancer passed "
-            "it on: {statuses}.",
+            "it on: {statuses}."
+            + (" By backend: {shares}." if (shares := _shares(comparison, m, failed)) else ""),
             comparison.response_frames(backend),
             count=len(backend),
             of=len(comparison.pairs),
             statuses=listed(statuses),
+            shares=shares or None,
         ).about(comparison.asked(Side.CLIENT, backend.client))
     own = own_answers(comparison)
     errors = np.flatnonzero(own.status >= 400)
@@ -172,6 +175,21 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
     explained[m.client[failed]] = True
     explained[own.exchange] = True
     yield from _open(comparison, np.flatnonzero(_errors(comparison) & ~explained))
+
+
+def _shares(comparison: Comparison, pairs: Pairs, failed: Column) -> str:
+    """How many of its requests each backend answered with an error, the most first; "" of one."""
+    backend = comparison.sides[1]
+    names, which = np.unique(
+        backend.servers[pairs.backend_connection[pairs.answered]], return_inverse=True
+    )
+    if len(names) < 2:
+        return ""
+    bad, of = np.bincount(which, failed[pairs.answered]).astype(int), np.bincount(which)
+    rows = sorted(
+        zip(bad.tolist(), of.tolist(), names.tolist(), strict=True), key=lambda r: (-r[0], r[1])
+    )
+    return few(f"{backend.endpoint(n)} {bad} of {of}" for bad, of, n in rows)
 
 
 def _errors(comparison: Comparison) -> Column:
