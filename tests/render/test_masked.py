@@ -7,8 +7,10 @@ import random
 import string
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
@@ -101,16 +103,64 @@ def played(planted: Planted, folder: Path, loss: float) -> list[str]:
 
 
 def outputs(files: Sequence[str], widths: Sequence[int] = (80,)) -> Iterator[str]:
-    """What every command that reads captures prints of them."""
-    commands = [["compare", *files], ["compare", *files, "--all"]]
+    """What every command that reads captures prints of them, in each of its formats."""
+    commands = [["compare", *files], ["compare", *files, "--all"], ["compare", *files, "-v"]]
     commands += [["show", file, "--all"] for file in files]
-    yield printed(["check", *files, "--init"], 0, 2)
-    yield printed(["check", *files, "--profile", "nginx"], 0, 1, 3)
     for command in commands:
         for width in widths:
             yield printed([*command, "--width", str(width)])
-        if "--all" not in command or command[0] == "show":
-            yield printed([*command, "--format", "json"])
+    for command in (["compare", *files], *(["show", file] for file in files)):
+        for name in formats(command[0]):
+            yield printed([*command, "--format", name])
+    yield from _ladders(files)
+    yield from _checked(files)
+    yield from _differences(files)
+    for file in files:
+        some = f"1-{min(show(Path(file)).trace.packets.read, 60)}"
+        yield from (printed(["frame", file, some, *more]) for more in ([], ["--hex"]))
+
+
+def formats(command: str) -> list[str]:
+    """The formats that a command can write."""
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    (option,) = (o for o in found.params if "--format" in o.opts)
+    assert isinstance(option.type, click.Choice)
+    return list(option.type.choices)
+
+
+def _ladders(files: Sequence[str]) -> Iterator[str]:
+    for name in ("1", "2", "u1"):
+        yield printed(["compare", *files, "--zoom", name, "--all"])
+        for ladder in ("text", "mermaid", "svg"):
+            yield printed(["compare", *files, "--zoom", name, "--ladder", ladder])
+
+
+def _checked(files: Sequence[str]) -> Iterator[str]:
+    """The expectations of this run, and what becomes of others: a known balancer's, and those of a
+    good run whose report shows its credentials.
+    """
+    yield printed(["check", *files, "--init"], 0, 2)
+    with TemporaryDirectory() as folder:
+        good = str(Path(folder) / "good.json")
+        printed(["compare", *files, "--format", "json", "-o", good, "--show-secrets"])
+        for name in formats("check"):
+            for given, wanted in (
+                (files, ["--profile", "nginx", "--baseline", good]),
+                (["--client", files[0]], ["--baseline", good]),
+                (["--report", good], ["--profile", "haproxy"]),
+            ):
+                yield printed(["check", *given, *wanted, "--format", name], 0, 1, 3)
+
+
+def _differences(files: Sequence[str]) -> Iterator[str]:
+    """A run beside one of another balancer, either way round."""
+    with TemporaryDirectory() as name:
+        report = Path(name) / "report.json"
+        printed(["compare", *files, "--format", "json", "-o", str(report), "--show-secrets"])
+        for pair in ([str(report), "alb-like"], ["nginx", str(report)]):
+            for format_name in formats("diff"):
+                yield printed(["diff", *pair, "--format", format_name], 0, 3)
 
 
 def printed(arguments: Sequence[str], *codes: int) -> str:
