@@ -1,10 +1,13 @@
 """`lbtrace`, and `python -m lbtrace`: the command line.
 
 Loading it takes a moment, in which Ctrl-C ends the process as the shell expects (130), without a
-word; from then on `lbtrace.cli` answers it.
+word; from then on `lbtrace.cli` answers it, and what comes before or behind that is answered here.
 """
 
+import os
 import signal
+
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -14,9 +17,12 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from lbtrace.cli import main as run
 
-    if answers:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    run()
+    try:
+        if answers:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

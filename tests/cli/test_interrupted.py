@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -53,3 +54,26 @@ def test_ctrl_c_is_answered_at_any_moment(
     signal.signal(signal.SIGINT, before)
     __main__.main()
     assert loaded.seen == seen
+
+
+INTERRUPTS = """
+import lbtrace.cli
+from lbtrace.__main__ import main
+
+def interrupted(*_given):
+    raise KeyboardInterrupt
+
+setattr(lbtrace.cli, "{place}", interrupted)
+main()
+"""
+
+
+@pytest.mark.parametrize("place", ["_lenient_output", "tell_truncation", "_sane_size", "_leave"])
+def test_ctrl_c_before_and_behind_a_command_is_no_traceback(place: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTS.format(place=place), "profiles"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "")
