@@ -8,8 +8,8 @@ Meaning:
 Decided by:
     The largest value of the setting that the server end sent, and the most requests of the client
     end that were open at once on the connection: from their first byte until the answer is whole or
-    the stream is reset. No byte of the connection may be missing. That others waited shows where a
-    request follows within ten milliseconds after a stream ended at the limit.
+    the stream is reset. No byte of the connection may be missing. That others waited shows where as
+    many were open as are allowed, one ended, and requests follow within ten milliseconds.
 Evidence:
     The SETTINGS frames, and the requests that reached the limit.
 Remedy:
@@ -102,14 +102,22 @@ def _reached(comparison: Comparison, side: Side, said: Steered, end: Column) -> 
     begin, ends_ = begin[order], np.sort(end[rows])
     # a stream that ends as another begins is closed first
     open_ = np.arange(1, len(rows) + 1) - np.searchsorted(ends_, begin, "right")
-    full = np.flatnonzero(open_ >= limit)
-    if not len(full):
+    full = open_ >= limit
+    if not full.any():
         return None
-    # those that follow a stream whose end made room for them
-    ended = np.searchsorted(ends_, begin[full], "right")
-    freed = ends_[np.maximum(ended - 1, 0)]
-    waited = (ended > 0) & (begin[full] - freed <= FOLLOWS_NS) & (full > full[0])
-    return _Reached(said, limit, int(rows[order[full[0]]]), int(waited.sum()))
+    waited = _waited(begin, ends_, full)
+    return _Reached(said, limit, int(rows[order[full.argmax()]]), waited)
+
+
+def _waited(begin: Column, ends_: Column, full: Column) -> int:
+    """How many requests came soon after a stream ended where the limit was reached: `full` says
+    behind which requests it was. Each goes by the last of these before it.
+    """
+    last = np.maximum.accumulate(np.where(full, np.arange(len(full)), -1))[:-1]
+    next_begin = begin[1:]
+    freed = np.append(ends_, NEVER)[np.searchsorted(ends_, begin[last], "right")]
+    soon = (last >= 0) & (freed <= next_begin) & (next_begin - FOLLOWS_NS <= freed)
+    return int(soon.sum())
 
 
 def _told(comparison: Comparison, side: Side, reached: list[_Reached], of: int) -> Finding:

@@ -154,7 +154,7 @@ SEVERITY = {
     "closed": Severity.INFO,
     "failed": Severity.MEDIUM,
     "cut": Severity.LOW,
-    "idle": Severity.MEDIUM,
+    "idle": Severity.INFO,  # the problem is told by `idle_limits`
 }
 REMEDY = {"closed": "", "failed": LOOK, "cut": WHO_CUT, "idle": PINGS}
 

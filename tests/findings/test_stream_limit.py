@@ -57,3 +57,17 @@ def test_an_answer_that_the_capture_lost_leaves_the_count_unknown() -> None:
     talk.asks("/2")
     talk.answers(3, b"ok")
     assert of(told(talk), "stream-limit") == []
+
+
+def test_several_that_waited_for_room_at_once() -> None:
+    """Four streams end together, and four requests that had waited come together."""
+    talk = Http2Talk(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 4})
+    for n in range(4):
+        talk.asks(f"/{n}")
+    talk.wait(50)
+    for stream in (1, 3, 5, 7):
+        talk.answers(stream, b"ok")
+    for n in range(4):
+        talk.asks(f"/more/{n}")
+    (found,) = of(told(talk), "stream-limit")
+    assert values(found)["waited"] == 4

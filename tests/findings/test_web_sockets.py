@@ -60,7 +60,7 @@ def test_closed_with_a_code(tmp_path: Path, code: int, slug: str, severity: str)
 def test_cut_after_the_same_silence_each_time(tmp_path: Path) -> None:
     wires = [chat(n, None, 60 * S + n * MS) for n in range(3)]
     (found,) = told(tmp_path, *wires)
-    assert (found.slug, found.severity) == ("web-sockets.idle", "medium")
+    assert (found.slug, found.severity) == ("web-sockets.idle", "info")
     assert values(found)["shortest"] == 60 * S
     assert values(found)["longest"] == 60 * S + 2 * MS
 
