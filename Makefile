@@ -39,6 +39,7 @@ docs: .venv/ready ## rewrite the pages that are made from code, then build the s
 	$(bin)/python -m lbtrace.tables > docs/tables.md
 	$(bin)/python -m lbtrace.cli.man > docs/lbtrace.1
 	$(bin)/python -m tests.render.json_tables
+	$(bin)/python -m tests.cli.assistants.asked
 	$(bin)/mkdocs build --strict --quiet
 	$(bin)/towncrier build --draft --version next >/dev/null
 

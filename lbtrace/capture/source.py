@@ -175,7 +175,7 @@ def captures_in(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             files = sorted(entry.path for entry in entries if entry.is_file())
-        found = [path for path in files if _begins_well(path)]
+        found = [path for path in files if begins_well(path)]
     except OSError as error:
         raise InputError(
             "input-unreadable", f"{folder}: cannot be read ({error.strerror}).", "Name files."
@@ -187,7 +187,7 @@ def captures_in(folder: str) -> list[str]:
     return found
 
 
-def _begins_well(path: str) -> bool:
+def begins_well(path: str) -> bool:
     """Whether a file begins as a capture, or is compressed and named like one."""
     with open(path, "rb") as file:
         head = file.read(16)

@@ -45,6 +45,7 @@ COMMANDS = {
     "extract": "Write the connections of an exchange or a problem.",
     "wireshark-profile": "Write what shows lbtrace's comments in Wireshark.",
     "explain": "Say what a finding means, and what to do.",
+    "mcp": "Let an assistant read captures, over the Model Context Protocol.",
     "profiles": "List the load balancers that lbtrace can recognise.",
 }
 

@@ -36,11 +36,11 @@ def command(slug: str | None) -> None:
         for finding in findings:
             click.echo(f"{finding.slug:<{width}}  {finding.title}")
         return
-    for line in _explained(finding_of(slug), slug.partition(".")[2]):
+    for line in explained(finding_of(slug), slug.partition(".")[2]):
         click.echo(line)
 
 
-def _explained(finding: FindingModule, variant: str) -> Iterator[str]:
+def explained(finding: FindingModule, variant: str) -> Iterator[str]:
     """Title, parts and variants, or only the one that was asked for."""
     from lbtrace.findings._document import PARTS, sections
 

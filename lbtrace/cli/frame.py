@@ -50,7 +50,7 @@ def command(
         wanted = FramesWanted(hex_, finding_of(finding).rests_on, finding)
     with ProgressBar() as progress:
         recording = read([capture], progress)
-    frames = [_frame(recording, number, capture) for number in numbered]
+    frames = [frame_of(recording, number, capture) for number in numbered]
     with target.open() as (out, view):
         target.show(out, lambda page: write_frames(frames, page, view, wanted))
 
@@ -78,7 +78,7 @@ def frame_numbers(texts: Sequence[str]) -> list[int]:
     return list(found)
 
 
-def _frame(recording: Recording, number: int, path: str) -> ShownFrame:
+def frame_of(recording: Recording, number: int, path: str) -> ShownFrame:
     """A frame of the file. OptionError when there is none of that number."""
     from lbtrace.dissection import dissect
     from lbtrace.render.terminal.frames import ShownFrame
