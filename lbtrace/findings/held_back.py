@@ -33,14 +33,13 @@ from lbtrace.comparison import Comparison, Pairs, confidence_of
 from lbtrace.comparison.arrival import parts, spread_ns
 from lbtrace.comparison.claims import ns
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
+from lbtrace.findings._event_streams import event_streams
 from lbtrace.findings._kind import FindingKind
-from lbtrace.http_fields import CONTENT_ENCODING, CONTENT_TYPE
-from lbtrace.http_fields.content import is_event_stream
+from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.messages import Messages
-from lbtrace.tables.words import Words
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.TIME)
@@ -111,7 +110,7 @@ def _responses(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
     if not held.any():
         return
     pairs, shown = slow.where(held), int(np.flatnonzero(held)[0])
-    events = _events(client.words, backend.responses, pairs.backend)
+    events = int(event_streams(backend.words, backend.responses)[pairs.backend].sum())
     packed = _packed(comparison, pairs)
     yield KIND.finding(
         "response",
@@ -145,14 +144,6 @@ def _first_byte(requests: Messages, responses: Messages, rows: Column) -> Column
     """From the last byte of the request to the first byte of the response."""
     waited: Column = np.maximum(responses.first_ns[rows] - requests.last_ns[rows], 0)
     return waited
-
-
-def _events(words: Words, responses: Messages, rows: Column) -> int:
-    """How many of these are streams of server-sent events."""
-    events = words.fields_named(CONTENT_TYPE.__eq__)
-    for line in np.flatnonzero(events).tolist():
-        events[line] = is_event_stream(words.line_list[line].value)
-    return int(responses.heads.having(events)[rows].sum())
 
 
 def _packed(comparison: Comparison, pairs: Pairs) -> int:

@@ -4,14 +4,15 @@ Meaning:
     Requests that took a second or longer in one capture, and which part took the time: sending the
     request, waiting for the first byte of the response, or receiving the response.
 Decided by:
-    The times of the first and last byte of request and response in that capture. Tunnels and
-    messages of which the capture lacks bytes are left out. How long a balancer and its backend took
-    of the waiting, one capture does not show.
+    The times of the first and last byte of request and response in that capture. Tunnels, streams
+    (server-sent events, gRPC calls of several messages in one direction), which are meant to take
+    long, and messages of which the capture lacks bytes are left out. How long a balancer and its
+    backend took of the waiting, one capture does not show.
 Evidence:
     Request and response of the slowest.
 Remedy:
     Sending: a large upload, a slow client, loss. Waiting: the server end, or what it asks in turn.
-    Receiving: a large response, a slow reader that closes its window, an event stream, loss.
+    Receiving: a large response, a slow reader that closes its window, loss.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
+from lbtrace.findings._calls import of_exchanges
+from lbtrace.findings._event_streams import event_streams
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Framing, Mark
@@ -49,7 +52,7 @@ REMEDY = {
     "waiting": "Waiting took most of the time of the slowest: look at the server end, and capture "
     "on its other side to see what it waited for.",
     "receiving": "Receiving took most of the time of the slowest: look at the size of the response "
-    "and for a slow reader that closes its window; an event stream is meant to take long.",
+    "and for a slow reader that closes its window.",
 }
 
 
@@ -59,7 +62,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         return
     (side,) = comparison.captured
     table = comparison.table(side)
-    known = np.flatnonzero(_known(table))
+    known = np.flatnonzero(_known(table) & ~_streams(comparison, side))
     total = (table.responses.last_ns - table.requests.first_ns)[known]
     slow = known[total >= SLOW_NS]
     if len(slow):
@@ -72,6 +75,15 @@ def _known(table: SideTable) -> Column:
     whole = q.there & r.there & ((table.marks | q.marks | r.marks) & DAMAGED == 0)
     known: Column = whole & (r.first_ns >= q.last_ns) & (r.framing != FRAMINGS[Framing.TUNNEL])
     return known
+
+
+def _streams(comparison: Comparison, side: Side) -> Column:
+    """Which exchanges are streams: whoever sends takes as long as there is something to send."""
+    table = comparison.table(side)
+    streams = event_streams(table.words, table.responses)
+    for messages in ("asked", "answered"):
+        streams = streams | (of_exchanges(comparison, side, messages) > 1)
+    return streams
 
 
 def _finding(comparison: Comparison, side: Side, known: Column, slow: Column) -> Finding:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
+from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.trace import SET_BACK, Diagnostic, Trace
 from tests.findings.simulated import (
     judge_alone,
@@ -69,3 +71,25 @@ def test_a_clock_that_was_set_back_tells_no_durations() -> None:
     assert judge_alone(trace).of("slow-requests")
     set_back = replace(trace, diagnostics=(Diagnostic(SET_BACK, "…"),))
     assert judge_alone(set_back).of("slow-requests") == []
+
+
+def test_streams_are_meant_to_take_long() -> None:
+    simulation = Simulation(seed=5, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
+    events = [("Content-Type", "text/event-stream")]
+    client.asks("GET", "/quick", at_ms=0)
+    client.asks("GET", "/events", at_ms=100, answer_headers=events)
+    trace = simulation.run().clients[0]
+    response = trace.exchanges[1].response
+    assert response is not None
+    long = response._replace(last_ns=response.last_ns + 3 * SECOND)
+    slow = with_exchanges(trace, e1=trace.exchanges[1]._replace(response=long))
+    assert judge_alone(slow).of("slow-requests") == []
+
+
+def test_a_grpc_call_of_several_messages_is_a_stream() -> None:
+    one = GrpcCall(1, 0, False, "", None, 0, asked=1, answered=1)
+    for trace, kind in product(map(stretched, ("sending", "receiving")), ("asked", "answered")):
+        assert judge_alone(replace(trace, calls=(one,))).of("slow-requests")
+        stream = one._replace(**{kind: 2})
+        assert judge_alone(replace(trace, calls=(stream,))).of("slow-requests") == []
