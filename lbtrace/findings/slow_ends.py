@@ -66,14 +66,20 @@ def _reader(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         return
     slow = slow[np.argsort(-closed[slow], kind="stable")]
     reader, other = ends(comparison, side)[:: -1 if server else 1]
+    waits_for = _waits_for(comparison, side, server, slow)
     yield KIND.finding(
         variant(comparison, "reader-server" if server else "reader-client", side),
-        Severity.LOW,
+        Severity.INFO if waits_for else Severity.LOW,
         Confidence.HIGH,
         told(
             comparison,
             "Slow reader: on {count} connections on the {side} side the {reader} closed its "
             "window, for {longest} at most; so long the {other} could not send.",
+        )
+        + (
+            " It could not pass on what it had: the {waits_for} read as slowly."
+            if waits_for
+            else ""
         ),
         shown_ends(comparison, side, slow, np.full(len(slow), server), "window_closed"),
         note="the first segment with a window of 0",
@@ -84,7 +90,25 @@ def _reader(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         reader=reader,
         other=other,
         longest=ns(int(closed[slow].max())),
+        waits_for=waits_for or None,
     )
+
+
+def _waits_for(comparison: Comparison, side: Side, server: bool, slow: Column) -> str:
+    """Whom a balancer waits for that reads slowly on one side: the end that reads slowly on the
+    other side of all these connections; "" where there is none, or packets are passed on.
+    """
+    balancer = (side is Side.BACKEND) != server
+    if comparison.alone or not balancer or comparison.passes_packets:
+        return ""
+    beyond = Side.CLIENT if side is Side.BACKEND else Side.BACKEND
+    closed = comparison.table(beyond).of_ends("window_closed_for_ns", server) >= CLOSED_NS
+    joined = comparison.joined_connections
+    mine, theirs = (
+        (joined.backend, joined.client) if side is Side.BACKEND else (joined.client, joined.backend)
+    )
+    waiting = np.isin(slow, mine[closed[theirs]]).all()
+    return ends(comparison, beyond)[server] if waiting else ""
 
 
 def _sender(comparison: Comparison, side: Side, response: bool) -> Iterator[Finding]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lbtrace.model.report import Finding
+import pytest
+
+from lbtrace.model.report import Finding, Severity
 from tests.findings.files import ANSWER, ASK, SECOND, Talk, of, report
 from tests.findings.simulated import judge_simulation, values
 from tests.findings.test_held_back import XFF, spoken
 from tests.simulator import Balancer
+from tests.simulator.script import Script
 
 MS = 1_000_000
 
@@ -57,3 +60,27 @@ def test_a_slow_upload_and_a_slow_answer() -> None:
 def test_what_takes_less_than_a_second_is_not_slow() -> None:
     quick = judge_simulation(spoken(Balancer(add=[XFF]), upload_ms=900))
     assert not quick.of("slow-ends")
+
+
+@pytest.mark.parametrize("front", [0, 2000])
+def test_a_balancer_that_waits_for_its_client_is_no_cause(front: int, tmp_path: Path) -> None:
+    """It stops reading what it cannot pass on; where the client reads, the balancer is slow."""
+    play = Script()
+    ask, answer = ASK % b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"
+    client, back = play.front().asks(ask), play.back().asks(ask)
+    back.answers(answer + b"x" * 1000)
+    client.answers(answer + b"x" * 1000)
+    if front:
+        client.window(0)
+    back.window(0)
+    play.wait(2000)
+    back.window(9000)
+    if front:
+        client.window(9000)
+    back.answers(b"x" * 1000).closes()
+    client.answers(b"x" * 1000).leaves()
+    found = of(play.report(tmp_path), "slow-ends")
+    (said,) = (f for f in found if f.slug == "slow-ends.reader-client-backend")
+    assert values(said).get("waits_for") == ("client" if front else None)
+    assert (said.severity is Severity.INFO) == bool(front)
+    assert any(f.slug == "slow-ends.reader-client-client" for f in found) == bool(front)

@@ -29,6 +29,7 @@ INSIDE, BACKEND = "10.0.9.1", "10.0.9.11"
 STEP_NS = 100_000
 BEGIN_NS = 1_750_000_000 * 10**9
 MSS = 1448
+WINDOW = 64240
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 FATAL = 2
 
@@ -145,7 +146,12 @@ class Spoken:
             self._send(end, flags)
         return self
 
-    def _send(self, who: int, flags: int, data: bytes = b"") -> None:
+    def window(self, size: int, server: bool = False) -> Spoken:
+        """An end says how much more it can take."""
+        self._send(int(server), ACK, window=size)
+        return self
+
+    def _send(self, who: int, flags: int, data: bytes = b"", window: int = WINDOW) -> None:
         (source, sport), (target, tport) = self.ends[who], self.ends[1 - who]
         options = b"\x02\x04\x05\xb4" if flags & SYN else b""
         tcp = struct.pack(
@@ -156,7 +162,7 @@ class Spoken:
             self.sent[1 - who] & 0xFFFFFFFF if flags & ACK else 0,
             (20 + len(options)) << 2,
             flags,
-            64240,
+            window,
             0,
             0,
         )
