@@ -7,7 +7,7 @@ the few that are shown.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 
 import numpy as np
@@ -40,7 +40,7 @@ TEXT = {
     "replaced": "the backend answered, and the balancer put its own answer in place",
     "tls-alert": "a TLS handshake ended in a fatal alert",
     "unreachable": "a connection attempt was turned away by ICMP (unreachable)",
-    "checks": "all health checks of the captured backends failed",
+    "checks": "the health checks of the captured backends failed",
 }
 SLUGS = tuple(TEXT)
 (
@@ -59,6 +59,7 @@ SLUGS = tuple(TEXT)
 ) = range(len(SLUGS))
 NO_EVENT = -1
 CHECK_FAILED = 400  # status of a check from here up
+NO_CHECK = -1
 FEW_CHECKS = 2  # a balancer takes a server out after as many, or more
 
 
@@ -114,6 +115,41 @@ def failing_checks(comparison: Comparison) -> Column:
     failed = backend.responses.there[checks] & (backend.responses.start[checks] >= CHECK_FAILED)
     every = len(checks) >= FEW_CHECKS and bool(failed.all())
     return checks if every else checks[:0]
+
+
+class LastChecks:
+    """The health checks by server and time, so that a client exchange finds the last before it."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison, backend = comparison, comparison.sides[1]
+        checks = np.flatnonzero(comparison.check_exchanges & backend.responses.there)
+        checks = checks[np.argsort(backend.responses.last_ns[checks], kind="stable")]
+        of_server: dict[tuple[int, int], list[int]] = {}
+        servers = backend.servers[backend.connection[checks]]
+        keys = zip(backend.point[checks].tolist(), servers.tolist(), strict=True)
+        for key, check in zip(keys, checks.tolist(), strict=True):
+            of_server.setdefault(key, []).append(check)
+        self.of_server = {
+            key: (those, backend.responses.last_ns[those].tolist())
+            for key, those in of_server.items()
+        }
+
+    def failing(self, exchange: int) -> int:
+        """A check, where the last one of every server before a client exchange failed; NO_CHECK
+        where one worked, or none was, or no clock says when that was.
+        """
+        client, backend = self.comparison.sides
+        asked, found = int(client.requests.first_ns[exchange]), NO_CHECK
+        for (point, _), (checks, times) in self.of_server.items():
+            clock = self.comparison.clock(int(client.point[exchange]), point)
+            if clock is None:
+                return NO_CHECK
+            upto = asked - clock.half_width_ns - clock.delta_ns(asked - clock.middle_ns)
+            at = bisect_right(times, upto) - 1
+            if at < 0 or backend.responses.start[checks[at]] < CHECK_FAILED:
+                return NO_CHECK
+            found = checks[at]
+        return found
 
 
 class FailedHandshakes:

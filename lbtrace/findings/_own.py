@@ -12,8 +12,10 @@ import numpy as np
 from lbtrace.comparison import Comparison, Pairs, field_values, once
 from lbtrace.findings._backend_events import (
     CHECKS,
+    NO_CHECK,
     NO_EVENT,
     FailedHandshakes,
+    LastChecks,
     attempt_events,
     attempt_frames,
     failing_checks,
@@ -113,10 +115,10 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
     ]
     event, connection = np.array(events, np.int64).reshape(-1, 2).T
     unserved = (event == NO_EVENT) & (status[: len(alone)] == UNAVAILABLE)
-    if unserved.any() and len(checks := failing_checks(comparison)):
+    if unserved.any():
         event, connection = event.copy(), connection.copy()
-        event[unserved] = CHECKS
-        connection[unserved] = comparison.sides[1].connection[checks[0]]
+        for row, check in _failing_checks(comparison, np.flatnonzero(unserved), alone):
+            event[row], connection[row] = CHECKS, comparison.sides[1].connection[check]
     event = np.concatenate((event, attempt_events(comparison, tried)))
     return OwnAnswers(
         comparison,
@@ -129,6 +131,19 @@ def own_answers(comparison: Comparison) -> OwnAnswers:
         connection,
         np.concatenate((ranks, tried.rank)),
     )
+
+
+def _failing_checks(
+    comparison: Comparison, rows: Column, exchanges: Column
+) -> Iterator[tuple[int, int]]:
+    """The rows of answers for which there was no server, each with a health check that failed:
+    where all checks do, or those just before.
+    """
+    always, last = failing_checks(comparison), LastChecks(comparison)
+    for row in rows.tolist():
+        check = int(always[0]) if len(always) else last.failing(int(exchanges[row]))
+        if check != NO_CHECK:
+            yield row, check
 
 
 @once

@@ -336,6 +336,7 @@ def test_an_answer_after_an_attempt_that_failed_is_not_the_balancers_if_it_is_no
 
 
 CHECK = b"GET /health HTTP/1.0\r\nUser-Agent: checker-probe\r\n\r\n"
+FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -371,3 +372,30 @@ def test_an_answer_before_the_end_of_the_request_may_be_replaced(tmp_path: Path)
         "superseded",
     ]
     assert "errors.open" not in {f.slug for f in report.findings}
+
+
+@pytest.mark.parametrize(("check", "blamed"), [(UNAVAILABLE, True), (FINE, False)])
+def test_the_last_checks_before_a_503_tell_whether_there_was_a_server(
+    check: bytes, blamed: bool, tmp_path: Path
+) -> None:
+    """Checks worked, and then they did not, or did: clocks are known by the requests before."""
+    play = Script()
+    for n in range(4):
+        play.back().asks(CHECK).answers(FINE).closes()
+        ask = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n" % (n, n)
+        front = play.front().asks(ask)
+        play.back().asks(ask).answers(FINE).closes()
+        front.answers(FINE).leaves()
+        play.wait(1000)
+    play.back().asks(CHECK).answers(check).closes()
+    play.wait(500)
+    for n in range(2):
+        play.front().asks(b"GET /late/%d HTTP/1.1\r\nHost: a\r\n\r\n" % n).answers(
+            UNAVAILABLE
+        ).leaves()
+    play.wait(500)
+    play.back().asks(CHECK).answers(FINE).closes()
+    report = play.report(tmp_path)
+    (own,) = (f for f in report.findings if f.slug == "answered-by-balancer.error")
+    assert ("health checks" in str(values(own).get("event"))) == blamed
+    assert ("health-checks.failing" in report.problems[0].slugs) == blamed
