@@ -6,9 +6,12 @@ Meaning:
 Decided by:
     The secrets given with --keylog or in the capture (pcapng decryption secrets), found by the
     client random of the ClientHello. A record is read if its authentication tag fits. Where bytes
-    of a record are missing, the rest of it is decrypted around them, and no tag proves it.
+    of a record are missing, the rest of it is decrypted around them, and no tag proves it. Where
+    the ClientHello itself is missing, the secrets of the key log are tried on the first record
+    that the server encrypted: its tag proves which fit.
 Evidence:
-    The ClientHellos, those of connections that were not opened first.
+    The ClientHellos, those of connections that were not opened first; the ServerHello where it is
+    missing.
 Remedy:
     Log the secrets where the connections begin or end: docs/tls.md says how. Start the log before
     the connections, and the capture before their handshakes.
@@ -98,7 +101,7 @@ def _told(
         Confidence.CERTAIN,
         told(comparison, statement),
         _frames(seen),
-        note="the ClientHello",
+        note="where the handshake begins",
         count=len(whole),
         of=len(sessions),
         side=named(comparison, side),
@@ -124,8 +127,16 @@ def _frames(seen: list[tuple[Trace, int, ClientHello, TlsSession]]) -> list[Fram
     return [
         trace.ref(
             hello.frame,
-            trace.connections[number].from_client.first_payload_ns
-            or trace.connections[number].first_ns,
+            _time_ns(trace, number, hello.frame),
         )
         for trace, number, hello, _ in shown
     ]
+
+
+def _time_ns(trace: Trace, number: int, frame: int) -> int:
+    """The time of a hello. That of the server stands for one of the client that is missing."""
+    connection = trace.connections[number]
+    server = connection.from_server
+    answered = frame == server.first_payload_frame and server.first_payload_ns is not None
+    way = server if answered else connection.from_client
+    return way.first_payload_ns or connection.first_ns

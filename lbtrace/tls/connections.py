@@ -9,6 +9,7 @@ from typing import Final
 from lbtrace.tables.packets import StreamTable
 from lbtrace.tls.ciphertext import Ciphertext, StreamBytes
 from lbtrace.tls.keylog import Secrets
+from lbtrace.tls.lost_hello import Trials
 from lbtrace.tls.opener import Opener
 from lbtrace.tls.plaintext import Plaintext, opened_table
 from lbtrace.tls.result import OpenedTls, TlsConnection
@@ -28,8 +29,9 @@ def open_all(
     """The streams, opened as far as the secrets go, layer by layer."""
     found: dict[int, list[TlsConnection]] = {}
     among: Iterable[int] = range(len(streams.clean) // 2)
+    trials = Trials(secrets)
     for _ in range(_LAYERS):
-        streams, layer = _open_layer(streams, secrets, list(among), progress)
+        streams, layer = _open_layer(streams, secrets, trials, list(among), progress)
         for number, connection in layer.items():
             found.setdefault(number, []).append(connection)
         among = [number for number, c in layer.items() if c.session.records]
@@ -39,7 +41,11 @@ def open_all(
 
 
 def _open_layer(
-    streams: StreamTable, secrets: Secrets, among: list[int], progress: Callable[[float], None]
+    streams: StreamTable,
+    secrets: Secrets,
+    trials: Trials,
+    among: list[int],
+    progress: Callable[[float], None],
 ) -> tuple[StreamTable, dict[int, TlsConnection]]:
     """The outermost TLS of these connections, opened."""
     of = StreamBytes(streams)
@@ -48,7 +54,7 @@ def _open_layer(
     for place, number in enumerate(among):
         if place % _STEP == 0:
             progress(place / len(among))
-        opener = _opener(of, number, secrets)
+        opener = _opener(of, number, secrets) or _without_hello(of, number, secrets, trials)
         if opener is None:
             continue
         opener.run()
@@ -71,6 +77,21 @@ def _opener(of: StreamBytes, number: int, secrets: Secrets) -> Opener | None:
         answering = Ciphertext(of, client ^ 1)
         answer = _begin(answering, _SERVER)
         return Opener(asking, answering, (hello[0], answer[0] if answer else 0), secrets)
+    return None
+
+
+def _without_hello(of: StreamBytes, number: int, secrets: Secrets, trials: Trials) -> Opener | None:
+    """A connection whose ClientHello is missing, if the secrets of one in the key logs fit."""
+    for server in (2 * number + 1, 2 * number):
+        answering, asking = Ciphertext(of, server), Ciphertext(of, server ^ 1)
+        answer = _begin(answering, _SERVER)
+        if answer is None or _begin(asking, _CLIENT) is not None:
+            continue
+        presumed = trials.offer(answering, answer[0])
+        if presumed is not None:
+            opener = Opener(asking, answering, (0, answer[0]), secrets)
+            opener.presume(presumed)
+            return opener
     return None
 
 

@@ -112,6 +112,11 @@ class Secrets:
         ]
         return b"".join(line + b"\n" for line in sorted(lines))
 
+    def randoms(self, label: str) -> list[str]:
+        """The client randoms that have a secret of this label."""
+        wanted = label.encode()
+        return [random.decode() for known, random in self._known if known == wanted]
+
     def get(self, label: str, random: str) -> bytes | None:
         """The secret of this label."""
         found = self._known.get((label.encode(), random.encode()))

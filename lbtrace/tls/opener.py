@@ -35,6 +35,7 @@ from lbtrace.tls_messages import (
     KEY_UPDATE,
     SERVER_HELLO,
     SERVER_HELLO_DONE,
+    Offer,
     certificates,
     choice,
     encrypted_extensions,
@@ -76,6 +77,11 @@ class Opener:
             FINISHED: self._finished,
             KEY_UPDATE: self._key_update,
         }
+
+    def presume(self, offer_: Offer) -> None:
+        """Go on as if the client had offered this: its ClientHello is not in the capture."""
+        self.keys.offers.append(offer_)
+        self._offered = 1
 
     def run(self) -> None:
         """Open what can be opened."""
