@@ -50,6 +50,7 @@ _PARAMETERS: Final = frozenset(
 _PARAMETER: Final = re.compile(r"""([?&#;])([^=&;?#\s"<>]{1,128})=""")
 _PARAMETER_NAME: Final = re.compile(_PARAMETER.pattern.replace("([?&#;])", "[?&#;]"))
 _BEFORE_PARAMETER: Final = re.compile("[?&#;]").search
+_SENT_BEFORE_PARAMETER: Final = re.compile(b"[?&#;]").search
 _END: Final = {
     ";": re.compile(r"""[&;?#\s"<>]|\Z"""),
     "": re.compile(r"""[&#\s"<>]|\Z"""),
@@ -222,13 +223,13 @@ class _Public(dict[bytes, bool]):
 
 
 def shown_as_sent(lines: Iterable[bytes]) -> list[bool]:
-    """Per field line, whether it is surely shown as it is: as nearly all are. The first test of
+    """Per field line, whether it is surely shown as it is: as nearly all are. The first tests of
     `Mask.line`, for thousands of lines.
     """
     public = _Public()
     return [
         public[line.partition(b":")[0]]
-        and b"=" not in line
+        and (b"=" not in line or not _SENT_BEFORE_PARAMETER(line))
         and b"%" not in line
         and b"//" not in line
         for line in lines

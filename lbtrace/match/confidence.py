@@ -17,7 +17,7 @@ knowledge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from lbtrace.match.clock import Clocks
@@ -57,8 +57,8 @@ class Known:
 def weigh(state: Pairing, known: Known) -> None:
     """Enter how sure each pair is."""
     limits = _by_elimination(state, known)
-    for c in state.weak:
-        limits[c] = min(limits.get(c, Confidence.CERTAIN), _by_value(state, known, c))
+    for c, most in _by_values(state, known):
+        limits[c] = min(limits.get(c, Confidence.CERTAIN), most)
     if any(known.contradicted.values()):
         for c in state.caused:
             if state.tier[c] > Tier.STATED_ADDRESS and known.contradicted.get(_points(state, c)):
@@ -114,22 +114,35 @@ def _improbable(state: Pairing, known: Known, c: int) -> bool:
     return known.strays.odds(known.line, c, state.caused[c][0]) <= CHANCE
 
 
-def _by_value(state: Pairing, known: Known, c: int) -> Confidence:
+def _by_values(state: Pairing, known: Known) -> Iterator[tuple[int, Confidence]]:
+    """The most that pairs may be which share a value that is rare here, where that is a limit. Many
+    pairs are of few kinds.
+    """
+    of_kind: dict[tuple[Points, Clue | None, bool], Confidence] = {}
+    front, behind = state.client.point.tolist(), state.backend.point.tolist()
+    for c in state.weak:
+        clue = state.reasons[c][0].clue if state.reasons[c] else None
+        kind = (front[c], behind[state.caused[c][-1]]), clue, c in known.named
+        if kind not in of_kind:
+            of_kind[kind] = _by_value(known, *kind)
+        if of_kind[kind] is not Confidence.CERTAIN:
+            yield c, of_kind[kind]
+
+
+def _by_value(known: Known, points: Points, clue: Clue | None, named: bool) -> Confidence:
     """The most that a pair may be which shares a value that is rare here.
 
     Where some pairs contradict each other's times, a field of the response may belong to another
     exchange with the same resource: an ETag, say, which a cache sends on. A field of the request
     may be a session's, and stand in many requests.
     """
-    points = _points(state, c)
-    clue = state.reasons[c][0].clue if state.reasons[c] else None
     if known.contradicted.get(points) or (points in known.contradicted and clue in _OF_ANSWER):
         return Confidence.LOW
     clock = known.clocks.get(points)
     if clock is not None and not clock.refused and (clock.pairs >= HOLDING or clock.stated):
         return Confidence.CERTAIN
     complete = [side.complete for side in known.whole]
-    if all(complete) or (any(complete) and (clue not in _OF_SESSION or c in known.named)):
+    if all(complete) or (any(complete) and (clue not in _OF_SESSION or named)):
         return Confidence.MEDIUM
     return Confidence.LOW
 
