@@ -12,7 +12,14 @@ import click
 from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced_bytes
 from lbtrace.cli.compare import FilesOfSides, side_options
-from lbtrace.cli.merge import capture_options, check_packets, compared_sides, tell, written
+from lbtrace.cli.merge import (
+    capture_options,
+    check_packets,
+    check_read_twice,
+    compared_sides,
+    tell,
+    written,
+)
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.language.plurals import noun
@@ -136,7 +143,12 @@ def _check_folder(folder: str, inputs: Sequence[str], with_secrets: bool) -> Non
             f"-o {folder}: this is a file.",
             "Name a folder, or a file that ends in .pcapng.",
         )
-    check_packets(os.path.join(os.path.dirname(os.path.abspath(folder)), "client.pcap"), inputs)
+    check_read_twice(inputs)
+    parent = os.path.dirname(os.path.abspath(folder))
+    if not os.path.isdir(parent):
+        raise OptionError("output-folder-missing", f"-o {folder}: there is no directory {parent}.")
+    if not os.access(folder if os.path.isdir(folder) else parent, os.W_OK | os.X_OK):
+        raise OptionError("output-unwritable", f"-o {folder}: no permission to write there.")
     real = os.path.realpath(folder)
     for path in inputs:
         if os.path.dirname(os.path.realpath(path)) == real:

@@ -101,13 +101,18 @@ def command(
 
 def check_packets(output: str, inputs: Sequence[str]) -> None:
     """OptionError when a file cannot be written, or when an input cannot be read twice."""
+    check_read_twice(inputs)
+    Target("pcapng", output).check(inputs)
+
+
+def check_read_twice(inputs: Sequence[str]) -> None:
+    """OptionError for standard input."""
     if "-" in inputs:
         raise OptionError(
             "input-not-again",
             "Standard input cannot be read twice, and the packets are needed again.",
             "Give a file.",
         )
-    Target("pcapng", output).check(inputs)
 
 
 def compared_sides(

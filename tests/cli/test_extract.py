@@ -68,6 +68,8 @@ def test_a_status_is_every_exchange_with_it(tmp_path: Path) -> None:
         (["extract", *FILES, "--status", "418", "-o", "x.pcapng"], "No exchange is what you"),
         (["extract", *FILES, "--pair", "1", "-o", str(POSTS)], "is in this folder"),
         (["extract", *FILES, "--pair", "1", "--with-secrets", "-o", "x"], "needs one file"),
+        (["extract", *FILES, "--pair", "1", "-o", "nowhere/case"], "there is no directory"),
+        (["extract", FILES[0], "-", "--pair", "1", "-o", "case"], "cannot be read twice"),
         (["merge", *FILES, "-o", FILES[1]], "one of the captures"),
         (["merge", FILES[0], "-", "-o", "x.pcapng"], "cannot be read twice"),
         (["merge", *FILES, "-o", "nowhere/x.pcapng"], "there is no directory"),

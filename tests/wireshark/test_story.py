@@ -265,3 +265,55 @@ def test_a_packet_reads_back(comments: list[str], data: bytes, time_ns: int) -> 
     assert (read.iface_id, read.pkt_data, read.pkt_len) == (3, data, len(data) + 7)
     assert (read.ts_high << 32) + read.ts_low == max(time_ns, 0)
     assert [o.text for o in read.opts if o.code == blocks.COMMENT] == kept
+
+
+@tshark.needed
+def test_the_page_shows_what_tshark_prints(tmp_path: Path) -> None:
+    page = (SAMPLES.parent / "docs/wireshark.md").read_text("utf-8")
+    shown_ = page.partition("<!-- tshark -->\n```text\n")[2].partition("\n```")[0]
+    fields = (
+        "frame.number",
+        "lbtrace.capture",
+        "lbtrace.frame",
+        "lbtrace.attempt",
+        "lbtrace.outcome",
+    )
+    found = tshark.rows(merged(tmp_path), *fields, wanted="lbtrace.pair == 2")
+    assert ["\t".join(row) for row in found] == shown_.splitlines()
+
+
+def test_the_comments_on_the_page_are_written(tmp_path: Path) -> None:
+    page = (SAMPLES.parent / "docs/wireshark.md").read_text("utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("lbtrace backend #")]
+    assert len(lines) == 2
+    comments = [text for _, text in capture.read([str(merged(tmp_path))], quiet).comments]
+    for line in lines:
+        assert any(text.startswith(line.removesuffix("…")) for text in comments), line
+
+
+def test_a_rotated_and_compressed_capture_is_one_interface(tmp_path: Path) -> None:
+    import gzip
+
+    play = Script()
+    first, second = play.front(), play.back()
+    asked = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    first.asks(asked)
+    second.asks(asked).answers(answer)
+    first.answers(answer)
+    one, behind = play.write(tmp_path)
+    play.client.clear()
+    play.wait(5000)
+    first.asks(asked)
+    first.answers(answer)
+    later = tmp_path / "later"
+    later.mkdir()
+    two, _ = play.write(later)
+    packed = tmp_path / "client.pcap.gz"
+    packed.write_bytes(gzip.compress(two.read_bytes()))
+    path = tmp_path / "story.pcapng"
+    arguments = ["--client", str(one), str(packed), "--backend", str(behind)]
+    assert run(["merge", *arguments, "-o", str(path)]) == 0
+    comments = [text for _, text in capture.read([str(path)], quiet).comments]
+    numbers = {text.split()[2] for text in comments if text.startswith("lbtrace client ")}
+    assert {"#4", "#1"} <= numbers  # of the first file, and of the second
