@@ -193,6 +193,9 @@ def _misused(error: click.ClickException) -> None:
     if "\n" in message:
         error.show()
         return
+    if isinstance(error, click.NoSuchOption):
+        near = nearest(error.option_name, error.possibilities or ())
+        message = f"No such option {error.option_name!r}{near}"
     context = error.ctx if isinstance(error, click.UsageError) else None
     end = "" if message.endswith("?") else "."
     _complain(

@@ -54,6 +54,24 @@ def test_files_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "HTTP exchanges" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--lader", '. Did you mean "--ladder"? See'),
+        ("--colour", '"--color"? See'),
+        ("-1", ". See"),
+    ],
+)
+def test_an_option_that_there_is_not_is_answered_with_the_nearest(
+    option: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", "a.pcap", "b.pcap", option]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"lbtrace: No such option {option!r}")
+    assert told in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(("word", "near"), [("compair", '. Did you mean "compare"?'), ("zzz", ".")])
 def test_a_word_that_is_nothing(word: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([word]) == 2
