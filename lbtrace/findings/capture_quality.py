@@ -84,8 +84,8 @@ def _of_trace(
             "truncated",
             Severity.LOW,
             Confidence.CERTAIN,
-            "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut is "
-            "unknown, never different.",
+            "Cut by the snapshot length: {count} of {of} packets in {capture}; what was cut off "
+            "counts as unknown.",
             first_frames(trace, cut if len(cut) else np.arange(len(connections))),
             capture=capture,
             count=trace.packets.truncated,

@@ -64,7 +64,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 told(
                     comparison,
                     "{count} of {of} connections on the {side} side {count:is|are} encrypted with "
-                    "TLS: what they carry cannot be read.",
+                    "TLS: what {count:it carries|they carry} cannot be read.",
                 )
                 + " Server names asked for: {names}."
                 + (" Protocols offered: {protocols}." if protocols else ""),

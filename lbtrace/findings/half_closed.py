@@ -104,7 +104,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column, name: str) -> Fin
         + (
             ", which it got."
             if answered
-            else ". No answer followed: it had left, or was taken to have left."
+            else ". No answer followed: the {sender} had left, or seemed to have left."
         ),
         _frames(comparison, side, rows),
         sender=sender,

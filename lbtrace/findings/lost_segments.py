@@ -74,7 +74,7 @@ def _of_sender(comparison: Comparison, side: Side, server: bool) -> Iterator[Fin
         Confidence.HIGH,
         told(
             comparison,
-            "Lost segments from the {sender} on the {side} side held {count} connections up, for "
+            "Lost segments from the {sender} on the {side} side delayed {count} connections, by "
             "{longest} at most.",
         )
         + (
