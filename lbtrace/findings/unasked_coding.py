@@ -41,7 +41,6 @@ ONE_CAPTURE = True
 EXAMPLES = 2
 IDENTITY = "identity"
 ANY = "*"
-SAME = {"x-gzip": "gzip", "x-compress": "compress"}  # RFC 9110 §8.4.1
 REMEDY = (
     "Pass Accept-Encoding on as the client sent it, let the balancer unpack for such clients "
     "(nginx: gunzip on), and let responses say Vary: Accept-Encoding."
@@ -106,8 +105,8 @@ def _refused(coding: str, wanted: str) -> tuple[str, bool] | None:
 
 
 def _plain(name: str) -> str:
-    name = name.strip().lower()
-    return SAME.get(name, name)
+    """A coding in lower case, by its newer name (RFC 9110 §8.4.1.3)."""
+    return name.strip().lower().removeprefix("x-")
 
 
 def _zero(item: str) -> bool:
