@@ -27,6 +27,13 @@ def ns(number: int) -> Quantity:
     return Quantity(number, "ns")
 
 
+def differ(shortest: int, longest: int) -> bool:
+    """Whether a sentence names both of two times; by less than a hundredth they are written
+    alike.
+    """
+    return longest - shortest > shortest // 100
+
+
 def size(number: int) -> Quantity:
     """Bytes."""
     return Quantity(number, "bytes")

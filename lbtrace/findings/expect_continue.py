@@ -23,7 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
-from lbtrace.comparison.claims import ns
+from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.http_fields import EXPECT
@@ -73,7 +73,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column, times: Column) ->
     table, (_, server) = comparison.table(side), ends(comparison, side)
     asked = table.requests.heads.having(table.words.fields_named(EXPECT.__eq__))
     shortest, longest = int(times.min()), int(times.max())
-    differ = longest - shortest > shortest // 100  # else both are written alike
+    both = differ(shortest, longest)
     return KIND.finding(
         variant(comparison, "", side),
         Severity.LOW,
@@ -83,7 +83,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column, times: Column) ->
             "{count} of {of} requests with Expect: 100-continue on the {side} side waited "
             "{shortest}",
         )
-        + (" to {longest}" if differ else "")
+        + (" to {longest}" if both else "")
         + " before their body: the {server} sent no 100 (Continue).",
         [comparison.request_frame(side, table.ref(row)) for row in rows[:FRAMES_PER_SIDE].tolist()],
         note="the heads of the requests",
@@ -92,6 +92,6 @@ def _finding(comparison: Comparison, side: Side, rows: Column, times: Column) ->
         count=len(rows),
         of=int(asked.sum()),
         shortest=ns(shortest),
-        longest=ns(longest) if differ else None,
+        longest=ns(longest) if both else None,
         side=named(comparison, side),
     ).about(comparison.asked(side, rows))

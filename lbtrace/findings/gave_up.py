@@ -28,7 +28,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.claims import ns
+from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT, FailedHandshakes
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
@@ -66,7 +66,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     if not len(rows):
         return
     shortest, longest = int(waited[rows].min()), int(waited[rows].max())
-    differ = longest - shortest > shortest // 100  # else both are written alike
+    both = differ(shortest, longest)
     late = _late(comparison, rows)
     event, failed = _failed_behind(comparison, rows, waited)
     yield (
@@ -76,7 +76,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             Confidence.HIGH,
             ("The client end" if comparison.alone else "The client")
             + " gave up {count} of {of} requests: it closed or reset the connection {shortest}"
-            + (" to {longest}" if differ else "")
+            + (" to {longest}" if both else "")
             + " after it had asked, before any answer."
             + _behind("The server end" if comparison.alone else "The backend", late)
             + (" Behind the balancer meanwhile: {event}." if event else ""),
@@ -87,7 +87,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             count=len(rows),
             of=int(table.requests.there.sum()),
             shortest=ns(shortest),
-            longest=ns(longest) if differ else None,
+            longest=ns(longest) if both else None,
             late=len(late) or None,
             took=ns(int(late.min())) if len(late) else None,
             event=event or None,

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, Pairs
-from lbtrace.comparison.claims import ns
+from lbtrace.comparison.claims import differ, ns
 from lbtrace.comparison.counts import counted_once
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
 from lbtrace.findings._kind import FindingKind
@@ -88,7 +88,7 @@ def _sent_again(comparison: Comparison, side: Side) -> Iterator[Finding]:
         side=named(comparison, side),
         count=len(late),
         of=int(opened.sum()),
-        shortest=ns(int(waited.min())) if len(waited) > 1 else None,
+        shortest=ns(int(waited.min())) if _differ(waited) else None,
         longest=ns(int(waited.max())),
         delayed=delayed or None,
     )
@@ -122,7 +122,7 @@ def _before_the_capture(comparison: Comparison) -> Iterator[Finding]:
         remedy=REMEDY,
         count=len(delayed),
         of=len(pairs),
-        shortest=ns(int(waited[late].min())) if len(delayed) > 1 else None,
+        shortest=ns(int(waited[late].min())) if _differ(waited[late]) else None,
         longest=ns(int(waited[late].max())),
         others=ns(int(others.max())) if len(others) else None,
     )
@@ -166,4 +166,8 @@ def _frames(comparison: Comparison, delayed: Pairs) -> list[FrameRef]:
 
 def _waited(waited: Column) -> str:
     """The shortest and the longest wait as places of a sentence."""
-    return "{shortest} to {longest}" if len(waited) > 1 else "{longest}"
+    return "{shortest} to {longest}" if _differ(waited) else "{longest}"
+
+
+def _differ(waited: Column) -> bool:
+    return differ(int(waited.min()), int(waited.max()))

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.claims import ns
+from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._streams import was_reset
 from lbtrace.model.frame_parts import FramePart
@@ -78,7 +78,7 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         Confidence.HIGH,
         ("The server end" if server else "The client end")
         + " reset the {count:connection|connections} of {count} open requests, {shortest}"
-        + (" to {longest}" if len(cut) > 1 else "")
+        + (" to {longest}" if differ(int(waited.min()), int(waited.max())) else "")
         + " after {count:it was|they were} sent"
         + ("; {answering} of them had been answered in part." if answering else "."),
         _frames(comparison, side, cut, rst, rst_ns),

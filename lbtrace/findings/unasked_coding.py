@@ -28,6 +28,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.http_fields import ACCEPT_ENCODING, CONTENT_ENCODING
+from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -36,7 +37,7 @@ from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (ACCEPT_ENCODING, CONTENT_ENCODING)
+RESTS_ON = (FramePart.FIELDS,)
 ONE_CAPTURE = True
 EXAMPLES = 2
 IDENTITY = "identity"

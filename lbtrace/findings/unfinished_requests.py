@@ -26,7 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.claims import ns, size
+from lbtrace.comparison.claims import differ, ns, size
 from lbtrace.comparison.sides import NO_EXCHANGE
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._message_sizes import declared_sizes
@@ -109,7 +109,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column) -> Finding:
     until = np.where(r.there, r.first_ns, _end_ns(table, server=True))[rows]
     waited = until - q.first_ns[rows]
     shortest, longest = int(waited.min()), int(waited.max())
-    differ = longest - shortest > shortest // 100  # else both are written alike
+    both = differ(shortest, longest)
     bodies = rows[declared_sizes(q, table.words)[rows] > 0]
     return KIND.finding(
         variant(comparison, "", side),
@@ -118,7 +118,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column) -> Finding:
         "{count} of {of} requests {count:was|were} not sent to their end"
         + (", for example only {got} of {declared}" if len(bodies) else "")
         + ". The {server} waited for the {sender} no longer, {shortest}"
-        + (" to {longest}" if differ else "")
+        + (" to {longest}" if both else "")
         + " after the first byte: it {did}.",
         _frames(comparison, side, rows),
         note="the request, and the answer or the end of its connection",
@@ -130,7 +130,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column) -> Finding:
         got=size(int(q.length[bodies[0]])) if len(bodies) else None,
         declared=size(int(declared_sizes(q, table.words)[bodies[0]])) if len(bodies) else None,
         shortest=ns(shortest),
-        longest=ns(longest) if differ else None,
+        longest=ns(longest) if both else None,
         did=counted(statuses + closed),
         side=named(comparison, side),
     ).about(comparison.asked(side, rows))
