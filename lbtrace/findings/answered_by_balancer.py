@@ -29,6 +29,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._backend_events import CHECKS, NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import KINDS, own_answers
@@ -51,12 +52,18 @@ NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
     "and which servers it takes for healthy."
 )
+WAITED = (
+    "It waited before: for a place in its queue (maxconn, timeout queue), or for an address that "
+    "no capture shows."
+)
 SOMETHING_BEHIND = (
     "Look at the backend packets named here: about that time a connection began, or a request "
     "came, that is not known to belong to another request."
 )
 MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
 MINUTE_NS = 60_000_000_000
+NOTICED_NS = 1_000_000_000  # an error that comes later comes by a time limit, or after retries
+_AFTER = (" after {shortest}", " after {shortest} to {longest}")
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -89,6 +96,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             else ([], own.failed_connections(members))
         )
         frames += behind
+        waits = _waits(comparison, own.exchange[members]) if status >= 500 else None
         yield (
             KIND.finding(
                 what.replace(" ", "-"),
@@ -96,6 +104,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 CONFIDENCES[own.rank[members].min()],
                 "The balancer itself answered {count} of {of} requests with {status} ({what}"
                 + (", Server: {server})" if server else ")")
+                + (_AFTER[differ(*waits)] if waits else "")
                 + (": {event}." if event else "."),
                 frames,
                 count=len(members),
@@ -104,6 +113,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 what=what,
                 server=server or None,
                 event=TEXT[event] if event else None,
+                shortest=ns(waits[0]) if waits else None,
+                longest=ns(waits[1]) if waits and differ(*waits) else None,
                 remedy=(
                     ""
                     if status < 500
@@ -113,12 +124,29 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     if event
                     else SOMETHING_BEHIND
                     if behind
+                    else f"{NOTHING_BEHIND} {WAITED}"
+                    if waits
                     else NOTHING_BEHIND
                 ),
             )
             .about(comparison.asked(Side.CLIENT, own.exchange[members]))
             .on(comparison.failed(Side.BACKEND, failed))
         )
+
+
+def _waits(comparison: Comparison, exchanges: Column) -> tuple[int, int] | None:
+    """How long the clients of these exchanges waited, at least and at most; None where that is
+    nothing to speak of, or the clock of a capture was set back.
+    """
+    client = comparison.sides[0]
+    if not all(trace.steady for trace in comparison.clients):
+        return None
+    asked = exchanges[client.requests.there[exchanges]]
+    if len(asked) < len(exchanges):
+        return None
+    waited = client.responses.first_ns[asked] - client.requests.last_ns[asked]
+    shortest, longest = int(waited.min()), int(waited.max())
+    return (shortest, longest) if shortest >= NOTICED_NS else None
 
 
 def _severity(status: int) -> Severity:

@@ -399,3 +399,24 @@ def test_the_last_checks_before_a_503_tell_whether_there_was_a_server(
     (own,) = (f for f in report.findings if f.slug == "answered-by-balancer.error")
     assert ("health checks" in str(values(own).get("event"))) == blamed
     assert ("health-checks.failing" in report.problems[0].slugs) == blamed
+
+
+@pytest.mark.parametrize(
+    ("waits_ms", "said"),
+    [
+        ([2000, 2000], " after {shortest}"),
+        ([2000, 3000], " after {shortest} to {longest}"),
+        ([500, 3000], ""),
+    ],
+)
+def test_how_long_the_balancer_waited_before_its_error(
+    waits_ms: list[float], said: str, tmp_path: Path
+) -> None:
+    play = Script()
+    for n, ms in enumerate(waits_ms):
+        front = play.front().asks(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n)
+        front.answers(UNAVAILABLE, pause_ms=ms).leaves()
+    play.back().asks(CHECK).answers(FINE).closes()
+    (own,) = (f for f in play.report(tmp_path).findings if f.slug == "answered-by-balancer.error")
+    assert own.statement.partition(")")[2] == f"{said}."
+    assert (values(own).get("shortest") == 2_000_200_000) == bool(said)
