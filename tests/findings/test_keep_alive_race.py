@@ -83,3 +83,23 @@ def test_one_capture_tells_it_without_a_side(tmp_path: Path) -> None:
     played(lambda back, q: back.asks(q).closes(reset=True)).write(tmp_path)
     slugs = {f.slug: values(f) for f in show([[str(tmp_path / "backend.pcap")]]).findings}
     assert slugs["keep-alive-race.at-once"]["count"] == 1
+
+
+def test_the_errors_that_come_of_races_belong_to_their_problem(tmp_path: Path) -> None:
+    """More races than are shown: they and the 502s stand on the same connections behind."""
+    play = Script()
+    for k in range(4):
+        first, second = (b"GET /%d/%d HTTP/1.1\r\nHost: a\r\n\r\n" % (k, n) for n in range(2))
+        front = play.front().asks(first)
+        back = play.back().asks(first).answers(OK)
+        front.answers(OK).leaves()
+        play.wait(5000)
+        back.server_closes_first()
+        front = play.front().asks(second)
+        back.asks(second).closes(reset=True)
+        front.answers(b"HTTP/1.1 502 Proxy Error\r\nContent-Length: 0\r\n\r\n").leaves()
+    report = play.report(tmp_path)
+    slugs = report.problems[0].slugs
+    assert slugs[0] == "keep-alive-race.backend"
+    assert "answered-by-balancer.error" in slugs
+    assert not any("answered-by-balancer.error" in p.slugs for p in report.problems[1:])
