@@ -11,7 +11,7 @@ bin := .venv/bin
 # README's test command ends in the line that runs the tests
 run_tests := $(shell sed -n '/<!-- test-command -->/,/<!-- \/test-command -->/s/.* && //p' README.md)
 
-.PHONY: help test lint bench fuzz docs lowest
+.PHONY: help test lint bench fuzz docs lowest lock audit
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -53,6 +53,17 @@ lowest: ## run the tests with the lowest versions that pyproject.toml allows (fo
 	for d in p['dependencies'] + p['optional-dependencies']['test'] \
 	if not d.startswith(('mutmut', 'import-linter'))))")
 	$(subst .venv/,.venv-lowest/,$(run_tests)) --ignore=tests/mutation $(ARGS)
+
+# for every system and Python that lbtrace supports; it names no registry
+lock: .venv/ready ## pin what lbtrace is developed and released with, with hashes
+	$(bin)/pip install -q -e '.[release]'
+	$(bin)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --upgrade \
+	  --no-header --no-annotate --extra dev --extra release -o requirements-dev.lock pyproject.toml
+
+# it asks the registry; one that has no such data is said to have none
+audit: .venv/ready ## look up known vulnerabilities of what is pinned
+	$(bin)/pip install -q -e '.[release]'
+	$(bin)/pip-audit --require-hashes --disable-pip -r requirements-dev.lock
 
 # an editable install with everything the verbs need
 .venv/ready: pyproject.toml

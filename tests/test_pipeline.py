@@ -60,7 +60,7 @@ def test_one_capture_tells_what_it_shows_and_which_side_it_does_not_hold() -> No
     assert (behind.problems, behind.not_captured) == ((), NotCaptured.IN_FRONT)
 
 
-def test_a_capture_that_is_overwritten_while_it_is_mapped(
+def test_a_capture_that_is_overwritten_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard, "_handled", [True])
