@@ -111,7 +111,10 @@ def outputs(files: Sequence[str], widths: Sequence[int] = (80,)) -> Iterator[str
             yield printed([*command, "--width", str(width)])
     for command in (["compare", *files], *(["show", file] for file in files)):
         for name in formats(command[0]):
-            yield printed([*command, "--format", name])
+            if name == "parquet":
+                yield from _tables(command)
+            else:
+                yield printed([*command, "--format", name])
     yield from _ladders(files)
     yield from _checked(files)
     yield from _differences(files)
@@ -127,6 +130,19 @@ def formats(command: str) -> list[str]:
     (option,) = (o for o in found.params if "--format" in o.opts)
     assert isinstance(option.type, click.Choice)
     return list(option.type.choices)
+
+
+def _tables(command: Sequence[str]) -> Iterator[str]:
+    """What stands in the tables for notebooks."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with TemporaryDirectory() as folder:
+        printed([*command, "--format", "parquet", "-o", f"{folder}/tables"])
+        files = sorted(Path(folder).rglob("*.parquet"))
+        assert files
+        for file in files:
+            table = parquet.read_table(file)
+            texts = [c for c in table.columns if not str(c.type).startswith("timestamp")]
+            yield "\n".join(str(value) for column in texts for value in column)
 
 
 def _ladders(files: Sequence[str]) -> Iterator[str]:
