@@ -31,14 +31,14 @@ from lbtrace.comparison.claims import ns
 from lbtrace.findings._calls import calls, of_exchanges
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, told, variant
-from lbtrace.http_fields import GRPC_PREVIOUS_RPC_ATTEMPTS, GRPC_TIMEOUT
+from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.grpc_calls import NONE
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (GRPC_TIMEOUT, GRPC_PREVIOUS_RPC_ATTEMPTS)
+RESTS_ON = tuple(sorted(fields_of(Meaning.CALL_LIMIT)))
 ONE_CAPTURE = True
 PASS_ON = "Let the balancer pass grpc-timeout on: servers stop working when nobody waits any more."
 

@@ -37,7 +37,7 @@ from lbtrace.findings._own import own_answers
 from lbtrace.findings._side import named as side_name
 from lbtrace.findings._side import told, variant
 from lbtrace.findings._streams import answered, whole_connections
-from lbtrace.http_fields import GRPC_MESSAGE, GRPC_STATUS
+from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.http_fields.quoting import short
 from lbtrace.model.grpc import GrpcStatus
 from lbtrace.model.net import FrameRef, Side
@@ -47,7 +47,7 @@ from lbtrace.tables.columns import Column
 from lbtrace.tables.grpc_calls import NONE
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (GRPC_STATUS, GRPC_MESSAGE)
+RESTS_ON = tuple(sorted(fields_of(Meaning.CALL_STATUS)))
 ONE_CAPTURE = True
 HTTP_OK = 200
 REMEDY = {

@@ -25,7 +25,7 @@ Variants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
@@ -70,8 +70,9 @@ class _Ended(NamedTuple):
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Per side and end, those that it closed with a code, and those that it cut."""
+    passed_on = _passed_on(comparison)
     for side in comparison.captured:
-        ended = list(_endings(comparison, side))
+        ended = list(_endings(comparison, side, passed_on.get(side, frozenset())))
         of = sum(len(trace.web_sockets) for trace in comparison.traces(side))
         for by_client in (True, False):
             mine = [e for e in ended if e.by_client == by_client]
@@ -93,13 +94,48 @@ def _cut(cut: list[_Ended]) -> dict[str, list[_Ended]]:
     return {"idle": cut if idle else [], "cut": [] if idle else cut}
 
 
-def _endings(comparison: Comparison, side: Side) -> Iterator[_Ended]:
-    """How each WebSocket ended of which that is known."""
+def _passed_on(comparison: Comparison) -> dict[Side, set[int]]:
+    """Per side, the exchanges whose WebSocket the balancer closed as the other side had closed it:
+    that is told on the other side.
+    """
+    if comparison.alone:
+        return {}
+    first = {side: _first_closes(comparison, side) for side in Side}
+    passed_on: dict[Side, set[int]] = {side: set() for side in Side}
+    pairs = comparison.all_pairs
+    for client, backend in zip(pairs.client.tolist(), pairs.backend.tolist(), strict=True):
+        closed = first[Side.CLIENT].get(client)
+        if closed is not None and closed == first[Side.BACKEND].get(backend):
+            side, row = (Side.BACKEND, backend) if closed[0] else (Side.CLIENT, client)
+            passed_on[side].add(row)
+    return passed_on
+
+
+def _first_closes(comparison: Comparison, side: Side) -> dict[int, tuple[bool, int | None]]:
+    """The exchanges that opened a WebSocket which was closed → whether the client end closed it
+    first, and with which code.
+    """
+    table = comparison.table(side)
+    found: dict[int, tuple[bool, int | None]] = {}
+    for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
+        for held in trace.web_sockets:
+            closed = _closed(trace, held)
+            if closed is not None:
+                row = table.tunnel(first + held.connection, held.stream)
+                found[row] = closed.by_client, closed.code
+    return found
+
+
+def _endings(comparison: Comparison, side: Side, passed_on: Container[int]) -> Iterator[_Ended]:
+    """How each WebSocket ended of which that is known, without those that were `passed_on`."""
     table = comparison.table(side)
     whole = whole_connections(table)
     for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
         for held in trace.web_sockets:
-            if held.client.whole and held.server.whole and whole[first + held.connection]:
+            number = first + held.connection
+            if table.tunnel(number, held.stream) in passed_on:
+                continue
+            if held.client.whole and held.server.whole and whole[number]:
                 ended = _closed(trace, held) or _broken(trace, held)
                 if ended is not None:
                     yield ended

@@ -63,6 +63,11 @@ class Meaning(Flag):
     """Says whether a cache answered (RFC 9211, pages of the vendors)."""
 
     # What the message says
+    CALL_STATUS = auto()
+    """Says how a gRPC call ended (gRPC over HTTP2)."""
+    CALL_LIMIT = auto()
+    """Says how long a gRPC caller waits, and how often it has tried (gRPC over HTTP2, proposal
+    A6)."""
     TIME = auto()
     """A date or an age: two clocks that tick past each other agree on it by chance."""
     SOFTWARE = auto()
@@ -287,11 +292,11 @@ ETAG: Final = _field("ETag", _M.IDENTITY, "RFC 9110 §8.8.3")
 IDEMPOTENCY_KEY: Final = _field(
     "Idempotency-Key", _M.IDENTITY, "IETF draft, The Idempotency-Key HTTP header field"
 )
-GRPC_STATUS: Final = _field("grpc-status", _M.NONE, _GRPC)
-GRPC_MESSAGE: Final = _field("grpc-message", _M.NONE, _GRPC)
-GRPC_TIMEOUT: Final = _field("grpc-timeout", _M.NONE, _GRPC)
+GRPC_STATUS: Final = _field("grpc-status", _M.CALL_STATUS, _GRPC)
+GRPC_MESSAGE: Final = _field("grpc-message", _M.CALL_STATUS, _GRPC)
+GRPC_TIMEOUT: Final = _field("grpc-timeout", _M.CALL_LIMIT, _GRPC)
 GRPC_PREVIOUS_RPC_ATTEMPTS: Final = _field(
-    "grpc-previous-rpc-attempts", _M.NONE, "https://github.com/grpc/proposal, A6"
+    "grpc-previous-rpc-attempts", _M.CALL_LIMIT, "https://github.com/grpc/proposal, A6"
 )
 SEC_WEBSOCKET_EXTENSIONS: Final = _field("Sec-WebSocket-Extensions", _M.NONE, "RFC 6455 §11.3.2")
 SEC_WEBSOCKET_KEY: Final = _field("Sec-WebSocket-Key", _M.IDENTITY, "RFC 6455 §11.3.1")

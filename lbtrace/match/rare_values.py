@@ -265,14 +265,10 @@ def _of_web_sockets(book: _Book, facts: Facts) -> Iterator[_Entries]:
     table = facts.table
     for trace, first in zip(facts.traces, table.first_connection, strict=True):
         for held in trace.web_sockets:
-            rows = [
-                row
-                for row in table.by_connection[first + held.connection]
-                if held.stream in (None, table.stream[row])
-            ]
-            if rows:  # nothing follows an upgrade on a connection of HTTP/1
-                ends[0].append((rows[-1], held.client))
-                ends[1].append((rows[-1], held.server))
+            row = table.tunnel(first + held.connection, held.stream)
+            if row >= 0:
+                ends[0].append((row, held.client))
+                ends[1].append((row, held.server))
     for clue, said in zip((Clue.CLIENT_MESSAGES, Clue.SERVER_MESSAGES), ends, strict=True):
         told = [(row, end) for row, end in said if end.digest is not None and end.bytes]
         tokens = [book.of[clue, ""][str(end.digest)] for _, end in told]

@@ -169,6 +169,15 @@ class SideTable(Table):
         """The exchanges by the connection they are on."""
         return RowsByKey.of(self.connection, len(self.client_address))
 
+    def tunnel(self, connection: int, stream: int | None) -> int:
+        """The exchange that opened a tunnel: that of an HTTP/2 stream, or the last one on the
+        connection, since nothing follows an upgrade; −1 without.
+        """
+        rows = self.by_connection[connection]
+        if stream is not None:
+            rows = [row for row in rows if self.stream[row] == stream]
+        return rows[-1] if rows else -1
+
     @property
     def next_on_connection(self) -> tuple[Column, Column]:
         """(the exchanges ordered by connection, in order on each; bool: the one before it in this

@@ -10,9 +10,11 @@ from wsproto.events import CloseConnection, TextMessage
 
 from lbtrace.model.net import Endpoint
 from lbtrace.model.report import Finding
-from lbtrace.pipeline import show
+from lbtrace.pipeline import compare, show
 from tests.findings.http2 import of
 from tests.findings.simulated import values
+from tests.match.test_web_sockets import BEHIND, FRONT
+from tests.match.test_web_sockets import chat as match_chat
 from tests.tcp.wire import Wire, pcap
 
 S, MS = 1_000_000_000, 1_000_000
@@ -87,3 +89,18 @@ def test_a_close_frame_that_the_capture_lost_is_not_said_to_be_missing(tmp_path:
     wire = chat(0, 1000)
     del wire.segments[-2]
     assert told(tmp_path, wire) == []
+
+
+def test_a_close_frame_that_the_balancer_passes_on_is_the_client_s(tmp_path: Path) -> None:
+    """It is told on the side that it came from, and nowhere else."""
+    for code, by_client in ((1000, True), (1011, False)):
+        front = match_chat(Endpoint("10.0.0.9", 40000), FRONT, "k", "hello there", 0)
+        behind = match_chat(Endpoint("10.0.0.80", 50000), BEHIND, "k", "hello there", 100_000)
+        if not by_client:
+            front, behind = chat(0, code), chat(0, code).between(FRONT, BEHIND)
+        paths = tmp_path / "client.pcap", tmp_path / "backend.pcap"
+        for path, wire in zip(paths, (front, behind), strict=True):
+            path.write_bytes(pcap(wire))
+        report = compare([[str(paths[0])]], [[str(paths[1])]])
+        (found,) = of(list(report.findings), "web-sockets")
+        assert values(found)["sender"] == ("client" if by_client else "backend")

@@ -57,7 +57,7 @@ _ENDS = ("client", True), ("server", False)
 
 
 def _counts(said: list[ControlFrame]) -> Json:
-    return {end: sum(f.from_client == which for f in said) for end, which in _ENDS}
+    return {end: len([f for f in said if f.from_client == which]) for end, which in _ENDS}
 
 
 def _error(f: ControlFrame, frames: FrameWriter) -> dict[str, object]:
