@@ -199,5 +199,10 @@ def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
             for s in trace.stalls
             if s.connection in number
         ],
+        web_sockets=[
+            w._replace(connection=number[w.connection])
+            for w in trace.web_sockets
+            if w.connection in number
+        ],
         calls=[c._replace(exchange=id_of[c.exchange]) for c in trace.calls if c.exchange in id_of],
     )

@@ -1,0 +1,44 @@
+"""A part of a trace keeps what is told of its connections and exchanges, under new numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbtrace.match.legs import part_of
+from lbtrace.model.net import Side
+from lbtrace.pipeline import inspect
+from tests.findings.http2 import Http2Talk
+from tests.findings.test_web_sockets import chat
+from tests.tcp.wire import pcap
+
+GRPC = ("content-type", "application/grpc")
+
+
+def test_what_is_told_of_connections_moves_with_them(tmp_path: Path) -> None:
+    talk = Http2Talk(at=5000)
+    talk.client.increment_flow_control_window(1 << 20)
+    talk.asks("/call", b"\0\0\0\0\0", GRPC)
+    talk.server.send_headers(1, [(":status", "200"), GRPC])
+    for size in (16384, 16384, 16384, 16383):
+        talk.server.send_data(1, bytes(size))
+        talk.said()
+    talk.wait(100)
+    talk.client.increment_flow_control_window(65535, 1)
+    talk.said()
+    talk.server.send_data(1, b"end", end_stream=True)
+    talk.said()
+    path = tmp_path / "all.pcap"
+    path.write_bytes(pcap(chat(0, 1000), talk.wire, chat(9, 1001)))
+    whole = inspect([str(path)])
+    assert [c.connection for c in whole.stalls] == [1]
+    part = part_of(whole, {1, 2}, Side.CLIENT)
+    assert len(part.connections) == 2
+    assert {f.connection for f in part.control} == {0}
+    assert [s.connection for s in part.stalls] == [0]
+    assert [w.connection for w in part.web_sockets] == [1]
+    (call,) = part.calls
+    asked = part.exchanges[call.exchange].request
+    assert asked is not None
+    assert asked.target == "/call"
+    alone = part_of(whole, {0}, Side.CLIENT)
+    assert (list(alone.control), list(alone.stalls), list(alone.calls)) == ([], [], [])
