@@ -1,8 +1,8 @@
 """Rows of a report → the frames of whole connections of both sides that carry them.
 
-A connection is all TCP segments between its two ends, from its first frame to its last. What is
-about it and not of it (ICMP, the first fragments of a datagram that came in fragments) is not
-there.
+A connection is all TCP segments between its two ends, from its first frame to its last; one that
+the capture holds twice is there once. What is about it and not of it (ICMP, the first fragments of
+a datagram that came in fragments) is not there.
 """
 
 from __future__ import annotations

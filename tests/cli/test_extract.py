@@ -14,9 +14,12 @@ from lbtrace.cli import run
 from lbtrace.options import quiet
 from lbtrace.pipeline import compare
 from tests.cli.captures import SAMPLES
+from tests.simulator.script import Script
 from tests.wireshark import tshark
 
 POSTS = SAMPLES / "nginx-retried-post"
+ASKED = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+ANSWERED = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 FILES = [str(POSTS / f"{name}.pcap") for name in ("client", "backend", "backend2")]
 
 
@@ -47,6 +50,21 @@ def test_a_pair_as_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.startswith(f"{path}: ")
     comments = [text for _, text in capture.read([str(path)], quiet).comments]
     assert any("pair=2 side=client" in text for text in comments)
+
+
+def test_packets_that_a_capture_holds_twice_are_written_once(tmp_path: Path) -> None:
+    play = Script()
+    front, back = play.front(), play.back()
+    front.asks(ASKED)
+    back.asks(ASKED).answers(ANSWERED)
+    front.answers(ANSWERED)
+    for packets in (play.client, play.backend):  # as `tcpdump -i any` may see them
+        packets[:] = [packet for each in packets for packet in (each, each)]
+    files = [str(path) for path in play.write(tmp_path)]
+    path = tmp_path / "pair.pcapng"
+    assert run(["extract", *files, "--pair", "1", "-o", str(path)]) == 0
+    written = capture.read([str(path)], quiet)
+    assert 2 * len(written.records) == len(play.client) + len(play.backend)
 
 
 @tshark.needed
