@@ -151,14 +151,14 @@ def _write_point(
         for begin, data in _runs(point.views, stream):
             for at, secret in mask.found(data):
                 plan.mark(begin + at, mask.unknown(secret))
-    records = _Split(packets.written())
+    records = _FileByFile(packets.written())
     for number, file in enumerate(point.recording.files):
         with open(places[number][1], "xb") as out:
             _write(out, file, records.of(number))
     _count(done, packets, plans, point.recording)
 
 
-class _Split:
+class _FileByFile:
     """Records of several files, one file after the other."""
 
     def __init__(self, records: Iterator[tuple[int, WrittenRecord]]) -> None:

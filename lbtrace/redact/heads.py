@@ -66,7 +66,7 @@ class HeadMask:
 
     def value(self, name: str, value: bytes) -> bytes:
         """The value of a field of HTTP/2."""
-        if name in (HOST, AUTHORITY):
+        if name == AUTHORITY:
             self.said.add(value)
         return self._others(self.credentials.value(name, value.decode("latin-1")))
 

@@ -12,7 +12,7 @@ COLUMNS = (
     *PLACE,
     ArrowColumn("exchange", "integer", "the exchange it belongs to"),
     ArrowColumn("message", "text", "request, response, or interim (a 1xx response)"),
-    ArrowColumn("trailer", "flag", "whether it came behind the body"),
+    ArrowColumn("is_trailer", "flag", "whether it came behind the body"),
     ArrowColumn("position", "integer", "which line of its message, from 0"),
     ArrowColumn("name", "text", "its name as sent; empty for a line without a colon"),
     ArrowColumn("value", "text", "its value, credentials masked"),
