@@ -84,6 +84,7 @@ class PointPackets:
         for piece, row in enumerate(pieces.row.tolist()):
             self._of_row.setdefault(row, []).append(piece)
         self._skips = pieces.skip.tolist()
+        self._near: dict[int, int] = {}  # of each stream the piece that was met last
 
     def written(self) -> Iterator[tuple[int, WrittenRecord]]:
         """Every packet with the number of its file."""
@@ -141,16 +142,15 @@ class PointPackets:
     def _offset(self, row: int, stream: int) -> int | None:
         """Where a segment begins in its stream."""
         own = self._of_row.get(row)
-        if own:
-            return int(self._starts[own[0]] - self._skips[own[0]])
         first, last = self._bounds[stream], self._bounds[stream + 1]
         if first == last:
             return None
-        rows = self._piece_row[first:last]
-        near = first + int(np.argmin(np.abs(rows - row)))
-        other = int(self._piece_row[near])
-        begin = self._starts[near] - self._skips[near]
-        return int(begin + distance(self._sequence(row), self._sequence(other)))
+        near = own[0] if own else self._near.get(stream, first)
+        begin = int(self._starts[near] - self._skips[near])
+        if own:
+            self._near[stream] = near
+            return begin
+        return begin + distance(self._sequence(row), self._sequence(int(self._piece_row[near])))
 
     def _sequence(self, row: int) -> int:
         flags = int(self.segments.flags[row])
