@@ -32,7 +32,7 @@ from lbtrace.options import Options, check_lb, parse_duration
 from lbtrace.render.wording.escape import shown
 
 if TYPE_CHECKING:
-    from lbtrace.live.session import Session, Wanted
+    from lbtrace.live.session import Session, WantedCapture
     from lbtrace.model.report import Report
 
 END_SECONDS = 3.0  # of a command that is told to end
@@ -235,13 +235,13 @@ def _of_sides(kept: Sequence[str]) -> tuple[list[str], list[str]]:
     return client, [path for path in kept if path not in client]
 
 
-def _wanted(clients: Sequence[str], backends: Sequence[str], lb: str | None) -> list[Wanted]:
+def _wanted(clients: Sequence[str], backends: Sequence[str], lb: str | None) -> list[WantedCapture]:
     """The places, each with the name of its file. OptionError when a side has none."""
     from lbtrace.live.place import place
-    from lbtrace.live.session import Wanted
+    from lbtrace.live.session import WantedCapture
 
     if lb:
-        return [Wanted("lb", place(lb))]
+        return [WantedCapture("lb", place(lb))]
     if not clients or not backends:
         raise OptionError(
             "side-missing",
@@ -253,7 +253,7 @@ def _wanted(clients: Sequence[str], backends: Sequence[str], lb: str | None) -> 
             "too-many-places", f"capture takes at most {MAX_PLACES} places.", "Leave some out."
         )
     return [
-        Wanted(f"{name}{number}" if number > 1 else name, place(text))
+        WantedCapture(f"{name}{number}" if number > 1 else name, place(text))
         for name, side in (("client", clients), ("backend", backends))
         for number, text in enumerate(side, 1)
     ]

@@ -16,12 +16,12 @@ from lbtrace import capture
 from lbtrace._version import __version__
 from lbtrace.errors import InputError
 from lbtrace.live.session import private_new_file
-from lbtrace.live.tcpdump import Counts
+from lbtrace.live.tcpdump import TcpdumpCounts
 from lbtrace.tables.packets import Recording
 
 SECTION, INTERFACE, PACKET, STATISTICS = 0x0A0D0D0A, 1, 6, 5
 APPLICATION, IF_NAME, IF_DESCRIPTION, IF_RESOLUTION, IF_FILTER = 4, 2, 3, 9, 11
-# what a statistics block counts, in the order of `Counts`
+# what a statistics block counts, in the order of `TcpdumpCounts`
 COUNTED = (8, 6, 7, 5)  # isb_usrdeliv, isb_filteraccept, isb_osdrop, isb_ifdrop
 MICROSECOND_NS = 1000
 _FRAME = Struct("<II")
@@ -39,7 +39,7 @@ class Origin(NamedTuple):
     filter: str
 
 
-def keep(raw: Path, kept: Path, origin: Origin, counted: Counts) -> int:
+def keep(raw: Path, kept: Path, origin: Origin, counted: TcpdumpCounts) -> int:
     """Write the pcapng beside the pcap, and remove that. Returns the number of packets. InputError
     when nothing was captured, or there is no room; then the pcap stays.
     """
@@ -65,7 +65,7 @@ def keep(raw: Path, kept: Path, origin: Origin, counted: Counts) -> int:
 
 
 def _write(
-    out: BinaryIO, recording: Recording, head: bytes, origin: Origin, counted: Counts
+    out: BinaryIO, recording: Recording, head: bytes, origin: Origin, counted: TcpdumpCounts
 ) -> None:
     unit = min(recording.files[0].resolution_ns, MICROSECOND_NS)
     order = "<" if head[0] in (0x4D, 0xD4) else ">"  # of the machine that captured

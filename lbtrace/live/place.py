@@ -31,7 +31,7 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class PlaceKind:
     """A kind of place. `read` takes what stands behind the colon, and returns None when that is no
     such place. `hints` say what to do about what its program says.
     """
@@ -49,11 +49,11 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CapturePlace:
     """A place, as typed."""
 
     written: str
-    kind: Kind
+    kind: PlaceKind
     reached: Reached
 
     @property
@@ -67,7 +67,7 @@ class Place:
 
 
 @cache
-def kinds() -> dict[str, Kind]:
+def kinds() -> dict[str, PlaceKind]:
     """Every kind of place by name."""
     found = [
         importlib.import_module(f"{places.__name__}.{module.name}").KIND
@@ -76,7 +76,7 @@ def kinds() -> dict[str, Kind]:
     return {kind.name: kind for kind in found}
 
 
-def place(text: str) -> Place:
+def place(text: str) -> CapturePlace:
     """The place that was typed. OptionError when it is none."""
     name, colon, rest = text.partition(":")
     if not colon:
@@ -90,7 +90,7 @@ def place(text: str) -> Place:
         raise OptionError(
             "bad-place", f"{text}: not a place to capture.", f"Write it like {kind.spelling}."
         )
-    return Place(text, kind, reached)
+    return CapturePlace(text, kind, reached)
 
 
 def named(rest: str) -> tuple[str, str] | None:

@@ -19,26 +19,28 @@ from types import FrameType
 from typing import NamedTuple
 
 from lbtrace.errors import InputError, OptionError
-from lbtrace.live.place import Place
+from lbtrace.live.place import CapturePlace
 from lbtrace.live.tap import Tap
-from lbtrace.live.tcpdump import Counts, counts
+from lbtrace.live.tcpdump import TcpdumpCounts, counts
 
 START_SECONDS = 30.0
 SETTLE_SECONDS = 0.3  # after the last request, for what closes its connections
 RAW, KEPT = ".pcap", ".pcapng"
 
 
-class Wanted(NamedTuple):
+class WantedCapture(NamedTuple):
     """What to capture: a place, and the name of its file without the ending."""
 
     name: str
-    place: Place
+    place: CapturePlace
 
 
 class Session:
     """The places while they are captured. As a context manager it ends them all."""
 
-    def __init__(self, wanted: Sequence[Wanted], filter_: str, folder: Path, sudo: bool) -> None:
+    def __init__(
+        self, wanted: Sequence[WantedCapture], filter_: str, folder: Path, sudo: bool
+    ) -> None:
         self.wanted = wanted
         self.filter = filter_
         self.folder = folder
@@ -113,7 +115,7 @@ class Session:
         for tap in self.taps:
             tap.end()
 
-    def counts(self) -> list[Counts]:
+    def counts(self) -> list[TcpdumpCounts]:
         """What each of them counted; call it after `end`."""
         return [counts(tap.said) for tap in self.taps]
 

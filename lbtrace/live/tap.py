@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from lbtrace.errors import InputError
 from lbtrace.live import tcpdump
-from lbtrace.live.place import Place
+from lbtrace.live.place import CapturePlace
 
 MOST_LINES = 100
 MOST_OF_LINE = 4096  # bytes
@@ -30,7 +30,7 @@ class Tap:
     """
 
     def __init__(
-        self, place: Place, argv: list[str], out: BinaryIO, changed: threading.Event
+        self, place: CapturePlace, argv: list[str], out: BinaryIO, changed: threading.Event
     ) -> None:
         self.place = place
         self.said: deque[str] = deque(maxlen=MOST_LINES)
@@ -61,7 +61,7 @@ class Tap:
             text = line.decode("latin-1").strip()
             if text:
                 self.said.append(text)
-            if tcpdump.LISTENING in text:
+            if tcpdump.listens(text):
                 self.listens = True
                 self._changed.set()
         self.process.wait()

@@ -34,12 +34,13 @@ PROGRAM = (
     "--immediate-mode",
     "-s",
     "0",
+    "-B",
+    "16384",  # KiB that wait to be read: eight times the usual, so that fewer are dropped
     "--time-stamp-precision=nano",
     "-w",
     "-",
     "-i",
 )
-LISTENING = "listening on "
 MOST = 300  # characters of what is told of a failure
 
 Hints = Sequence[
@@ -60,6 +61,7 @@ HINTS: Hints = (
     ("syntax error", 'Write --filter as for tcpdump: "tcp port 80".'),
     ("unknown host", 'Write --filter as for tcpdump: "tcp port 80".'),
 )
+_LISTENING = re.compile(r"\blistening on \S")
 _COUNT = re.compile(
     r"(\d+) packets? (captured|received by filter|dropped by (?:kernel|interface))\Z"
 )
@@ -76,7 +78,7 @@ class Command(NamedTuple):
         return (*self.before, own, *self.after)
 
 
-class Counts(NamedTuple):
+class TcpdumpCounts(NamedTuple):
     """What tcpdump said when it ended; None is what it did not say."""
 
     captured: int | None = None
@@ -95,10 +97,15 @@ def command(interface: str, filter_: str) -> Command:
     return Command(("sh", "-c", SCRIPT, "lbtrace"), (filter_, *PROGRAM, interface, "--"))
 
 
-def counts(said: Iterable[str]) -> Counts:
+def listens(line: str) -> bool:
+    """Whether it says that packets are captured from now on."""
+    return _LISTENING.search(line) is not None
+
+
+def counts(said: Iterable[str]) -> TcpdumpCounts:
     """What it wrote → what it counted."""
     found = {match[2]: int(match[1]) for line in said if (match := _COUNT.match(line))}
-    return Counts(
+    return TcpdumpCounts(
         found.get("captured"),
         found.get("received by filter"),
         found.get("dropped by kernel"),
@@ -114,7 +121,7 @@ def reason(said: Sequence[str], code: int | None, hints: Hints) -> tuple[str, st
         for line in said:
             if fragment.lower() in line.lower():
                 return _cut(line), advice
-    words = [line for line in said if LISTENING not in line and not _COUNT.match(line)]
+    words = [line for line in said if not listens(line) and not _COUNT.match(line)]
     return (_cut(words[-1]) if words else f"it ended with exit code {code}"), ""
 
 

@@ -20,7 +20,7 @@ end() {{ cat "{notes}/counts" >&2; exit 0; }}
 trap end TERM
 cat "{notes}/$interface.pcap"
 echo "tcpdump: listening on $interface, link-type EN10MB (Ethernet)" >&2
-while [ ! -e "{notes}/$interface.dies" ]; do sleep 0.02; done
+for once in $(seq 3000); do [ ! -e "{notes}/$interface.dies" ] || break; sleep 0.02; done
 echo "tcpdump: pcap_loop: The interface disappeared" >&2
 exit 1
 """
@@ -65,7 +65,10 @@ class Programs:
 
     def runs(self, interface: str) -> bool:
         """Whether the tcpdump of an interface is there, after it had a moment to go."""
-        number = int((self.notes / f"{interface}.pid").read_text())
+        file = self.notes / f"{interface}.pid"
+        if not file.exists():  # it was ended before it began
+            return False
+        number = int(file.read_text())
         until = time.monotonic() + 5
         while _is_there(number) and time.monotonic() < until:
             time.sleep(0.02)

@@ -16,7 +16,7 @@ import lbtrace
 from lbtrace import capture
 from lbtrace.errors import InputError
 from lbtrace.live.kept import Origin, keep
-from lbtrace.live.tcpdump import Counts
+from lbtrace.live.tcpdump import TcpdumpCounts
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples/nginx/client.pcap"
 ORIGIN = Origin("ssh://web/eth0", "eth0", "tcp port 80")
@@ -37,7 +37,7 @@ def packets(path: Path) -> list[tuple[int, int, int, bytes]]:
     ]
 
 
-def kept(folder: Path, raw: bytes, counted: Counts = Counts()) -> Path:  # noqa: B008
+def kept(folder: Path, raw: bytes, counted: TcpdumpCounts = TcpdumpCounts()) -> Path:  # noqa: B008
     (folder / "raw.pcap").write_bytes(raw)
     keep(folder / "raw.pcap", folder / "kept.pcapng", ORIGIN, counted)
     return folder / "kept.pcapng"
@@ -87,7 +87,7 @@ def test_a_sample_gives_the_same_report(tmp_path: Path) -> None:
 
 
 def test_what_was_dropped_is_in_the_report(tmp_path: Path) -> None:
-    path = kept(tmp_path, SAMPLE.read_bytes(), Counts(7, 10, 2, 1))
+    path = kept(tmp_path, SAMPLE.read_bytes(), TcpdumpCounts(7, 10, 2, 1))
     trace = lbtrace.inspect(str(path))
     assert trace.dropped == 2  # of the kernel and of the interface, the larger: they may overlap
     assert [d.count for d in trace.diagnostics if d.slug == "capture-dropped"] == [2]
@@ -95,13 +95,13 @@ def test_what_was_dropped_is_in_the_report(tmp_path: Path) -> None:
 
 def test_nothing_dropped_is_said_and_nothing_counted_is_unknown(tmp_path: Path) -> None:
     raw = SAMPLE.read_bytes()
-    assert lbtrace.inspect(str(kept(tmp_path, raw, Counts(7, 7, 0)))).files[0].dropped == 0
+    assert lbtrace.inspect(str(kept(tmp_path, raw, TcpdumpCounts(7, 7, 0)))).files[0].dropped == 0
     (tmp_path / "kept.pcapng").unlink()
     assert lbtrace.inspect(str(kept(tmp_path, raw))).files[0].dropped is None
 
 
 def test_no_packet_at_all(tmp_path: Path) -> None:
-    path = kept(tmp_path, SAMPLE.read_bytes()[:24], Counts(0, 0, 0))
+    path = kept(tmp_path, SAMPLE.read_bytes()[:24], TcpdumpCounts(0, 0, 0))
     assert packets(path) == []
     assert lbtrace.inspect(str(path)).packets.read == 0
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_written_stays_a_pcap(tmp_path: Path) -> None:
 @pytest.mark.tshark
 @pytest.mark.skipif(shutil.which("capinfos") is None, reason="no capinfos here")
 def test_wireshark_reads_its_counts(tmp_path: Path) -> None:
-    path = kept(tmp_path, SAMPLE.read_bytes(), Counts(7, 10, 3))
+    path = kept(tmp_path, SAMPLE.read_bytes(), TcpdumpCounts(7, 10, 3))
     said = subprocess.run(["capinfos", str(path)], capture_output=True, text=True, check=True)
     assert said.stderr == ""
     for words in (

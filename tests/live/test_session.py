@@ -13,11 +13,14 @@ import pytest
 from lbtrace.errors import InputError, OptionError
 from lbtrace.live import session as room
 from lbtrace.live.place import place
-from lbtrace.live.session import Ended, Session, Wanted, told_to_end
-from lbtrace.live.tcpdump import Counts
+from lbtrace.live.session import Ended, Session, WantedCapture, told_to_end
+from lbtrace.live.tcpdump import TcpdumpCounts
 from tests.live.programs import Programs
 
-BOTH = [Wanted("client", place("local:front")), Wanted("backend", place("docker:web:back"))]
+BOTH = [
+    WantedCapture("client", place("local:front")),
+    WantedCapture("backend", place("docker:web:back")),
+]
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def test_all_listen_inside_and_none_runs_afterwards(programs: Programs, tmp_path
     with Session(BOTH, "tcp", tmp_path / "out", sudo=False) as session:
         assert [tap.runs and tap.listens for tap in session.taps] == [True, True]
         session.wait(0.05)
-    assert session.counts() == [Counts(7, 10, 3)] * 2
+    assert session.counts() == [TcpdumpCounts(7, 10, 3)] * 2
     assert session.raw("backend").read_bytes() == b"packets"
     assert not programs.runs("front")
     assert not programs.runs("back")
@@ -55,9 +58,11 @@ def test_a_place_that_fails_ends_the_others(programs: Programs, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_program_that_is_not_there(programs: Programs, tmp_path: Path) -> None:
+def test_a_program_that_is_not_there(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.unlink(programs.folder / "docker")
-    os.environ["PATH"] = f"{programs.folder}:/bin"
+    monkeypatch.setenv("PATH", f"{programs.folder}:/bin")
     with (
         pytest.raises(InputError, match="docker cannot be started: No such file"),
         Session(BOTH, "tcp", tmp_path / "out", sudo=False),
@@ -94,7 +99,7 @@ def test_ctrl_c_ends_the_capture_and_nothing_else(programs: Programs, tmp_path: 
         later.start()
         session.wait(None)
     later.join()
-    assert session.counts() == [Counts(7, 10, 3)] * 2
+    assert session.counts() == [TcpdumpCounts(7, 10, 3)] * 2
 
 
 def _told(number: int, session: Session) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.live import tcpdump
-from lbtrace.live.tcpdump import Counts, command, counts, reason
+from lbtrace.live.tcpdump import TcpdumpCounts, command, counts, reason
 from tests.live.programs import Programs
 
 SHELLS = [shell for shell in ("/bin/dash", "/bin/bash", "/bin/busybox") if Path(shell).exists()]
@@ -43,7 +43,7 @@ def test_it_ends_when_its_input_is_closed(shell: str, programs: Programs) -> Non
     with started(shell) as process:
         out, said = process.communicate(timeout=10)
         assert (process.returncode, out) == (0, b"packets")
-    assert counts(said.decode().splitlines()) == Counts(7, 10, 3)
+    assert counts(said.decode().splitlines()) == TcpdumpCounts(7, 10, 3)
     assert not programs.runs("eth0")
 
 
@@ -115,8 +115,8 @@ def test_the_hints_of_a_place_come_first() -> None:
 
 @given(st.lists(st.text(max_size=60)))
 def test_words_that_count_nothing_count_nothing(said: list[str]) -> None:
-    assert counts([f"{line} " for line in said]) == Counts()
-    assert Counts().lost is None
+    assert counts([f"{line} " for line in said]) == TcpdumpCounts()
+    assert TcpdumpCounts().lost is None
 
 
 def test_what_is_dropped_is_lost_wherever_it_was() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.live.place import Kind, Reached, named, with_sudo
+from lbtrace.live.place import PlaceKind, Reached, named, with_sudo
 from lbtrace.live.tcpdump import Command
 
 NO_TCPDUMP = (
@@ -23,7 +23,7 @@ def _read(rest: str) -> Reached | None:
     return Reached(interface, around)
 
 
-KIND = Kind(
+KIND = PlaceKind(
     "docker",
     "docker:NAME[:INTERFACE]",
     "a container, by docker",

@@ -4,7 +4,7 @@ current context. The containers of a pod share its network.
 
 from __future__ import annotations
 
-from lbtrace.live.place import NAME, Kind, Reached
+from lbtrace.live.place import NAME, PlaceKind, Reached
 from lbtrace.live.tcpdump import Command
 
 NO_TCPDUMP = (
@@ -28,7 +28,7 @@ def _read(rest: str) -> Reached | None:
     return Reached(interface, around)
 
 
-KIND = Kind(
+KIND = PlaceKind(
     "kubectl",
     "kubectl:[NAMESPACE/]POD[/CONTAINER][:INTERFACE]",
     "a pod, by kubectl",

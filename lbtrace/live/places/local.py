@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lbtrace.live.place import Kind, Reached, with_sudo
+from lbtrace.live.place import PlaceKind, Reached, with_sudo
 from lbtrace.live.tcpdump import Command
 
 
@@ -21,4 +21,4 @@ def _around(command: Command, sudo: bool) -> list[str]:
     return with_sudo(command.words(own_connection()), sudo)
 
 
-KIND = Kind("local", "local:[INTERFACE]", "this machine", _read)
+KIND = PlaceKind("local", "local:[INTERFACE]", "this machine", _read)

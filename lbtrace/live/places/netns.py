@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.live.place import Kind, Reached, named, with_sudo
+from lbtrace.live.place import PlaceKind, Reached, named, with_sudo
 from lbtrace.live.tcpdump import Command
 
 
@@ -18,7 +18,7 @@ def _read(rest: str) -> Reached | None:
     return Reached(interface, around)
 
 
-KIND = Kind(
+KIND = PlaceKind(
     "netns",
     "netns:NAME[:INTERFACE]",
     "a network namespace of this machine",

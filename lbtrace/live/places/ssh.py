@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from lbtrace.live.place import Kind, Reached, with_sudo
+from lbtrace.live.place import PlaceKind, Reached, with_sudo
 from lbtrace.live.tcpdump import Command
 
 _PLACE = re.compile(
@@ -48,7 +48,7 @@ def _read(rest: str) -> Reached | None:
     return Reached(found["interface"] or "", around)
 
 
-KIND = Kind(
+KIND = PlaceKind(
     "ssh",
     "ssh://[USER@]HOST[:PORT][/INTERFACE]",
     "another machine, by ssh",
