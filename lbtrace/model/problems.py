@@ -128,10 +128,9 @@ def _of_failures(finding: Finding) -> bool:
 def _same(problem: Sequence[Finding], other: Finding) -> bool:
     about_failures = [_of_failures(finding) for finding in (problem[0], other)]
     if all(about_failures):
-        failed = {c for finding in problem for c in finding.connections}
+        failed = {c for finding in problem for c in finding.failed}
         return not (
-            _frames(problem).keys().isdisjoint(_frames([other]))
-            and failed.isdisjoint(other.connections)
+            _frames(problem).keys().isdisjoint(_frames([other])) and failed.isdisjoint(other.failed)
         )
     return not any(about_failures) and problem[0].slug == other.slug
 

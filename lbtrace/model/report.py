@@ -73,8 +73,8 @@ class Finding:
 
     `slug` is the name of its file in lbtrace/findings with dashes, plus an optional ".variant".
     `requests` are all those that it is about ("GET /health"), each once; none where it is not about
-    requests, or about more than `MOST_REQUESTS` different ones. `connections` are those behind the
-    balancer that failed in what it tells of, MOST_CONNECTIONS at most.
+    requests, or about more than `MOST_REQUESTS` different ones. `failed` are
+    the connections behind the balancer that failed in what it tells of, MOST_CONNECTIONS at most.
     """
 
     slug: str
@@ -86,7 +86,7 @@ class Finding:
     evidence: tuple[Evidence, ...]
     remedy: str = ""
     requests: tuple[str, ...] = ()
-    connections: tuple[Ref, ...] = ()
+    failed: tuple[Ref, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.evidence:
@@ -110,7 +110,7 @@ class Finding:
 
     def on(self, connections: tuple[Ref, ...]) -> Finding:
         """The same, with the connections behind the balancer that failed in it."""
-        return replace(self, connections=connections)
+        return replace(self, failed=connections)
 
 
 class Kind(StrEnum):

@@ -134,8 +134,8 @@ TOLD = {
     "proxy-demanded": "protocol-mismatch.unanswered-backend",
     "sni": "tls-alerts.by-server-client",
 }
-# no request reaches a backend: nothing shows what kind of balancer it is
-NO_VERDICT = {"proxy-demanded"}
+# nothing shows what kind of balancer it is: no request reaches a backend, or none is answered
+NO_VERDICT = {"proxy-demanded", "proxy-unaware"}
 
 
 @pytest.fixture(scope="module")

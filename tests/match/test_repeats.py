@@ -138,7 +138,12 @@ def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None
         c._replace(
             from_client=c.from_client._replace(fins=1, fin_frame=c.last_frame, fin_ns=c.last_ns),
             from_server=c.from_server._replace(
-                rsts=0, rst_frame=None, rst_ns=None, fins=0, fin_frame=None, fin_ns=None
+                rsts=0,
+                rst_frame=None,
+                rst_ns=None,
+                fins=1,
+                fin_frame=c.last_frame,
+                fin_ns=c.last_ns + 1,
             ),
         )
         for c in back.connections

@@ -95,6 +95,7 @@ def test_no_field_of_the_model_is_left_out() -> None:
         "step": "refused",  # the sentence names it
         "value": "detail",  # likewise
         "requests": "evidence",  # those of a finding are kept with its fact
+        "failed": "evidence",  # by those of a finding, problems are put together
         "compared": "note",  # whether its messages only show what worked
     }
     for source, target in (
