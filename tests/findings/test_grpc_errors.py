@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbtrace.model.net import Endpoint
+from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding
 from lbtrace.pipeline import compare
 from tests.findings.http2 import MS, Http2Talk, of, told
@@ -44,6 +45,7 @@ def both(tmp_path: Path, front: list[Http2Talk], behind: list[Http2Talk]) -> lis
 def test_a_call_that_failed_behind_a_200() -> None:
     (found,) = of(told(called(status="14", message="no%20backend")), "grpc-errors")
     assert (found.slug, found.severity) == ("grpc-errors.seen", "medium")
+    assert found.confidence is Confidence.CERTAIN  # the status itself is in the packets
     said = values(found)
     assert (said["count"], said["of"], said["hidden"]) == (1, 1, 1)
     assert said["statuses"] == "UNAVAILABLE (14) ×1"
