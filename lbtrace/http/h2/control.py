@@ -93,9 +93,8 @@ class ControlNotes:
         return len(self._rows) // _WIDTH
 
     def __iter__(self) -> Iterator[Note]:
-        rows = self._rows
-        for k in range(0, len(rows), _WIDTH):
-            yield Note(*rows[k : k + _WIDTH])
+        rows = iter(self._rows)
+        return map(Note._make, zip(*[rows] * _WIDTH, strict=True))
 
     def frames(
         self, cursor: Cursor, connection: int, from_client: bool, texts: list[str]
