@@ -250,5 +250,5 @@ def _check(
             raise InputError(
                 "credential-left",
                 f"{names[0]}: a credential still stands in what would be written; no file was.",
-                "Please report this, without the capture: it is a bug in lbtrace.",
+                "If the capture is not damaged, please report this, without the capture.",
             )
