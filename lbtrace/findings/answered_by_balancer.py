@@ -63,7 +63,6 @@ SOMETHING_BEHIND = (
 MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
 MINUTE_NS = 60_000_000_000
 NOTICED_NS = 1_000_000_000  # an error that comes later comes by a time limit, or after retries
-_AFTER = (" after {shortest}", " after {shortest} to {longest}")
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -104,7 +103,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 CONFIDENCES[own.rank[members].min()],
                 "The balancer itself answered {count} of {of} requests with {status} ({what}"
                 + (", Server: {server})" if server else ")")
-                + (_AFTER[differ(*waits)] if waits else "")
+                + (" after {shortest}" if waits else "")
+                + (" to {longest}" if waits and differ(*waits) else "")
                 + (": {event}." if event else "."),
                 frames,
                 count=len(members),
@@ -124,7 +124,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     if event
                     else SOMETHING_BEHIND
                     if behind
-                    else f"{NOTHING_BEHIND} {WAITED}"
+                    else NOTHING_BEHIND + " " + WAITED
                     if waits
                     else NOTHING_BEHIND
                 ),

@@ -47,8 +47,7 @@ ONE_CAPTURE = True
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
-AT_ONCE = ", and the {server} closed or reset the connection at once, without an answer, as when it"
-GIVEN_UP = " had given up the idle connection. "
+AT_ONCE = ", and the {server} closed or reset the connection at once, without an answer"
 REMEDY = "Set the {server}'s keep-alive timeout longer than the {sender}'s."
 NOT_IDLE = (
     "Look at what the {server} did at that moment: a restart, a limit of requests per "
@@ -77,8 +76,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain: bool) -> Finding:
     sender, server = ends(comparison, side)
     longest = longest_idle_ns(comparison, side)
-    on_the_way = ", or a balancer on the way," if comparison.alone else ""
+    given_up = (
+        ", as when it, or a balancer on the way, had given up the idle connection. "
+        if comparison.alone
+        else ", as when it had given up the idle connection. "
+    )
     closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
+    by_limit = _by_idle_limit(longest, closed if certain else [r.idle_ns for r in races])
     lost = np.array([race.exchange for race in races])
     count, of, behind = _counted(comparison, side, races)
     return (
@@ -96,9 +100,9 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
                 if closed
                 else ". "
                 if certain
-                else AT_ONCE + on_the_way + GIVEN_UP
+                else AT_ONCE + (given_up if by_limit else ". ")
             )
-            + _cause(longest, closed, certain),
+            + _cause(longest, by_limit, certain),
             [f for r in races[:2] for f in (*_asked(comparison, side, r), *r.frames)],
             count=count,
             of=of,
@@ -107,9 +111,7 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
             shortest=ns(min(r.idle_ns for r in races)),
             longest=ns(longest) if longest is not None else None,
             closed_after=ns(min(closed)) if closed else None,
-            remedy=(REMEDY if _by_idle_limit(longest, closed) else NOT_IDLE).format(
-                sender=sender, server=server
-            ),
+            remedy=(REMEDY if by_limit else NOT_IDLE).format(sender=sender, server=server),
         )
         .about(comparison.asked(side, lost))
         .on(comparison.failed(side, comparison.table(side).connection[lost]))
@@ -144,31 +146,27 @@ def _severity(comparison: Comparison, side: Side) -> Severity:
     return Severity.HIGH if both else Severity.MEDIUM
 
 
-def _by_idle_limit(longest: int | None, closed: Sequence[int]) -> bool:
+def _by_idle_limit(longest: int | None, silent: Sequence[int]) -> bool:
     """Whether an idle time limit explains the closing: no request succeeded after a silence that
-    was clearly longer.
+    was clearly longer than those, `silent`, in which connections were closed.
     """
-    return longest is None or not closed or 10 * min(closed) >= 9 * longest
+    return longest is None or not silent or 10 * min(silent) >= 9 * longest
 
 
-def _cause(longest: int | None, closed: Sequence[int], certain: bool) -> str:
-    if not certain:
-        return (
-            "The longest silence after which a request still succeeded was {longest}."
-            if longest is not None
-            else ""
-        )
+def _cause(longest: int | None, by_limit: bool, certain: bool) -> str:
     if longest is None:
-        return "The {sender} keeps idle connections longer than the {server} does."
-    if not _by_idle_limit(longest, closed):
+        return (
+            "The {sender} keeps idle connections longer than the {server} does." if certain else ""
+        )
+    if not by_limit:
         return (
             "Elsewhere a request succeeded after {longest} of silence: it was no idle time "
             "limit that closed this one."
         )
-    return (
-        "The longest silence after which a request still succeeded was {longest}, so the {sender} "
-        "keeps idle connections longer "
-        "than the {server} does."
+    return "The longest silence after which a request still succeeded was {longest}" + (
+        ", so the {sender} keeps idle connections longer than the {server} does."
+        if certain
+        else "."
     )
 
 

@@ -26,7 +26,6 @@ LINES = 45
 OPTIONS = N("-v: reasons, facts, times, captures · --all: nothing cut · -q: problems only")
 ROWS = 12  # of exchanges
 _LEAST_ROWS = (4, 2)  # of them; where there is much to say of problems
-_TABLE = 3  # lines of a table that are no rows
 
 
 class Blocks:
@@ -51,16 +50,20 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
     if report.problems:
         head.append("")
     foot = block(lambda p: _more(p, report, listed))
+
+    def table(rows: int) -> list[str]:
+        return block(lambda p: exchanges(p, report, listed, labels, rows))
+
     for brief in (False, True):
-        least = min(len(listed.rows), _LEAST_ROWS[brief]) + _TABLE if listed.rows else 0
+        least = len(table(_LEAST_ROWS[brief]))
         below = block(lambda p, brief=brief: _balancer(p, report, labels, brief))  # type: ignore[misc]
         room = LINES - len(head) - len(below) - len(foot)
         told, whole = problems_that_fit(block, report, labels, room - least)
         if whole:
             break
-    rows = min(ROWS, room - len(told) - _TABLE)
-    table = block(lambda p: exchanges(p, report, listed, labels, rows))
-    for line in (*head, *told, *below, *table, *foot):
+    tables = (table(rows) for rows in range(ROWS, _LEAST_ROWS[brief], -1))
+    shown_rows = next((t for t in tables if len(t) <= room - len(told)), table(_LEAST_ROWS[brief]))
+    for line in (*head, *told, *below, *shown_rows, *foot):
         page.raw(line)
 
 
