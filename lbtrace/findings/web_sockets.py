@@ -95,19 +95,23 @@ def _cut(cut: list[_Ended]) -> dict[str, list[_Ended]]:
 
 
 def _passed_on(comparison: Comparison) -> dict[Side, set[int]]:
-    """Per side, the exchanges whose WebSocket the balancer closed as the other side had closed it:
-    that is told on the other side.
+    """Per side, the exchanges whose WebSocket the balancer's end closed there. A balancer passes
+    Close frames on: it made one itself only if the other side, captured whole, does not show it.
     """
     if comparison.alone:
         return {}
-    first = {side: _first_closes(comparison, side) for side in Side}
-    passed_on: dict[Side, set[int]] = {side: set() for side in Side}
     pairs = comparison.all_pairs
-    for client, backend in zip(pairs.client.tolist(), pairs.backend.tolist(), strict=True):
-        closed = first[Side.CLIENT].get(client)
-        if closed is not None and closed == first[Side.BACKEND].get(backend):
-            side, row = (Side.BACKEND, backend) if closed[0] else (Side.CLIENT, client)
-            passed_on[side].add(row)
+    behind = dict(zip(pairs.client.tolist(), pairs.backend.tolist(), strict=True))
+    partner = {Side.CLIENT: behind, Side.BACKEND: {b: c for c, b in behind.items()}}
+    closes = {side: _first_closes(comparison, side) for side in Side}
+    whole = {side: {row for row, _, _ in _whole(comparison, side)} for side in Side}
+    passed_on: dict[Side, set[int]] = {side: set() for side in Side}
+    for side, other in ((Side.CLIENT, Side.BACKEND), (Side.BACKEND, Side.CLIENT)):
+        for row, closed in closes[side].items():
+            by_balancer = closed[0] is (side is Side.BACKEND)
+            there = partner[side].get(row)
+            if by_balancer and (there not in whole[other] or closes[other].get(there) == closed):
+                passed_on[side].add(row)
     return passed_on
 
 
@@ -126,19 +130,24 @@ def _first_closes(comparison: Comparison, side: Side) -> dict[int, tuple[bool, i
     return found
 
 
-def _endings(comparison: Comparison, side: Side, passed_on: Container[int]) -> Iterator[_Ended]:
-    """How each WebSocket ended of which that is known, without those that were `passed_on`."""
+def _whole(comparison: Comparison, side: Side) -> Iterator[tuple[int, Trace, WebSocket]]:
+    """(the exchange that opened it, trace, WebSocket) of each that was captured whole."""
     table = comparison.table(side)
     whole = whole_connections(table)
     for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
         for held in trace.web_sockets:
             number = first + held.connection
-            if table.tunnel(number, held.stream) in passed_on:
-                continue
             if held.client.whole and held.server.whole and whole[number]:
-                ended = _closed(trace, held) or _broken(trace, held)
-                if ended is not None:
-                    yield ended
+                yield table.tunnel(number, held.stream), trace, held
+
+
+def _endings(comparison: Comparison, side: Side, passed_on: Container[int]) -> Iterator[_Ended]:
+    """How each WebSocket ended of which that is known, without those that were `passed_on`."""
+    for row, trace, held in _whole(comparison, side):
+        if row not in passed_on:
+            ended = _closed(trace, held) or _broken(trace, held)
+            if ended is not None:
+                yield ended
 
 
 def _closed(trace: Trace, held: WebSocket) -> _Ended | None:
