@@ -7,7 +7,7 @@
     >>> report
     <Report: 1 problem in 3 requests; L7 proxy, looks like nginx (confidence: medium)>
     >>> [(problem.id, problem.slugs, problem.count, problem.of) for problem in report.problems]
-    [('P1', ('keep-alive-race.backend', 'retries.repeated'), 1, 4)]
+    [('P1', ('keep-alive-race.backend', 'retries.repeated'), 1, 3)]
 
 `print(report)` writes the first screen; a notebook shows it in colour. docs/python.md has more.
 Everything heavy (numpy, the stages) is imported when it is first needed.
