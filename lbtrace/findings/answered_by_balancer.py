@@ -103,8 +103,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 CONFIDENCES[own.rank[members].min()],
                 "The balancer itself answered {count} of {of} requests with {status} ({what}"
                 + (", Server: {server})" if server else ")")
-                + (" after {shortest}" if waits else "")
-                + (" to {longest}" if waits and differ(*waits) else "")
+                + (
+                    " after {shortest} to {longest}"
+                    if waits and differ(*waits)
+                    else " after {shortest}"
+                    if waits
+                    else ""
+                )
                 + (": {event}." if event else "."),
                 frames,
                 count=len(members),

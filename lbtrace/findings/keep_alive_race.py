@@ -47,7 +47,8 @@ ONE_CAPTURE = True
 IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
-AT_ONCE = ", and the {server} closed or reset the connection at once, without an answer"
+GIVEN_UP = ", as when it had given up the idle connection"
+OR_ON_THE_WAY = ", as when it, or a balancer on the way, had given up the idle connection"
 REMEDY = "Set the {server}'s keep-alive timeout longer than the {sender}'s."
 NOT_IDLE = (
     "Look at what the {server} did at that moment: a restart, a limit of requests per "
@@ -76,13 +77,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain: bool) -> Finding:
     sender, server = ends(comparison, side)
     longest = longest_idle_ns(comparison, side)
-    given_up = (
-        ", as when it, or a balancer on the way, had given up the idle connection. "
-        if comparison.alone
-        else ", as when it had given up the idle connection. "
-    )
     closed = [r.closed_after_ns for r in races if r.closed_after_ns is not None]
     by_limit = _by_idle_limit(longest, closed if certain else [r.idle_ns for r in races])
+    given_up = "" if not by_limit else OR_ON_THE_WAY if comparison.alone else GIVEN_UP
     lost = np.array([race.exchange for race in races])
     count, of, behind = _counted(comparison, side, races)
     return (
@@ -90,18 +87,7 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
             variant(comparison, "" if certain else "at-once", side),
             _severity(comparison, side),
             Confidence.HIGH if certain else Confidence.MEDIUM,
-            "The {sender} sent {count} of {of} requests "
-            + ("to backends " if behind else "")
-            + ("on a connection that the {server} had begun to close, " if certain else "")
-            + "after {shortest} of silence"
-            + (" or more" if len(races) > 1 else "")
-            + (
-                " (the {server} had closed it after {closed_after}). "
-                if closed
-                else ". "
-                if certain
-                else AT_ONCE + (given_up if by_limit else ". ")
-            )
+            (_begun(races, behind, closed) if certain else _at_once(races, behind, given_up))
             + _cause(longest, by_limit, certain),
             [f for r in races[:2] for f in (*_asked(comparison, side, r), *r.frames)],
             count=count,
@@ -115,6 +101,28 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
         )
         .about(comparison.asked(side, lost))
         .on(comparison.failed(side, comparison.table(side).connection[lost]))
+    )
+
+
+def _begun(races: Sequence[_Race], behind: bool, closed: Sequence[int]) -> str:
+    return (
+        "The {sender} sent {count} of {of} requests "
+        + ("to backends " if behind else "")
+        + "on a connection that the {server} had begun to close, after {shortest} of silence"
+        + (" or more" if len(races) > 1 else "")
+        + (" (the {server} had closed it after {closed_after}). " if closed else ". ")
+    )
+
+
+def _at_once(races: Sequence[_Race], behind: bool, given_up: str) -> str:
+    return (
+        "The {sender} sent {count} of {of} requests "
+        + ("to backends " if behind else "")
+        + "after {shortest} of silence"
+        + (" or more" if len(races) > 1 else "")
+        + ", and the {server} closed or reset the connection at once, without an answer"
+        + given_up
+        + ". "
     )
 
 
