@@ -30,7 +30,7 @@ import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import differ, ns
-from lbtrace.findings._backend_events import CHECKS, NO_EVENT, SLUGS, TEXT
+from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
@@ -44,10 +44,29 @@ from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, SERVER, FramePart.END)
-REMEDY = (
-    "Look at the backend event named here and at the balancer's time limits towards the backend."
-)
-UNSERVED = "Mend the health checks first: without a healthy server the balancer asks none."
+WHAT_TO_DO = {  # by what happened behind the balancer
+    "refused": "Start the backend there, or take it out of the balancer's list.",
+    "no-answer": "Look at what drops SYNs on the way to that backend: a firewall, a security "
+    "group, a full accept queue, or a host that is down.",
+    "reset": "Look at the backend's log of that moment: a crash, a restart, a killed worker, or a "
+    "limit of its own.",
+    "closed": "Look at the backend's log of that moment: a crash, a restart, or a limit of its "
+    "own.",
+    "keep-alive-race": "Look at why the backend closes its connections: an idle limit that is "
+    "shorter than the balancer's, a restart, or a limit of requests.",
+    "timeout": "Look at why the backend takes longer, or raise the balancer's time limit towards "
+    "it (nginx: proxy_read_timeout; HAProxy: timeout server; Envoy: timeout of the route; Apache "
+    "httpd: ProxyTimeout; AWS: idle timeout of the load balancer).",
+    "client-left": "Look at the client's time limit, and at why the answer took so long.",
+    "malformed": "Look at the head that the backend sent: the balancer's error log says what it "
+    "refused.",
+    "replaced": "Look at the balancer's error log, and at its own error pages for this status "
+    "(nginx: proxy_intercept_errors).",
+    "tls-alert": "Look at the alert: it names what the TLS handshake failed on.",
+    "unreachable": "Look at the way to that backend: the ICMP message comes from whoever turned "
+    "the attempt away.",
+    "checks": "Mend the health checks first: without a healthy server the balancer asks none.",
+}
 NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
     "and which servers it takes for healthy."
@@ -123,9 +142,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 remedy=(
                     ""
                     if status < 500
-                    else UNSERVED
-                    if event == SLUGS[CHECKS]
-                    else REMEDY
+                    else WHAT_TO_DO[event]
                     if event
                     else SOMETHING_BEHIND
                     if behind

@@ -20,7 +20,8 @@ from typing import Any, TypeGuard
 from lbtrace.language.plurals import choices
 from lbtrace.language.split import split
 
-PHRASES = ("HOW", "TEXT")  # tables of what can stand at a place of a sentence
+# tables of what can stand at a place of a sentence, or be one
+PHRASES = ("HOW", "TEXT", "WHAT_TO_DO")
 MOST = 400  # forms of one statement; what has more is no text any more
 # who may be named in a remedy: (sender, server), as `findings._side.ends` names them
 ROLES = (
