@@ -211,6 +211,13 @@ class PairedSides(Sides):
         return self.all_pairs.where(self.all_pairs.rank > Confidence.LOW.rank)
 
     @cached_property
+    def asked_pairs(self) -> Pairs:
+        """Those of `pairs` whose request the client capture holds: what a sentence about requests
+        counts, so that it never counts more than there are on the page.
+        """
+        return self.pairs.where(self.sides[0].requests.there[self.pairs.client])
+
+    @cached_property
     def causes(self) -> Column:
         """Per backend exchange the client exchange that it was an attempt for, however sure that
         is; NO_EXCHANGE without one.

@@ -126,7 +126,7 @@ def _signatures(table: SideTable, errors: Column) -> tuple[str, str]:
 
 def _made(comparison: Comparison) -> Iterator[Finding]:
     """The errors of both sides, by who made them."""
-    (client, server), m = comparison.sides, comparison.pairs
+    (client, server), m = comparison.sides, comparison.asked_pairs
     given, got = server.responses.start[m.backend], client.responses.start[m.client]
     failed = (
         m.answered
@@ -147,7 +147,7 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             + (" By backend: {shares}." if (shares := _shares(comparison, m, failed)) else ""),
             comparison.response_frames(backend),
             count=len(backend),
-            of=len(comparison.pairs),
+            of=len(m),
             statuses=listed(statuses),
             shares=shares or None,
         ).about(comparison.asked(Side.CLIENT, backend.client))

@@ -69,13 +69,11 @@ REMEDY = (
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Repeated requests by idempotency, and copies."""
-    client, m = comparison.sides[0], comparison.pairs
+    client, m = comparison.sides[0], comparison.asked_pairs
     several = m.where(m.attempts > 1)
     tries = _tries(comparison, several)
     idempotent = [client.words.texts.get(method, -1) for method in sorted(IDEMPOTENT)]
-    other = client.requests.there[several.client] & ~np.isin(
-        client.requests.method[several.client], idempotent
-    )
+    other = ~np.isin(client.requests.method[several.client], idempotent)
     tried = tries.outcome != OUTCOMES.index(AttemptOutcome.COPY)
     unsafe = other & (tries.number(_reached(comparison, tries) & tried) > 1)
     safe = ~unsafe & (tries.number(tried) > 1)
@@ -187,7 +185,7 @@ def _mirrored(comparison: Comparison, pairs: Pairs) -> Finding:
         _frames(comparison, pairs),
         most=int(pairs.attempts.max()),
         count=len(pairs),
-        of=len(comparison.pairs),
+        of=len(comparison.asked_pairs),
         which="; ".join(which),
     )
 
@@ -207,7 +205,7 @@ def _finding(
     remedy: str,
 ) -> Finding:
     client, backend = comparison.sides
-    asked = client.requests.method[pairs.client][client.requests.there[pairs.client]]
+    asked = client.requests.method[pairs.client]
     methods = Counter(client.words.text_list[method] for method in asked.tolist())
     first, _ = first_met(tries.match)
     outcomes = Counter(OUTCOMES[outcome] for outcome in tries.outcome[first].tolist())
@@ -222,7 +220,7 @@ def _finding(
         + ": {how}.",
         _frames(comparison, pairs),
         count=len(pairs),
-        of=len(comparison.pairs),
+        of=len(comparison.asked_pairs),
         methods=", ".join(method for method, _ in methods.most_common(5)),
         most=int(pairs.attempts.max()),
         targets=len(targets),

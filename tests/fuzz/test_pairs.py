@@ -36,6 +36,7 @@ FOUND = (
     "2b035da4ab965baca7115936ab14d23468308c7ebb08ea7cad9b",  # the same in a file out of order
     "1d02aa5177230732a72f55ffd6dd5e8338ad",  # backend requests nobody explains, "nothing behind"
     "0d485454502f000a39de",  # a FIN that only an acknowledgement shows: "timeout"
+    "050001050105773577c7",  # an answer without its request: "3 of 4 requests" where there are 3
     "2d0103010df505619752",  # two handshakes and a PROXY header, no request: "l4-proxy"
 )
 

@@ -7,7 +7,6 @@ import pytest
 from lbtrace.render.terminal.first_screen import LINES
 from tests.golden import CASES, FOUNDING, GOLDEN, say
 
-
 FIRST = [(sample, kind) for sample, kind in CASES if kind not in ("json", "verbose.txt")]
 
 
