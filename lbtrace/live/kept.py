@@ -2,33 +2,26 @@
 
 The packets, their times and their lengths stay as they are; the section gets one interface, which
 names the place and the filter, and its statistics. So whoever reads the file later is told of
-dropped packets, too. Blocks: draft-ietf-opsawg-pcapng, sections 4.1 to 4.6.
+dropped packets, too. `lbtrace.capture.writing` makes the blocks.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from lbtrace import capture
-from lbtrace._version import __version__
+from lbtrace.capture import writing
 from lbtrace.errors import InputError
 from lbtrace.live.session import private_new_file
 from lbtrace.live.tcpdump import TcpdumpCounts
 from lbtrace.tables.packets import Recording
 
-SECTION, INTERFACE, PACKET, STATISTICS = 0x0A0D0D0A, 1, 6, 5
-APPLICATION, IF_NAME, IF_DESCRIPTION, IF_RESOLUTION, IF_FILTER = 4, 2, 3, 9, 11
 # what a statistics block counts, in the order of `TcpdumpCounts`
 COUNTED = (8, 6, 7, 5)  # isb_usrdeliv, isb_filteraccept, isb_osdrop, isb_ifdrop
-MICROSECOND_NS = 1000
-_FRAME = Struct("<II")
-_WORD = Struct("<I")
-_OPTION = Struct("<HH")
-_COUNT = Struct("<Q")
-_PACKET = Struct("<IIIII")  # interface, time (high, low), captured, on the wire
 
 
 class Origin(NamedTuple):
@@ -50,7 +43,7 @@ def keep(raw: Path, kept: Path, origin: Origin, counted: TcpdumpCounts) -> int:
         number = private_new_file(kept)
         try:
             with os.fdopen(number, "wb") as out:
-                _write(out, recording, head, origin, counted)
+                out.writelines(_parts(recording, head, origin, counted))
         except OSError:
             kept.unlink()
             raise
@@ -64,61 +57,27 @@ def keep(raw: Path, kept: Path, origin: Origin, counted: TcpdumpCounts) -> int:
     return len(recording.records)
 
 
-def _write(
-    out: BinaryIO, recording: Recording, head: bytes, origin: Origin, counted: TcpdumpCounts
-) -> None:
-    unit = min(recording.files[0].resolution_ns, MICROSECOND_NS)
+def _parts(
+    recording: Recording, head: bytes, origin: Origin, counted: TcpdumpCounts
+) -> Iterator[bytes]:
+    unit_ns = writing.unit_of(recording.files[0].resolution_ns)
     order = "<" if head[0] in (0x4D, 0xD4) else ">"  # of the machine that captured
     snaplen, link = Struct(f"{order}II").unpack_from(head, 16)
-    section = Struct("<IHHq").pack(0x1A2B3C4D, 1, 0, -1)
-    _block(out, SECTION, section + _options((APPLICATION, f"lbtrace {__version__}".encode())))
-    told = _options(
-        (IF_NAME, origin.interface.encode()),
-        (IF_DESCRIPTION, origin.place.encode(errors="replace")),
-        (IF_RESOLUTION, bytes([6 if unit == MICROSECOND_NS else 9])),
-        (IF_FILTER, b"\0" + origin.filter.encode(errors="replace")),
+    yield writing.section()
+    yield writing.interface(
+        link & 0xFFFF, unit_ns, snaplen, origin.interface, origin.place, origin.filter
     )
-    _block(out, INTERFACE, Struct("<HHI").pack(link & 0xFFFF, 0, snaplen) + told)
-    last = _packets(out, recording, unit)
-    numbers = [
-        (code, _COUNT.pack(count))
-        for code, count in zip(COUNTED, counted, strict=True)
-        if count is not None
-    ]
+    last_ns = 0
+    for last_ns, data, wire in _packets(recording):
+        yield writing.packet(0, last_ns, data, wire, unit_ns=unit_ns)
+    numbers = [(code, n) for code, n in zip(COUNTED, counted, strict=True) if n is not None]
     if numbers:
-        _block(out, STATISTICS, Struct("<III").pack(0, *_time(last)) + _options(*numbers))
+        yield writing.statistics(last_ns, unit_ns, numbers)
 
 
-def _packets(out: BinaryIO, recording: Recording, unit: int) -> int:
-    """Every packet; returns the time of the last one, in its unit."""
+def _packets(recording: Recording) -> Iterator[tuple[int, bytes, int]]:
+    """Time, bytes and length on the wire of each."""
     rows, data = recording.records, recording.buffers[0]
-    pack, time = _PACKET.pack, 0
-    for time_ns, offset, size, wire in zip(
-        rows.time_ns.tolist(),
-        rows.offset.tolist(),
-        rows.captured.tolist(),
-        rows.wire.tolist(),
-        strict=True,
-    ):
-        time = time_ns // unit
-        head = pack(0, *_time(time), size, wire)
-        _block(out, PACKET, head + bytes(data[offset : offset + size]) + b"\0" * (-size % 4))
-    return time
-
-
-def _time(units: int) -> tuple[int, int]:
-    """High and low."""
-    return units >> 32 & 0xFFFFFFFF, units & 0xFFFFFFFF
-
-
-def _block(out: BinaryIO, kind: int, body: bytes) -> None:
-    size = len(body) + 12
-    out.write(_FRAME.pack(kind, size) + body + _WORD.pack(size))
-
-
-def _options(*given: tuple[int, bytes]) -> bytes:
-    """Each padded to 32 bits; code 0 ends them."""
-    written = [
-        _OPTION.pack(code, len(value)) + value + b"\0" * (-len(value) % 4) for code, value in given
-    ]
-    return b"".join(written) + _OPTION.pack(0, 0)
+    columns = (rows.time_ns, rows.offset, rows.captured, rows.wire)
+    for time_ns, at, size, wire in zip(*(column.tolist() for column in columns), strict=True):
+        yield time_ns, bytes(data[at : at + size]), wire

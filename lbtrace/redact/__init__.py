@@ -22,10 +22,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import Final
 
 from lbtrace import capture, decode, http
-from lbtrace.capture.writing import WrittenRecord, write_pcap, write_pcapng
+from lbtrace.capture.writing import WrittenRecord, pcap, pcapng
 from lbtrace.errors import InputError
 from lbtrace.http.cursor import StreamPieces
 from lbtrace.model.http import Application, Exchange
@@ -154,7 +154,7 @@ def _write_point(
     records = _FileByFile(packets.written())
     for number, file in enumerate(point.recording.files):
         with open(places[number][1], "xb") as out:
-            _write(out, file, records.of(number))
+            out.writelines(_parts(file, records.of(number)))
     _count(done, packets, plans, point.recording)
 
 
@@ -172,11 +172,10 @@ class _FileByFile:
             self._next = next(self._records, None)
 
 
-def _write(out: BinaryIO, file: CaptureFile, records: Iterator[WrittenRecord]) -> None:
+def _parts(file: CaptureFile, records: Iterator[WrittenRecord]) -> Iterator[bytes]:
     if file.format == "pcapng":
-        write_pcapng(out, records, file.resolution_ns, file.snaplen, file.dropped)
-    else:
-        write_pcap(out, records, file.resolution_ns, file.snaplen)
+        return pcapng(records, file.resolution_ns, file.snaplen, file.dropped)
+    return pcap(records, file.resolution_ns, file.snaplen)
 
 
 def _place(folder: str, path: str, taken: set[str]) -> tuple[str, str, str]:

@@ -16,8 +16,8 @@ from typing import Final
 
 from lbtrace.errors import InputError
 from lbtrace.model.trace import Diagnostic
+from lbtrace.tables.packets import TLS_SECRETS
 
-TLS_SECRETS: Final = 0x544C534B  # "TLSK": a key log in a Decryption Secrets Block of pcapng
 _LINE: Final = re.compile(
     rb"([A-Z][A-Z0-9_]{2,39})[ \t]+([0-9A-Fa-f]{64}|[0-9A-Fa-f]{16})[ \t]+([0-9A-Fa-f]{64,})(?!\w)"
 )

@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
 from ipaddress import ip_address
-from struct import Struct
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from lbtrace import tls
-from lbtrace._version import __version__
+from lbtrace.capture import writing
+from lbtrace.capture.writing import WrittenRecord
 from lbtrace.model.net import Side
 from lbtrace.model.report import Report
 from lbtrace.options import Progress
@@ -30,15 +30,12 @@ from lbtrace.render.wording.escape import cut_end, shown
 from lbtrace.render.wording.units import half_width, offset
 from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.packets import NO_PACKET, Recording
-from lbtrace.wireshark import blocks
 from lbtrace.wireshark.notes import Notes, notes
 from lbtrace.wireshark.one_clock import PointShift, shifts
 from lbtrace.wireshark.points import CaptureSource, Sources
 from lbtrace.wireshark.selected import Connections, frames
 
 _AT_ONCE = 1 << 14  # rows that are made numbers of Python together
-_PCAP_HEAD, _PCAP_RECORD = Struct("<IHHiIII"), Struct("<IIII")
-_PCAP_NANOSECONDS, _WHOLE, _BILLION = 0xA1B23C4D, 262_144, 1_000_000_000
 _MOST_NAMES = 10_000
 _MOST_TITLE = 1000  # characters of the names of files
 _ROLES = ("client", "balancer-front", "balancer-back", "backend")
@@ -99,21 +96,21 @@ def write_merged(
     held = [_packets(sources, s, options, _move(s, moves), progress) for s in sources.every]
     told = notes(sources)
     numbers: dict[tuple[int, int], int] = {}  # of interfaces, by source and link type
-    out.write(blocks.section(f"lbtrace {__version__}"))
+    out.write(writing.section())
     for packets in held:
         said = _clock(packets.source, moves) if options.shift else "times as captured"
         for link in _links(packets):
             numbers[packets.source.number, link] = len(numbers)
             description = f"{_title(packets.source)}; {said}"
-            out.write(blocks.interface(link, packets.source.name, description))
-    out.write(blocks.names(_names(report)))
+            out.write(writing.interface(link, name=packets.source.name, description=description))
+    out.write(writing.names(_names(report)))
     if options.with_secrets:
-        out.write(blocks.secrets(_secrets(sources, options)))
+        out.write(writing.secrets(_secrets(sources, options)))
     count = comments = 0
     for packet in merge(*map(_each, held)):
         lines = told.get(packet.source, _NOTHING).get(packet.row + 1, ())
         number = numbers[packet.source, packet.link]
-        out.write(blocks.packet(number, packet.time_ns, packet.data, packet.wire, lines))
+        out.write(writing.packet(number, packet.time_ns, packet.data, packet.wire, lines))
         count, comments = count + 1, comments + len(lines)
     clocks = [f"{s.name}: {_clock(s, moves)}" for s in sources.every] if options.shift else []
     return Written(count, comments, tuple(clocks))
@@ -132,25 +129,14 @@ def separate(
     for source in sources.every:
         packets = _packets(sources, source, options, PointShift(), progress)
         links = _links(packets)
+        records = (WrittenRecord(p.time_ns, p.data, p.wire, p.link) for p in _each(packets))
         if len(links) == 1:
-            yield f"{source.name}.pcap", _pcap(packets, links[0])
+            yield f"{source.name}.pcap", writing.pcap(records, 1, None)
         elif links:
-            yield f"{source.name}.pcapng", _pcapng(packets, links)
-
-
-def _pcap(packets: _Packets, link: int) -> Iterator[bytes]:
-    yield _PCAP_HEAD.pack(_PCAP_NANOSECONDS, 2, 4, 0, 0, _WHOLE, link)
-    for p in _each(packets):
-        seconds, rest = divmod(max(p.time_ns, 0), _BILLION)
-        yield _PCAP_RECORD.pack(seconds & 0xFFFFFFFF, rest, len(p.data), p.wire) + p.data
-
-
-def _pcapng(packets: _Packets, links: list[int]) -> Iterator[bytes]:
-    yield blocks.section(f"lbtrace {__version__}")
-    for link in links:
-        yield blocks.interface(link, packets.source.name, _title(packets.source))
-    for p in _each(packets):
-        yield blocks.packet(links.index(p.link), p.time_ns, p.data, p.wire, ())
+            yield (
+                f"{source.name}.pcapng",
+                writing.pcapng(records, 1, None, None, source.name, _title(source)),
+            )
 
 
 def _title(source: CaptureSource) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from lbtrace.capture import read
 from lbtrace.capture.link_names import CUSTOM_BLOCK, JOURNAL_ENTRY, NO_INTERFACE, SYSDIG_EVENT
-from lbtrace.capture.writing import WrittenRecord, write_pcap, write_pcapng
+from lbtrace.capture.pcapng import COMMENT
+from lbtrace.capture.writing import WrittenRecord, packet, pcap, pcapng
 from lbtrace.options import quiet
 
 SECOND = 10**9
@@ -48,7 +50,7 @@ def test_pcap(
 ) -> None:
     records = [r._replace(time_ns=r.time_ns // unit * unit, link=1) for r in records]
     out = io.BytesIO()
-    write_pcap(out, records, unit, 65535)
+    out.writelines(pcap(records, unit, 65535))
     path = tmp_path_factory.mktemp("pcap") / "a.pcap"
     assert back(out.getvalue(), path) == records
     file = read([str(path)], quiet).files[0]
@@ -64,35 +66,57 @@ def test_pcapng(
 ) -> None:
     records = [r._replace(time_ns=r.time_ns // unit * unit) for r in records]
     out = io.BytesIO()
-    write_pcapng(out, records, unit, None, dropped)
+    out.writelines(pcapng(records, unit, None, dropped))
     path = tmp_path_factory.mktemp("pcapng") / "a.pcapng"
     assert back(out.getvalue(), path) == records
     file = read([str(path)], quiet).files[0]
     assert (file.format, file.resolution_ns, file.dropped) == ("pcapng", unit, dropped)
 
 
+@pytest.mark.parametrize("write", [pcap, pcapng])
+@pytest.mark.parametrize("unit_ns", [1, 100, 976_562, SECOND // 64, SECOND])
+def test_times_of_every_resolution_stay(
+    write: Callable[..., Iterator[bytes]], unit_ns: int, tmp_path: Path
+) -> None:
+    records = [WrittenRecord(SECOND + n * unit_ns, b"abcd", 4, 1) for n in range(3)]
+    out = io.BytesIO(b"".join(write(records, unit_ns, None)))
+    assert back(out.getvalue(), tmp_path / "a") == records
+
+
 def test_link_types_that_change_get_another_header(tmp_path: Path) -> None:
     records = [WrittenRecord(SECOND, b"a", 1, 1), WrittenRecord(SECOND, b"b", 1, 113)]
     out = io.BytesIO()
-    write_pcap(out, records, 1, None)
+    out.writelines(pcap(records, 1, None))
     assert back(out.getvalue(), tmp_path / "a") == records
 
 
 def test_frames_that_are_no_packets_are_counted(tmp_path: Path) -> None:
     links = [CUSTOM_BLOCK, 1, JOURNAL_ENTRY, SYSDIG_EVENT, NO_INTERFACE]
     out = io.BytesIO()
-    write_pcapng(out, [WrittenRecord(SECOND, b"abcd", 4, n) for n in links], 1, None, None)
+    out.writelines(pcapng([WrittenRecord(SECOND, b"abcd", 4, n) for n in links], 1, None, None))
     assert [r.link for r in back(out.getvalue(), tmp_path / "a")] == links
 
 
 def test_nothing_at_all_is_a_capture(tmp_path: Path) -> None:
     for write in (
-        lambda out: write_pcap(out, [], 1, None),
-        lambda out: write_pcapng(out, [], 1, None, None),
+        lambda out: out.writelines(pcap([], 1, None)),
+        lambda out: out.writelines(pcapng([], 1, None, None)),
     ):
         out = io.BytesIO()
         write(out)
         assert back(out.getvalue(), tmp_path / "a") == []
+
+
+@given(st.lists(st.text(max_size=40), max_size=3), st.binary(max_size=50), st.integers(-5, 1 << 62))
+def test_a_packet_reads_back(comments: list[str], data: bytes, time_ns: int) -> None:
+    dpkt_pcapng = pytest.importorskip("dpkt.pcapng")
+    kept = [text.encode("utf-8", "replace").decode() for text in comments]
+    block = packet(3, time_ns, data, len(data) + 7, kept)
+    read = dpkt_pcapng.EnhancedPacketBlockLE(block)
+    assert len(block) % 4 == 0
+    assert (read.iface_id, read.pkt_data, read.pkt_len) == (3, data, len(data) + 7)
+    assert (read.ts_high << 32) + read.ts_low == max(time_ns, 0)
+    assert [o.text for o in read.opts if o.code == COMMENT] == kept
 
 
 @pytest.mark.tshark
@@ -102,9 +126,9 @@ def test_capinfos_reads_both(tmp_path: Path) -> None:
     for name in ("a.pcap", "a.pcapng"):
         with open(tmp_path / name, "wb") as out:
             if name == "a.pcap":
-                write_pcap(out, records, 1, 65535)
+                out.writelines(pcap(records, 1, 65535))
             else:
-                write_pcapng(out, records, 1, 65535, 7)
+                out.writelines(pcapng(records, 1, 65535, 7))
         done = subprocess.run(["capinfos", "-c", tmp_path / name], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert "3" in done.stdout

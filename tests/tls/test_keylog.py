@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.errors import InputError
-from lbtrace.tls.keylog import TLS_SECRETS, Secrets, read
+from lbtrace.tables.packets import TLS_SECRETS
+from lbtrace.tls.keylog import Secrets, read
 
 RANDOM = "ab" * 32
 SECRET = "0123456789abcdef" * 6

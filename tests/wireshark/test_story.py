@@ -18,7 +18,6 @@ from lbtrace.model.pairing import Clock, ClockRefusal, Correlation
 from lbtrace.options import Options, quiet
 from lbtrace.pipeline import compare
 from lbtrace.tables.packets import Recording
-from lbtrace.wireshark import blocks
 from lbtrace.wireshark.one_clock import shifts
 from lbtrace.wireshark.story import StoryOptions, write_merged
 from tests.behaviour.samples import report_of, samples
@@ -253,18 +252,6 @@ def test_secrets_of_other_connections_are_not_written(tmp_path: Path) -> None:
     assert hello.random.encode() in held
     others = {a.tls.random for a in client.applications if a.tls is not None} - {hello.random}
     assert not [random for random in others if random.encode() in held]
-
-
-@given(st.lists(st.text(max_size=40), max_size=3), st.binary(max_size=50), st.integers(-5, 1 << 62))
-def test_a_packet_reads_back(comments: list[str], data: bytes, time_ns: int) -> None:
-    dpkt_pcapng = pytest.importorskip("dpkt.pcapng")
-    kept = [text.encode("utf-8", "replace").decode() for text in comments]
-    block = blocks.packet(3, time_ns, data, len(data) + 7, kept)
-    read = dpkt_pcapng.EnhancedPacketBlockLE(block)
-    assert len(block) % 4 == 0
-    assert (read.iface_id, read.pkt_data, read.pkt_len) == (3, data, len(data) + 7)
-    assert (read.ts_high << 32) + read.ts_low == max(time_ns, 0)
-    assert [o.text for o in read.opts if o.code == blocks.COMMENT] == kept
 
 
 @tshark.needed
