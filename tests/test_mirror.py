@@ -25,6 +25,7 @@ BY_MODULE = (
     "capture",
     "comparison",
     "decode",
+    "frame",
     "http",
     "http/bulk",
     "http/h1",

@@ -80,7 +80,7 @@ def frame_numbers(texts: Sequence[str]) -> list[int]:
 
 def frame_of(recording: Recording, number: int, path: str) -> ShownFrame:
     """A frame of the file. OptionError when there is none of that number."""
-    from lbtrace.dissection import dissect
+    from lbtrace.frame.dissection import dissect
     from lbtrace.render.terminal.frames import ShownFrame
     from lbtrace.tables.packets import NO_PACKET
 

@@ -45,9 +45,9 @@ COUNTED = (
     "lbtrace.listing",
     "lbtrace.ladder",
     "lbtrace.pair_times",
-    "lbtrace.dissection",
-    "lbtrace.frame_evidence",
-    "lbtrace.payload_lines",
+    "lbtrace.frame.dissection",
+    "lbtrace.frame.evidence",
+    "lbtrace.frame.payload_lines",
     "lbtrace.http_fields.masking",
 )
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TextIO
 
-from lbtrace.dissection import Dissection, Layer
-from lbtrace.frame_evidence import MarkedFrame, in_words, marked
+from lbtrace.frame.dissection import Dissection, Layer
+from lbtrace.frame.evidence import MarkedFrame, in_words, marked
+from lbtrace.frame.payload_lines import PayloadLine
 from lbtrace.http_fields.masking import Mask
 from lbtrace.model.frame_parts import ANY, RestsOn
-from lbtrace.payload_lines import PayloadLine
 from lbtrace.render import View
 from lbtrace.render.terminal.page import Cell, Page
 from lbtrace.render.wording import times, units

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.frame.payload_lines import payload_lines
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.payload_lines import payload_lines
 from tests.laws import examples
 
 HEAD = b"GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: 2\r\n\r\nok"

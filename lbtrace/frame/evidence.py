@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from lbtrace.dissection import Dissection
+from lbtrace.frame.dissection import Dissection
+from lbtrace.frame.payload_lines import PayloadLine, payload_lines
 from lbtrace.http_fields import spelling
 from lbtrace.model.frame_parts import ANY, FramePart, RestsOn
-from lbtrace.payload_lines import PayloadLine, payload_lines
 
 _TCP: Final = "TCP"
 _LAST: Final = 60  # bytes of a TCP head at most

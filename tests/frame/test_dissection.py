@@ -13,11 +13,11 @@ from scapy.layers.l2 import CookedLinux, Dot1Q, Ether
 from scapy.packet import Packet
 
 from lbtrace.capture import read
-from lbtrace.dissection import Dissection, dissect
+from lbtrace.frame.dissection import Dissection, dissect
 from lbtrace.options import quiet
 from tests.laws import examples
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SEGMENT = IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=4000, dport=80, seq=7, flags="PA")
 
 

@@ -12,8 +12,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
-from lbtrace.dissection import dissect
-from lbtrace.frame_evidence import MarkedFrame, marked
+from lbtrace.frame.dissection import dissect
+from lbtrace.frame.evidence import MarkedFrame, marked
 from lbtrace.model.frame_parts import ANY, FramePart, RestsOn
 from tests.laws import examples
 
