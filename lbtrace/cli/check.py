@@ -13,26 +13,17 @@ from dataclasses import replace
 import click
 
 from lbtrace.cli import completing
-from lbtrace.cli.compare import (
-    FilesOfSides,
-    compared,
-    compared_on_balancer,
-    options_of,
-    side_options,
-    sides,
-)
+from lbtrace.cli.compare import CapturesGiven, FilesOfSides, side_options
 from lbtrace.cli.output import Target, written_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.net import Side
-from lbtrace.options import Options, check_lb
 from lbtrace.render.check import format_names
 
 
 @click.command("check", cls=FilesOfSides)
-@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
 @click.option(
     "--expect",
     metavar="FILE",
@@ -69,19 +60,11 @@ from lbtrace.render.check import format_names
 @click.option("--validate", is_flag=True, help="Read the expectations only; judge nothing.")
 @written_options(format_names())
 def command(
-    captures: tuple[str, ...],
+    given: CapturesGiven,
     expect: str | None,
     profile: str | None,
     baseline: str | None,
     report: str | None,
-    clients: tuple[str, ...],
-    backends: tuple[str, ...],
-    lb: tuple[str, ...],
-    lb_address: tuple[str, ...],
-    lb_port: tuple[int, ...],
-    clock_offset: str | None,
-    keylogs: tuple[str, ...],
-    jobs: int,
     min_exchanges: int,
     init: bool,
     validate: bool,
@@ -103,7 +86,7 @@ def command(
     Exit code 0: all hold. 1: something failed. 2: could not run. 3: inconclusive.
     """
     if validate:
-        _valid(expect, captures)
+        _valid(expect, given.captures)
         return 0
     if not init and expect is None and profile is None and baseline is None:
         raise OptionError(
@@ -111,53 +94,38 @@ def command(
             "check needs --expect FILE, --profile ID or --baseline FILE.",
             "To write expectations from a good run: lbtrace check CLIENT BACKEND --init.",
         )
-    if len(captures) == 1 and not (clients or backends or lb or report):
+    if len(given.captures) == 1 and given.files == given.captures and not report:
         raise OptionError(
             "side-missing",
-            f"{captures[0]}: of which side is it?",
+            f"{given.captures[0]}: of which side is it?",
             "Of one side alone: --client FILE or --backend FILE. Of both: check CLIENT BACKEND.",
         )
     target = Target(format_, output, width=width)
-    given = [*captures, *clients, *backends, *lb]
-    _same_source(report, given)
-    target.check([*given, *keylogs, *(path for path in (expect, baseline, report) if path)])
+    _same_source(report, given.files)
+    target.check([*given.inputs, *(path for path in (expect, baseline, report) if path)])
     from lbtrace.expect import standard
 
     wanted = standard(expect, profile, None if baseline is None else _stored(baseline))
-    behaviour = (
-        _stored(report)
-        if report is not None
-        else _compared(
-            captures,
-            clients,
-            backends,
-            (lb, lb_address, lb_port),
-            options_of(clock_offset, keylogs, jobs),
-        )
-    )
+    behaviour = _compared(given) if report is None else _stored(report)
     if init:
         return _init(target, behaviour)
     found = wanted.check(behaviour, min_exchanges)
     from lbtrace.render.check import get_format
 
     with target.open() as (out, view):
-        get_format(format_).write(
-            replace(found, command=_command(captures, clients, backends, lb)), out, view
-        )
+        get_format(format_).write(replace(found, command=_command(given)), out, view)
     return found.exit_code
 
 
-def _command(
-    captures: Sequence[str], clients: Sequence[str], backends: Sequence[str], lb: Sequence[str]
-) -> str:
+def _command(given: CapturesGiven) -> str:
     """What shows the whole story of these captures; "" without any."""
-    named = {"--client": clients, "--backend": backends, "--lb": lb}
+    named = {"--client": given.clients, "--backend": given.backends, "--lb": given.lb}
     options = [
         word for option, files in named.items() for word in ([option, *files] if files else ())
     ]
-    if _one_side(captures, clients, backends) is not None and not lb:
-        return shlex.join(["lbtrace", "show", *clients, *backends])
-    return shlex.join(["lbtrace", "compare", *captures, *options]) if captures or options else ""
+    if _one_side(given) is not None:
+        return shlex.join(["lbtrace", "show", *given.clients, *given.backends])
+    return shlex.join(["lbtrace", "compare", *given.captures, *options]) if given.files else ""
 
 
 def _valid(expect: str | None, captures: Sequence[str]) -> None:
@@ -189,41 +157,29 @@ def _stored(path: str) -> Behaviour:
     return stored(path)
 
 
-def _compared(
-    captures: Sequence[str],
-    clients: Sequence[str],
-    backends: Sequence[str],
-    on_balancer: tuple[Sequence[str], Sequence[str], Sequence[int]],
-    options: Options,
-) -> Behaviour:
-    """`on_balancer`: captures taken on it, its addresses and its ports, as stated."""
+def _compared(given: CapturesGiven) -> Behaviour:
     from lbtrace.pipeline import behaviour_of_one_side
     from lbtrace.points import points_of
 
-    lb, lb_address, lb_port = on_balancer
-    check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
-    alone = _one_side(captures, clients, backends)
-    if alone is not None and not lb:
+    given.check_lb()
+    alone = _one_side(given)
+    if alone is not None:
+        side, files = alone
+        options = given.options()
         with ProgressBar() as progress:
-            return behaviour_of_one_side(
-                points_of([alone[1]], alone[0], progress), alone[0], options, progress
-            )
-    report = (
-        compared_on_balancer(lb, lb_address, lb_port, options)
-        if lb
-        else compared(*sides(captures, clients, backends), options)
-    )
+            points = points_of([files], side, progress)
+            return behaviour_of_one_side(points, side, options, progress)
+    report = given.report()
     assert report.behaviour is not None
     return report.behaviour
 
 
-def _one_side(
-    captures: Sequence[str], clients: Sequence[str], backends: Sequence[str]
-) -> tuple[Side, list[str]] | None:
+def _one_side(given: CapturesGiven) -> tuple[Side, list[str]] | None:
     """The side and its files, when only --client or only --backend is given."""
-    if captures or bool(clients) == bool(backends):
+    if given.captures or given.lb or bool(given.clients) == bool(given.backends):
         return None
-    return (Side.CLIENT, list(clients)) if clients else (Side.BACKEND, list(backends))
+    side = Side.CLIENT if given.clients else Side.BACKEND
+    return side, [*given.clients, *given.backends]
 
 
 def _init(target: Target, behaviour: Behaviour) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,6 +53,9 @@ def repeated(args: Sequence[str]) -> list[str]:
 
 
 _OF_SIDES = (
+    click.argument(
+        "captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files
+    ),
     click.option(
         "--client",
         "clients",
@@ -99,27 +104,73 @@ _OF_SIDES = (
 
 def side_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What says which captures there are, and how to read them: of every command that compares two
-    sides.
+    sides. The command gets it as one argument, `given`.
     """
+
+    @wraps(command)
+    def with_captures(**options: Any) -> Any:
+        given = CapturesGiven(**{f.name: options.pop(f.name) for f in fields(CapturesGiven)})
+        return command(given=given, **options)
+
+    made: Callable[..., Any] = with_captures
     for option in reversed(_OF_SIDES):
-        command = option(command)
-    return command
+        made = option(made)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class CapturesGiven:
+    """The captures that a command compares, as they were given, and how to read them."""
+
+    captures: tuple[str, ...]
+    clients: tuple[str, ...]
+    backends: tuple[str, ...]
+    lb: tuple[str, ...]
+    lb_address: tuple[str, ...]
+    lb_port: tuple[int, ...]
+    clock_offset: str | None
+    keylogs: tuple[str, ...]
+    jobs: int
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All captures."""
+        return (*self.captures, *self.clients, *self.backends, *self.lb)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All that will be read."""
+        return (*self.files, *self.keylogs)
+
+    def check_lb(self) -> None:
+        """OptionError when what is said of the balancer makes no sense."""
+        of_sides = (*self.captures, *self.clients, *self.backends)
+        check_lb(self.lb, self.lb_address, of_sides, self.lb_port)
+
+    def check(self) -> None:
+        """OptionError when it is not said of which side each file is."""
+        self.check_lb()
+        if not self.lb:
+            sides(self.captures, self.clients, self.backends)
+
+    def options(self) -> Options:
+        """How to read them. OptionError when the clock offset is no time."""
+        return options_of(self.clock_offset, self.keylogs, self.jobs)
+
+    def report(self) -> Report:
+        """What the balancer did, with a progress bar. OptionError as in `check` and `options`."""
+        self.check()
+        options = self.options()
+        if self.lb:
+            return compared_on_balancer(self.lb, self.lb_address, self.lb_port, options)
+        return compared(*sides(self.captures, self.clients, self.backends), options)
 
 
 @click.command("compare", cls=FilesOfSides)
-@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
 @side_options
 @result_options
 def command(
-    captures: tuple[str, ...],
-    clients: tuple[str, ...],
-    backends: tuple[str, ...],
-    lb: tuple[str, ...],
-    lb_address: tuple[str, ...],
-    lb_port: tuple[int, ...],
-    clock_offset: str | None,
-    keylogs: tuple[str, ...],
-    jobs: int,
+    given: CapturesGiven,
     target: Target,
 ) -> None:
     """What did the balancer do?
@@ -134,14 +185,9 @@ def command(
 
     A capture taken on the balancer itself holds both sides: give it with --lb.
     """
-    check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
-    client, backend = ([list(lb)], []) if lb else sides(captures, clients, backends)
-    target.check([*(path for files in (*client, *backend) for path in files), *keylogs])
-    options = options_of(clock_offset, keylogs, jobs)
-    if lb:
-        target.write_report(compared_on_balancer(lb, lb_address, lb_port, options))
-    else:
-        target.write_report(compared(client, backend, options))
+    given.check()
+    target.check(given.inputs)
+    target.write_report(given.report())
 
 
 def options_of(clock_offset: str | None, keylogs: tuple[str, ...] = (), jobs: int = 1) -> Options:

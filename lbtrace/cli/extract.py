@@ -11,12 +11,11 @@ import click
 
 from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced_bytes
-from lbtrace.cli.compare import FilesOfSides, side_options
+from lbtrace.cli.compare import CapturesGiven, FilesOfSides, side_options
 from lbtrace.cli.merge import (
     capture_options,
     check_packets,
     check_read_twice,
-    compared_sides,
     tell,
     written,
 )
@@ -35,7 +34,6 @@ ONE_FILE = (".pcap", ".pcapng")
 
 
 @click.command("extract", cls=FilesOfSides)
-@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
 @click.option(
     "--pair", "pairs", multiple=True, metavar="NAME", help="An exchange: 12, u3; repeatable."
 )
@@ -58,20 +56,12 @@ ONE_FILE = (".pcap", ".pcapng")
 @capture_options
 @side_options
 def command(
-    captures: tuple[str, ...],
+    given: CapturesGiven,
     pairs: tuple[str, ...],
     named: tuple[str, ...],
     status: tuple[str, ...],
     path: tuple[str, ...],
     method: tuple[str, ...],
-    clients: tuple[str, ...],
-    backends: tuple[str, ...],
-    lb: tuple[str, ...],
-    lb_address: tuple[str, ...],
-    lb_port: tuple[int, ...],
-    clock_offset: str | None,
-    keylogs: tuple[str, ...],
-    jobs: int,
     output: str,
     no_shift: bool,
     with_secrets: bool,
@@ -95,21 +85,18 @@ def command(
             "extract needs to know what: --pair, --problem, --status, --path or --method.",
             "All packets: lbtrace merge.",
         )
-    given = [*captures, *clients, *backends, *lb, *keylogs]
     one_file = output.lower().endswith(ONE_FILE)
     if one_file:
-        check_packets(output, given)
+        check_packets(output, given.inputs)
     else:
-        _check_folder(output, given, with_secrets)
-    report = compared_sides(
-        captures, clients, backends, (lb, lb_address, lb_port), clock_offset, keylogs, jobs
-    )
+        _check_folder(output, given.inputs, with_secrets)
+    report = given.report()
     from lbtrace.wireshark.selected import connections
 
     wanted = connections(report, _rows(report, pairs, named, chosen))
     if not wanted:
         raise OptionError("nothing-there", "No exchange is what you asked for.")
-    options = StoryOptions(not no_shift, wanted, keylogs, with_secrets)
+    options = StoryOptions(not no_shift, wanted, given.keylogs, with_secrets)
     if one_file:
         tell(output, written(report, output, options, show_secrets))
     else:

@@ -9,19 +9,11 @@ import click
 
 from lbtrace.cli import completing
 from lbtrace.cli.atomic import replaced_bytes
-from lbtrace.cli.compare import (
-    FilesOfSides,
-    compared,
-    compared_on_balancer,
-    options_of,
-    side_options,
-    sides,
-)
+from lbtrace.cli.compare import CapturesGiven, FilesOfSides, side_options
 from lbtrace.cli.output import Target
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 from lbtrace.language.plurals import noun
-from lbtrace.options import check_lb
 from lbtrace.render.wording.escape import shown
 
 if TYPE_CHECKING:
@@ -53,7 +45,6 @@ def capture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command("merge", cls=FilesOfSides)
-@click.argument("captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files)
 @click.option(
     "-o",
     "--output",
@@ -65,15 +56,7 @@ def capture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @capture_options
 @side_options
 def command(
-    captures: tuple[str, ...],
-    clients: tuple[str, ...],
-    backends: tuple[str, ...],
-    lb: tuple[str, ...],
-    lb_address: tuple[str, ...],
-    lb_port: tuple[int, ...],
-    clock_offset: str | None,
-    keylogs: tuple[str, ...],
-    jobs: int,
+    given: CapturesGiven,
     output: str,
     no_shift: bool,
     with_secrets: bool,
@@ -90,13 +73,9 @@ def command(
     """
     from lbtrace.wireshark.story import StoryOptions
 
-    given = [*captures, *clients, *backends, *lb]
-    check_packets(output, [*given, *keylogs])
-    report = compared_sides(
-        captures, clients, backends, (lb, lb_address, lb_port), clock_offset, keylogs, jobs
-    )
-    options = StoryOptions(not no_shift, None, keylogs, with_secrets)
-    tell(output, written(report, output, options, show_secrets))
+    check_packets(output, given.inputs)
+    options = StoryOptions(not no_shift, None, given.keylogs, with_secrets)
+    tell(output, written(given.report(), output, options, show_secrets))
 
 
 def check_packets(output: str, inputs: Sequence[str]) -> None:
@@ -113,24 +92,6 @@ def check_read_twice(inputs: Sequence[str]) -> None:
             "Standard input cannot be read twice, and the packets are needed again.",
             "Give a file.",
         )
-
-
-def compared_sides(
-    captures: Sequence[str],
-    clients: Sequence[str],
-    backends: Sequence[str],
-    on_balancer: tuple[Sequence[str], Sequence[str], Sequence[int]],
-    clock_offset: str | None,
-    keylogs: tuple[str, ...],
-    jobs: int,
-) -> Report:
-    """The report of the captures. `on_balancer`: captures taken on it, its addresses and ports."""
-    lb, lb_address, lb_port = on_balancer
-    check_lb(lb, lb_address, (*captures, *clients, *backends), lb_port)
-    options = options_of(clock_offset, keylogs, jobs)
-    if lb:
-        return compared_on_balancer(lb, lb_address, lb_port, options)
-    return compared(*sides(captures, clients, backends), options)
 
 
 def written(report: Report, output: str, options: StoryOptions, show_secrets: bool) -> Written:
