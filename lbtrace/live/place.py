@@ -93,12 +93,20 @@ def place(text: str) -> CapturePlace:
     return CapturePlace(text, kind, reached)
 
 
-def named(rest: str) -> tuple[str, str] | None:
-    """ "NAME[:INTERFACE]" → both, or None."""
-    name, colon, interface = rest.partition(":")
-    if not NAME.match(name) or (colon and not interface):
-        return None
-    return name, interface
+def by_name(*before: str) -> Callable[[str], Reached | None]:
+    """What reads "NAME[:INTERFACE]": these words and the name stand before what runs there."""
+
+    def read(rest: str) -> Reached | None:
+        name, colon, interface = rest.partition(":")
+        if not NAME.match(name) or (colon and not interface):
+            return None
+
+        def around(command: tcpdump.Command, sudo: bool) -> list[str]:
+            return with_sudo((*before, name, *command.words("")), sudo)
+
+        return Reached(interface, around)
+
+    return read
 
 
 def with_sudo(words: tuple[str, ...], sudo: bool) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.live.place import PlaceKind, Reached, named, with_sudo
-from lbtrace.live.tcpdump import Command
+from lbtrace.live.place import PlaceKind, by_name
 
 NO_TCPDUMP = (
     "Start one beside it that has tcpdump and its network: docker run -d --rm --name tap --network "
@@ -11,23 +10,11 @@ NO_TCPDUMP = (
 )
 
 
-def _read(rest: str) -> Reached | None:
-    found = named(rest)
-    if found is None:
-        return None
-    name, interface = found
-
-    def around(command: Command, sudo: bool) -> list[str]:
-        return with_sudo(("docker", "exec", "-i", name, *command.words("")), sudo)
-
-    return Reached(interface, around)
-
-
 KIND = PlaceKind(
     "docker",
     "docker:NAME[:INTERFACE]",
     "a container, by docker",
-    _read,
+    by_name("docker", "exec", "-i"),
     (
         ("tcpdump: not found", NO_TCPDUMP),
         ("tcpdump: command not found", NO_TCPDUMP),
