@@ -333,8 +333,59 @@ class Latency:
         return self.ways_ns is not None and min(self.ways_ns[:2]) > self.ways_ns[2]
 
 
+class ShownResult:
+    """How a result of lbtrace shows itself in Python, and what it can be turned into."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """The first screen, as on the command line."""
+        from lbtrace.presentation import page
+
+        return page(self._result)
+
+    def _repr_html_(self) -> str:
+        """The first screen, in a notebook."""
+        from lbtrace.presentation import html
+
+        return html(self._result)
+
+    def to_dict(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """What `--format json` writes (docs/json-format.md). Credentials are masked, unless
+        `show_secrets`.
+        """
+        from lbtrace.presentation import to_dict
+
+        return to_dict(self._result, show_secrets)
+
+    def to_arrow(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """Tables by name (docs/notebook.md), each a pyarrow.Table. Credentials are masked, unless
+        `show_secrets`. OptionError without pyarrow.
+        """
+        from lbtrace.presentation import to_arrow
+
+        return to_arrow(self._result, show_secrets)
+
+    def to_pandas(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The same, each a pandas.DataFrame. OptionError without pyarrow or pandas."""
+        from lbtrace.presentation import to_pandas
+
+        return to_pandas(self._result, show_secrets)
+
+    def to_polars(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The same, each a polars.DataFrame. OptionError without pyarrow or polars."""
+        from lbtrace.presentation import to_polars
+
+        return to_polars(self._result, show_secrets)
+
+    @property
+    def _result(self) -> Report | CaptureReport:
+        assert isinstance(self, Report | CaptureReport)
+        return self
+
+
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(ShownResult):
     """The result of `lbtrace.compare`."""
 
     version: str
@@ -371,50 +422,10 @@ class Report:
         """The trace of a capture point."""
         return (self.clients if side is Side.CLIENT else self.backends)[point]
 
-    def __str__(self) -> str:
-        """The first screen, as on the command line."""
-        from lbtrace.presentation import page
-
-        return page(self)
-
     def __repr__(self) -> str:
         from lbtrace.presentation import report_line
 
         return report_line(self)
-
-    def _repr_html_(self) -> str:
-        """The first screen, in a notebook."""
-        from lbtrace.presentation import html
-
-        return html(self)
-
-    def to_dict(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """What `--format json` writes (docs/json-format.md). Credentials are masked, unless
-        `show_secrets`.
-        """
-        from lbtrace.presentation import to_dict
-
-        return to_dict(self, show_secrets)
-
-    def to_arrow(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """Tables by name (docs/notebook.md), each a pyarrow.Table. Credentials are masked, unless
-        `show_secrets`. OptionError without pyarrow.
-        """
-        from lbtrace.presentation import to_arrow
-
-        return to_arrow(self, show_secrets)
-
-    def to_pandas(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """The same, each a pandas.DataFrame. OptionError without pyarrow or pandas."""
-        from lbtrace.presentation import to_pandas
-
-        return to_pandas(self, show_secrets)
-
-    def to_polars(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """The same, each a polars.DataFrame. OptionError without pyarrow or polars."""
-        from lbtrace.presentation import to_polars
-
-        return to_polars(self, show_secrets)
 
 
 class NotCaptured(StrEnum):
@@ -438,7 +449,7 @@ class CaptureAlone:
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureReport:
+class CaptureReport(ShownResult):
     """The result of `lbtrace.show`: capture points, each read alone, in the order given.
 
     A finding of `captures[i]` names frames of point i. `trace` is that of the first capture.
@@ -473,47 +484,7 @@ class CaptureReport:
         every = {alone.not_captured for alone in self.captures}
         return every.pop() if len(every) == 1 else NotCaptured.OTHER_SIDE
 
-    def __str__(self) -> str:
-        """The first screen, as on the command line."""
-        from lbtrace.presentation import page
-
-        return page(self)
-
     def __repr__(self) -> str:
         from lbtrace.presentation import capture_report_line
 
         return capture_report_line(self)
-
-    def _repr_html_(self) -> str:
-        """The first screen, in a notebook."""
-        from lbtrace.presentation import html
-
-        return html(self)
-
-    def to_dict(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """What `--format json` writes (docs/json-format.md). Credentials are masked, unless
-        `show_secrets`.
-        """
-        from lbtrace.presentation import to_dict
-
-        return to_dict(self, show_secrets)
-
-    def to_arrow(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """Tables by name (docs/notebook.md), each a pyarrow.Table. Credentials are masked, unless
-        `show_secrets`. OptionError without pyarrow.
-        """
-        from lbtrace.presentation import to_arrow
-
-        return to_arrow(self, show_secrets)
-
-    def to_pandas(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """The same, each a pandas.DataFrame. OptionError without pyarrow or pandas."""
-        from lbtrace.presentation import to_pandas
-
-        return to_pandas(self, show_secrets)
-
-    def to_polars(self, *, show_secrets: bool = False) -> dict[str, Any]:
-        """The same, each a polars.DataFrame. OptionError without pyarrow or polars."""
-        from lbtrace.presentation import to_polars
-
-        return to_polars(self, show_secrets)
