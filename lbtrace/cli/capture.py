@@ -152,7 +152,8 @@ def command(
     lbtrace capture --client local: --backend ssh://root@10.0.0.7 --filter "tcp port 80" \\
         -- curl http://shop.example/
     """
-    from lbtrace.live.session import Session, told_to_end
+    from lbtrace.ending import told_to_end
+    from lbtrace.live.session import Session
 
     check_lb([lb] if lb else [], lb_address, (*clients, *backends), lb_port)
     wanted = _wanted(clients, backends, lb)
@@ -290,7 +291,7 @@ def _run(words: Sequence[str]) -> int:
     """The user's command, to its end. Ctrl-C is for it alone; if lbtrace is told to end, so is it.
     A signal that comes while it starts is kept until it is there.
     """
-    from lbtrace.live.session import Ended
+    from lbtrace.ending import Ended
 
     started: list[subprocess.Popen[bytes]] = []
     told: list[int] = []

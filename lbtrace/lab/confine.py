@@ -22,15 +22,13 @@ import os
 import select
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
+from lbtrace.ending import told_to_end
 from lbtrace.errors import LabError
 
 STDERR = 2
@@ -123,7 +121,7 @@ def run_confined(arguments: Sequence[str]) -> None:
         "lbtrace.lab",
         *arguments,
     ]
-    with interruptible(), _held_open() as alive:
+    with told_to_end(), _held_open() as alive:
         child = subprocess.Popen(
             command,
             start_new_session=True,
@@ -193,21 +191,3 @@ def _understood(complaint: str) -> LabError:
         f"The experiment failed: {(last.strip().splitlines() or ['no reason given'])[-1]}",
         "This is a bug in the lab.",
     )
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt: all then end in the same clean-up."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread
-        yield
-        return
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from lbtrace.lab.confine import interruptible
+from lbtrace.ending import told_to_end
 
 PREFIX: Final = "lbtrace-lab-"
 PLACE: Final = Path("/proc/fs")  # is always there, holds nobody's files, and nothing here reads it
@@ -32,7 +32,7 @@ def scratch_directory() -> Iterator[Path]:
     """A directory of which nothing is left afterwards."""
     sweep()
     with (
-        interruptible(),
+        told_to_end(),
         tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=_place()) as name,
     ):
         yield Path(name)

@@ -9,15 +9,14 @@ whatever reason, leaves no tcpdump behind.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
+from lbtrace.ending import Ended
 from lbtrace.errors import InputError, OptionError
 from lbtrace.live.place import CapturePlace
 from lbtrace.live.tap import Tap
@@ -148,27 +147,6 @@ class Session:
             self.raw(name).unlink(missing_ok=True)
         if self.made_folder:
             self.folder.rmdir()
-
-
-class Ended(KeyboardInterrupt):
-    """This process was told to end, or its terminal is gone."""
-
-
-@contextmanager
-def told_to_end() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into Ended, which Ctrl-C is not."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise Ended
-
-    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread
-        yield
-        return
-    with ExitStack() as after:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                after.callback(signal.signal, number, signal.signal(number, end))
-        yield
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.ending import Ended, told_to_end
 from lbtrace.errors import InputError, OptionError
 from lbtrace.live import session as room
 from lbtrace.live.place import place
-from lbtrace.live.session import Ended, Session, WantedCapture, told_to_end
+from lbtrace.live.session import Session, WantedCapture
 from lbtrace.live.tcpdump import TcpdumpCounts
 from tests.live.programs import Programs
 
