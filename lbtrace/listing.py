@@ -15,6 +15,7 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
+from lbtrace.model.grpc import FAILURES
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
@@ -22,6 +23,7 @@ from lbtrace.model.report import Report
 from lbtrace.model.selection import EVERYTHING, NO_STATUS, At, Selection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, distinct
+from lbtrace.tables.grpc_calls import GrpcCalls
 from lbtrace.tables.pairs import OUTCOMES, PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.sides import both_sides, side_table
@@ -95,7 +97,7 @@ def listing_alone(
     captured. `wrong` are the frames that problems name.
     """
     table = side_table([trace], Words(), texts=bool(selection.methods or selection.paths))
-    troubled = _failed_alone(table) | _at_frames(table, wrong)
+    troubled = _errors(table) | _at_frames(table, wrong)
     wanted = _wanted(table, selection, (trace.first_ns, trace.last_ns))
     wanted &= _at(table, table.sources[table.connection], selection.clients)
     wanted &= _at(table, table.servers[table.connection], selection.backends)
@@ -121,9 +123,12 @@ def exchanges_at(trace: Trace, frames: Iterable[int]) -> list[int]:
     return found
 
 
-def _failed_alone(table: SideTable) -> Column:
-    """Errors of a server."""
+def _errors(table: SideTable) -> Column:
+    """Errors of a server: those that HTTP tells, and those of gRPC, for which HTTP says 200."""
     failed: Column = table.responses.there & (table.responses.start >= SERVER_ERROR)
+    for trace, first in zip(table.traces, table.first_of, strict=True):
+        calls = GrpcCalls.of(trace.calls)
+        failed[calls.exchange[np.isin(calls.status, FAILURES)] + first] = True
     return failed
 
 
@@ -260,9 +265,9 @@ class ListedExchanges:
     @property
     def _failed(self) -> Column:
         """Errors of a server, as clients got them, and attempts that failed."""
-        responses, client = self.sides[Side.CLIENT].responses, self.side
+        client = self.side
         failed = np.zeros(len(client), bool)
-        failed[client] = responses.start[self.exchange[client]] >= SERVER_ERROR
+        failed[client] = _errors(self.sides[Side.CLIENT])[self.exchange[client]]
         ended = np.isin(self.table.outcome, [OUTCOMES.index(outcome) for outcome in _FAILED])
         owner = np.repeat(np.arange(self.pairs), self.table.attempts)
         failed[owner[ended]] = True

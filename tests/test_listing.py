@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.listing import ListedExchanges, Listing, Row, listing, listing_alone, sampled
+from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Endpoint, FrameRef, Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, Confidence, Ref, Unpaired, UnpairedReason
@@ -208,6 +209,20 @@ def test_of_one_capture(conditions: dict[str, object], ids: list[int]) -> None:
     assert (found.of, found.statuses) == (4, [(200, 3), (500, 1)])
     named = listing_alone(client, [4], Selection(problems=True))
     assert (named.rows, named.troubled) == ([0, 3], 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "wrong"), [(None, False), (0, False), (5, False), (14, True), (99, False)]
+)
+def test_a_grpc_call_that_failed_went_wrong(status: int | None, wrong: bool) -> None:
+    """NOT_FOUND is an answer, as 404 is one."""
+    report = founding.report()
+    call = GrpcCall(2, status, False, "", None, 0, None, None)
+    client = replace(report.clients[0], calls=[call])
+    alone_ = listing_alone(client, ())
+    found = listing(replace(report, clients=(client,)))
+    assert (alone_.troubled, found.troubled) == (wrong, wrong)
+    assert alone_.rows[0] == found.rows[0].place == (2 if wrong else 0)
 
 
 @pytest.mark.parametrize(("frame", "rows"), [(4, [0]), (5, [0]), (6, [0]), (7, [])])

@@ -18,21 +18,6 @@ from lbtrace.tables.messages import Messages
 from lbtrace.tables.words import Words
 
 OK = int(GrpcStatus.OK)
-# what a server or something on the way does; all others are the caller's own, or what it asked for
-FAILURES = tuple(
-    map(
-        int,
-        (
-            GrpcStatus.UNKNOWN,
-            GrpcStatus.DEADLINE_EXCEEDED,
-            GrpcStatus.RESOURCE_EXHAUSTED,
-            GrpcStatus.UNIMPLEMENTED,
-            GrpcStatus.INTERNAL,
-            GrpcStatus.UNAVAILABLE,
-            GrpcStatus.DATA_LOSS,
-        ),
-    )
-)
 
 
 def calls(comparison: Comparison, side: Side) -> tuple[GrpcCalls, Column]:

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
-from lbtrace.findings._calls import FAILURES, OK, calls, ends_of, named, of_exchanges, of_grpc
+from lbtrace.findings._calls import OK, calls, ends_of, named, of_exchanges, of_grpc
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import own_answers
 from lbtrace.findings._side import named as side_name
@@ -39,7 +39,7 @@ from lbtrace.findings._side import told, variant
 from lbtrace.findings._streams import answered, whole_connections
 from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.http_fields.quoting import short
-from lbtrace.model.grpc import GrpcStatus
+from lbtrace.model.grpc import FAILURES, GrpcStatus
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from enum import IntEnum
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 
@@ -47,9 +50,33 @@ class GrpcCall(NamedTuple):
     answered: int | None
 
 
+def status_of(calls: Sequence[GrpcCall], exchange: int) -> int | None:
+    """The grpc-status of an exchange; None where it has none, or is no call. `calls` are in the
+    order of their exchanges.
+    """
+    place = bisect_left(calls, exchange, key=attrgetter("exchange"))
+    found = calls[place] if place < len(calls) else None
+    return found.status if found is not None and found.exchange == exchange else None
+
+
 def status_name(code: int) -> str:
     """The name of a status; its number where it has none."""
     return GrpcStatus(code).name if code in _STATUSES else str(code)
 
 
 _STATUSES: Final = frozenset(map(int, GrpcStatus))
+# what a server or something on the way does; all others are the caller's own, or what it asked for
+FAILURES: Final = tuple(
+    map(
+        int,
+        (
+            GrpcStatus.UNKNOWN,
+            GrpcStatus.DEADLINE_EXCEEDED,
+            GrpcStatus.RESOURCE_EXHAUSTED,
+            GrpcStatus.UNIMPLEMENTED,
+            GrpcStatus.INTERNAL,
+            GrpcStatus.UNAVAILABLE,
+            GrpcStatus.DATA_LOSS,
+        ),
+    )
+)

@@ -15,7 +15,7 @@ from lbtrace.render.html import told
 from lbtrace.render.html.compared import status_class
 from lbtrace.render.html.rows import Cells, ColumnWriter, Dot, ShownHeads, begin_ns
 from lbtrace.render.terminal import limits
-from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.cells import answer, duration, request
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.ladders import LANES_ALONE
 from lbtrace.render.terminal.overview import of_captures, of_requests
@@ -141,7 +141,7 @@ def _rows(
             name=name,
             time="" if begun is None else times.clock(begun, view.zone),
             request=request(exchange, trace.connections[exchange.connection]),
-            answer=status,
+            answer=answer(trace, exchange),
             behind="",
             frames=labels.frame_of(trace.side, trace.point, exchange.first_frame),
             took=duration(exchange),

@@ -16,7 +16,7 @@ from lbtrace.render import View
 from lbtrace.render.html import told, topology
 from lbtrace.render.html.rows import Cells, ColumnWriter, Dot, ShownHeads, begin_ns
 from lbtrace.render.terminal import drawing, exchanges, headers, limits, overview, zoom
-from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.cells import answer, duration, request
 from lbtrace.render.terminal.findings import weight
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell
@@ -200,7 +200,7 @@ def _unpaired(report: Report, labels: Labels) -> Iterator[tuple[str, str, str, s
             units.count(counted.count),
             counted.side.value,
             names.UNPAIRED[counted.reason],
-            f"{asked} → {names.status(exchange.response)}",
+            f"{asked} → {answer(labels.trace(counted.side, counted.first.point), exchange)}",
             labels.begin(counted.side, counted.first),
         )
 
@@ -276,7 +276,7 @@ class _PairWriter:
             name=row.number,
             time="" if begun is None else times.clock(begun, self._view.zone),
             request=request(exchange, labels.connection(side, ref)),
-            answer=status,
+            answer=answer(labels.trace(side, ref.point), exchange),
             behind=behind,
             frames=frames,
             took=duration(exchange),

@@ -1,12 +1,15 @@
-"""What tables say of an exchange: when it began, what was asked, how long it took."""
+"""What tables say of an exchange: when it began, what was asked and answered, how long it took."""
 
 from __future__ import annotations
 
+from lbtrace.http_fields import GRPC_STATUS
 from lbtrace.language import tr
+from lbtrace.model.grpc import status_name, status_of
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.stream import Connection
+from lbtrace.model.trace import Trace
 from lbtrace.render.terminal.page import Page
-from lbtrace.render.wording import times, units
+from lbtrace.render.wording import names, times, units
 from lbtrace.render.wording.escape import shown
 
 
@@ -18,6 +21,15 @@ def request(exchange: Exchange, connection: Connection) -> str:
         whole = connection.client_is_whole and Mark.LOST not in exchange.marks
         return tr("(no request)") if whole else tr("(request not captured)")
     return f"{shown(exchange.request.method)} {shown(exchange.request.target)}"
+
+
+def answer(trace: Trace, exchange: Exchange) -> str:
+    """ "200"; "200, UNAVAILABLE (14)" for a gRPC call that did not end well."""
+    status, outcome = names.status(exchange.response), status_of(trace.calls, exchange.id)
+    if not outcome:
+        return status
+    name = status_name(outcome)
+    return f"{status}, {GRPC_STATUS if name.isdigit() else name} ({outcome})"
 
 
 def duration(exchange: Exchange) -> str:

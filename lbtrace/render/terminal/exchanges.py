@@ -9,7 +9,7 @@ from lbtrace.listing import Listing, Row
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, ExchangePair, Unpaired
 from lbtrace.model.report import Report
-from lbtrace.render.terminal.cells import began, duration, request
+from lbtrace.render.terminal.cells import answer, began, duration, request
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
@@ -61,7 +61,7 @@ def _row(page: Page, report: Report, row: Row, labels: Labels) -> list[Cell]:
         row.number,
         began(page, exchange),
         request(exchange, labels.connection(side, ref)),
-        names.status(exchange.response),
+        answer(labels.trace(side, ref.point), exchange),
         told,
         where,
         duration(exchange),

@@ -45,6 +45,10 @@ class Labels:
         letter = "C" if side is Side.CLIENT else "B"
         return f"{letter}{point + 1}.{file + 1}" if many else f"{letter}{point + 1}"
 
+    def trace(self, side: Side, point: int) -> Trace:
+        """All that a capture point shows."""
+        return self._traces[side][point]
+
     def path(self, side: Side, point: int, file: int) -> str:
         """Where a file is."""
         return self._traces[side][point].files[file].path

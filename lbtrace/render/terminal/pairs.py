@@ -8,7 +8,7 @@ from lbtrace.language import tr
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Attempt, AttemptOutcome, ExchangePair, Tier
 from lbtrace.model.report import Report, TierCount, UnpairedCount
-from lbtrace.render.terminal.cells import duration, request
+from lbtrace.render.terminal.cells import answer, duration, request
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
@@ -57,12 +57,13 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
     client = labels.exchange(Side.CLIENT, pair.client)
     asked = request(client, labels.connection(Side.CLIENT, pair.client))
     begin = labels.begin(Side.CLIENT, pair.client)
+    got = answer(labels.trace(Side.CLIENT, pair.client.point), client)
     why = names.TIER[pair.tier] + ("" if pair.group is None else " *")
     if not pair.attempts:
         return [
             [
                 asked,
-                names.status(client.response),
+                got,
                 f"{begin} ↔ {tr('none')}",
                 why,
                 duration(client),
@@ -77,7 +78,7 @@ def _rows(pair: ExchangePair, labels: Labels) -> list[list[Cell]]:
         if not rows:
             lead = [
                 asked,
-                names.status(client.response),
+                got,
                 frames,
                 _told(why, attempt),
                 duration(client),
@@ -118,6 +119,6 @@ def _unpaired(counted: UnpairedCount, labels: Labels) -> list[Cell]:
     side, first = counted.side, counted.first
     exchange = labels.exchange(side, first)
     asked = request(exchange, labels.connection(side, first))
-    example = f"{asked} → {names.status(exchange.response)}"
+    example = f"{asked} → {answer(labels.trace(side, first.point), exchange)}"
     why, frame = names.UNPAIRED[counted.reason], labels.begin(side, first)
     return [units.count(counted.count), tr(side.value), why, example, (frame, "frame")]

@@ -12,7 +12,7 @@ from lbtrace.model.report import CaptureCounts, CaptureReport
 from lbtrace.model.selection import NO_STATUS
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.render.terminal.cells import began, duration, request
+from lbtrace.render.terminal.cells import answer, began, duration, request
 from lbtrace.render.terminal.overview import of_captures, of_requests
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
 from lbtrace.render.wording import names, times, units
@@ -212,7 +212,7 @@ def _row(page: Page, trace: Trace, e: Exchange, of: str) -> list[Cell]:
         began(page, e),
         request(e, trace.connections[e.connection]),
         f"#{trace.ref(e.first_frame, 0).number}" if e.request else "",
-        names.status(e.response),
+        answer(trace, e),
         f"#{trace.ref(response.first_frame, 0).number}" if response else "",
         units.size(response.body.length) if response else "",
         duration(e),

@@ -19,7 +19,7 @@ from lbtrace.model.report import CaptureReport, Report
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.render.terminal import heads, ladders, problems
-from lbtrace.render.terminal.cells import began, duration, request
+from lbtrace.render.terminal.cells import answer, began, duration, request
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, units
@@ -115,7 +115,7 @@ def _named_alone(report: CaptureReport, found: Problem) -> tuple[Trace, list[int
 def _exchange_alone(page: Page, trace: Trace, number: int, name: str, labels: Labels) -> None:
     exchange = trace.exchanges[number - 1]
     asked = request(exchange, trace.connections[exchange.connection])
-    _exchange_title(page, name, asked, exchange)
+    _exchange_title(page, name, asked, trace, exchange)
     for title, head in (
         (N("Request head"), exchange.request),
         (N("Response head"), exchange.response),
@@ -231,10 +231,10 @@ def _exchange(page: Page, report: Report, row: Row, labels: Labels) -> None:
     _wireshark(page, report, refs, steps, labels)
 
 
-def _exchange_title(page: Page, number: str, asked: str, exchange: Exchange) -> None:
+def _exchange_title(page: Page, number: str, asked: str, trace: Trace, exchange: Exchange) -> None:
     page.heading(
         tr("Exchange {n}: {asked} → {status}").format(
-            n=number, asked=asked, status=names.status(exchange.response)
+            n=number, asked=asked, status=answer(trace, exchange)
         ),
         tr("at {time}, took {duration}").format(
             time=began(page, exchange, "?"), duration=duration(exchange)
@@ -250,7 +250,7 @@ def _title(page: Page, report: Report, row: Row, front: Ref | None, labels: Labe
     )
     exchange = labels.exchange(side, ref)
     asked = request(exchange, labels.connection(side, ref))
-    _exchange_title(page, row.number, asked, exchange)
+    _exchange_title(page, row.number, asked, labels.trace(side, ref.point), exchange)
     page.prose(why(report, row))
 
 
@@ -313,7 +313,7 @@ def attempts(
             str(labels.connection(Side.BACKEND, ref).server),
             labels.begin(Side.BACKEND, ref),
             "" if outcome is None else names.OUTCOME[outcome],
-            names.status(exchange.response),
+            answer(labels.trace(Side.BACKEND, ref.point), exchange),
             duration(exchange),
         ]
 
