@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lbtrace.http_fields import GRPC_STATUS
 from lbtrace.language import tr
 from lbtrace.model.grpc import status_name, status_of
 from lbtrace.model.http import Exchange, Mark
@@ -29,7 +28,7 @@ def answer(trace: Trace, exchange: Exchange) -> str:
     if not outcome:
         return status
     name = status_name(outcome)
-    return f"{status}, {GRPC_STATUS if name.isdigit() else name} ({outcome})"
+    return f"{status}, {'gRPC' if name.isdigit() else name} ({outcome})"
 
 
 def duration(exchange: Exchange) -> str:

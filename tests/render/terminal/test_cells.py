@@ -41,7 +41,7 @@ def report_of(status: int) -> Report:
         (0, "200"),
         (5, "200, NOT_FOUND (5)"),
         (14, "200, UNAVAILABLE (14)"),
-        (99, "200, grpc-status (99)"),
+        (99, "200, gRPC (99)"),
     ],
 )
 def test_how_a_grpc_call_ended_stands_behind_the_status(status: int | None, text: str) -> None:
