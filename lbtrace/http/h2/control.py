@@ -9,7 +9,6 @@ read, and only for what is handed on. A frame is where its last byte is.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from itertools import islice
 from struct import Struct
 from typing import Final, NamedTuple
@@ -27,7 +26,8 @@ from lbtrace.http.h2.frames import (
     WINDOW_UPDATE,
     FrameHead,
 )
-from lbtrace.model.http2 import ControlKind
+from lbtrace.model.http2 import DEFAULT_WINDOW, ControlKind, Setting
+from lbtrace.tables.columns import Column
 from lbtrace.tables.control_frames import NONE, ControlFrames
 
 KINDS: Final = frozenset(map(int, ControlKind))
@@ -59,6 +59,9 @@ class ControlNotes:
         self._rows = array("q")
         self._texts: dict[int, str] = {}
         self.data = 0  # bytes of DATA frames, padding included
+        self.window = (
+            DEFAULT_WINDOW  # the smallest that its sender ever gave a stream to begin with
+        )
 
     def add(self, head: FrameHead, payload: bytes, offset: int) -> None:
         """A whole frame of one of KINDS, whose last byte is at `offset`."""
@@ -83,6 +86,8 @@ class ControlNotes:
             self._rows.extend((offset, SETTINGS, flag, 0, NONE, NONE))
         for code, value in islice(_SETTING(payload), _MOST_SETTINGS):
             self._rows.extend((offset, SETTINGS, flag, 0, code, value))
+            if code == Setting.INITIAL_WINDOW_SIZE:
+                self.window = min(self.window, value)
 
     def add_data(self, head: FrameHead, offset: int) -> None:
         """A DATA frame whose last byte is at `offset`."""
@@ -92,9 +97,9 @@ class ControlNotes:
     def __len__(self) -> int:
         return len(self._rows) // _WIDTH
 
-    def __iter__(self) -> Iterator[Note]:
-        rows = iter(self._rows)
-        return map(Note._make, zip(*[rows] * _WIDTH, strict=True))
+    def table(self) -> Column:
+        """One row per note, its columns as in `Note`."""
+        return np.frombuffer(self._rows, np.int64).reshape(-1, _WIDTH)
 
     def frames(
         self, cursor: Cursor, connection: int, from_client: bool, texts: list[str]
@@ -102,10 +107,9 @@ class ControlNotes:
         """The control frames. `cursor`: any of the stream they are on; `texts`: those of the
         capture, which grow.
         """
-        rows = np.frombuffer(self._rows, np.int64).reshape(-1, _WIDTH)
+        rows = self.table()
         offset, kind, flag, stream, code, value = rows[rows[:, 1] != DATA].T
-        pieces, first, last = cursor.pieces, cursor.first_row, cursor.end_row
-        at = first - 1 + np.searchsorted(np.asarray(pieces.start)[first:last], offset, "right")
+        pieces, at = cursor.pieces, pieces_at(cursor, offset)
         text = np.zeros(len(offset), np.int32)
         for place, said in self._texts.items():
             text[(offset == place) & (kind == GOAWAY)] = len(texts)
@@ -123,3 +127,11 @@ class ControlNotes:
             text=text,
             texts=texts,
         )
+
+
+def pieces_at(cursor: Cursor, offsets: Column) -> Column:
+    """The pieces that carried the bytes at these offsets."""
+    first = cursor.first_row
+    start = np.asarray(cursor.pieces.start)[first : cursor.end_row]
+    found: Column = first - 1 + np.searchsorted(start, offsets, "right")
+    return found

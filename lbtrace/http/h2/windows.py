@@ -10,6 +10,9 @@ The sums are right only if no frame is missing, so a connection that was not cap
 preface has no stalls. A change of INITIAL_WINDOW_SIZE takes effect when its receiver has read it,
 which a capture does not show: what is sent although the sums say that nothing may be ends a stall
 without a trace.
+
+Few windows are ever used up. Which of them can be is found by sums over columns; frames are walked
+one by one only for those.
 """
 
 from __future__ import annotations
@@ -19,9 +22,12 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lbtrace.http.h2.control import Note
+import numpy as np
+
+from lbtrace.http.h2.control import Note, pieces_at
 from lbtrace.http.h2.frames import DATA, RST_STREAM, SETTINGS, WINDOW_UPDATE
 from lbtrace.model.http2 import DEFAULT_WINDOW, Setting, WindowStall
+from lbtrace.tables.columns import Column
 
 if TYPE_CHECKING:
     from lbtrace.http.h2.direction import Http2Direction
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
 AT_ONCE_NS: Final = 100_000_000  # who waited for window sends as soon as it comes
 CONNECTION: Final = 0  # the stream id that stands for the window of the connection
 _MOST: Final = 1000  # stalls of a connection
+_OFFSET, _KIND, _STREAM, _VALUE = (
+    Note._fields.index(name) for name in ("offset", "kind", "stream", "value")
+)
 
 
 class _FrameSent(NamedTuple):
@@ -87,8 +96,8 @@ class _Sender:
         elif kind == WINDOW_UPDATE and stream == CONNECTION:
             self.connection += value
             self._opened(event)
-        elif kind == WINDOW_UPDATE and stream in self.streams:
-            self.streams[stream] += value
+        elif kind == WINDOW_UPDATE:
+            self.streams[stream] = self.streams.get(stream, self.initial) + value
             self._opened(event)
 
     def over(self, stream: int) -> None:
@@ -107,11 +116,19 @@ def stalls(
     connection: int, asking: Http2Direction, answering: Http2Direction
 ) -> Iterator[WindowStall]:
     """The stalls of a connection, at most a thousand."""
-    if not (asking.whole and answering.whole and _used_up(asking, answering)):
+    if not (asking.whole and answering.whole):
+        return
+    asked, answered = _used_up(asking, answering), _used_up(answering, asking)
+    if not len(asked) and not len(answered):
         return
     senders = {True: _Sender(), False: _Sender()}
+    events = merge(
+        _events(asking, True, asked, answered),
+        _events(answering, False, answered, asked),
+        key=_moment,
+    )
     told = 0
-    for event in merge(_events(asking, True), _events(answering, False), key=_moment):
+    for event in events:
         sender, other = senders[event.from_client], senders[not event.from_client]
         if event.note.kind == DATA:
             for which, stall in sender.sends(event):
@@ -134,27 +151,59 @@ def stalls(
             other.gets(event)
 
 
-def _used_up(asking: Http2Direction, answering: Http2Direction) -> bool:
-    """Whether one end sent as much as the smallest window that there was."""
-    for sender, receiver in ((asking, answering), (answering, asking)):
-        given = [
-            note.value
-            for note in receiver.control
-            if note.kind == SETTINGS and note.code == Setting.INITIAL_WINDOW_SIZE
-        ]
-        if sender.control.data >= min([DEFAULT_WINDOW, *given]):
-            return True
-    return False
+def _used_up(sender: Http2Direction, receiver: Http2Direction) -> Column:
+    """The windows of a sender that it can have used up.
+
+    They are as small as they ever were, and what is given at the moment at which something is sent
+    comes after it: so a window may seem to be used up that is not, never the other way round.
+    """
+    if sender.control.data < min(DEFAULT_WINDOW, receiver.control.window):
+        return np.zeros(0, np.int64)
+    sent, given = sender.control.table(), receiver.control.table()
+    sent_ns, given_ns = _times(sender, sent), _times(receiver, given)
+    data, more = sent[:, _KIND] == DATA, given[:, _KIND] == WINDOW_UPDATE
+    sent, sent_ns, given, given_ns = sent[data], sent_ns[data], given[more], given_ns[more]
+    nowhere = np.full(len(sent), CONNECTION)
+    window = np.concatenate((sent[:, _STREAM], nowhere, given[:, _STREAM]))
+    change = np.concatenate((-sent[:, _VALUE], -sent[:, _VALUE], given[:, _VALUE]))
+    order = np.lexsort((change, np.concatenate((sent_ns, sent_ns, given_ns)), window))
+    window, left = window[order], np.cumsum(change[order])
+    begin = np.flatnonzero(np.diff(window, prepend=-1))
+    before = np.concatenate(([0], left))[begin]
+    of = window[begin]
+    first = np.where(of == CONNECTION, DEFAULT_WINDOW, receiver.control.window)
+    found: Column = of[first + np.minimum.reduceat(left, begin) - before <= 0]
+    return found
 
 
-def _events(side: Http2Direction, from_client: bool) -> Iterator[_FrameSent]:
-    """The frames of a direction, in the order in which they were sent."""
-    pieces, row_at = side.cursor.pieces, side.cursor.row_at
-    time_ns = 0
-    for note in side.control:
-        row = row_at(note.offset)
-        time_ns = max(time_ns, pieces.time_ns[row])
-        yield _FrameSent(time_ns, pieces.frame[row], from_client, note)
+def _times(side: Http2Direction, notes: Column) -> Column:
+    """When each note was sent: none before the one in front of it."""
+    at = pieces_at(side.cursor, notes[:, _OFFSET])
+    return np.maximum.accumulate(np.asarray(side.cursor.pieces.time_ns)[at])
+
+
+def _events(
+    side: Http2Direction, from_client: bool, own: Column, others: Column
+) -> Iterator[_FrameSent]:
+    """The frames of a direction, in the order in which they were sent: those that use up one of its
+    `own` windows, those that give the other end more of one of the `others`, and those that concern
+    all.
+    """
+    notes, pieces = side.control.table(), side.cursor.pieces
+    kind, stream = notes[:, _KIND], notes[:, _STREAM]
+    wanted = ~np.isin(kind, (DATA, WINDOW_UPDATE))
+    wanted |= (kind == DATA) & _concerns(stream, own)
+    wanted |= (kind == WINDOW_UPDATE) & _concerns(stream, others)
+    rows, times = notes[wanted], _times(side, notes)[wanted]
+    frames = np.asarray(pieces.frame)[pieces_at(side.cursor, rows[:, _OFFSET])]
+    for time_ns, frame, row in zip(times.tolist(), frames.tolist(), rows.tolist(), strict=True):
+        yield _FrameSent(time_ns, frame, from_client, Note._make(row))
+
+
+def _concerns(stream: Column, windows: Column) -> Column:
+    """Which frames count; all, where the window of the connection does."""
+    found: Column = np.isin(stream, windows) | (CONNECTION in windows)
+    return found
 
 
 def _moment(event: _FrameSent) -> tuple[int, int]:

@@ -106,6 +106,35 @@ def test_nobody_waits_who_has_nothing_more_to_send() -> None:
     assert play.stalls() == []
 
 
+def test_window_that_is_given_before_anything_is_sent_counts() -> None:
+    play = Play(window=100)
+    play.asks(1)
+    play.gives(1000, 1)
+    play.sends(1, 500)
+    play.gives(500, 1)
+    play.sends(1, 1)
+    assert play.stalls() == []
+
+
+def test_a_window_that_is_never_used_up_hides_no_other() -> None:
+    """One stream waits on a connection on which others get ever more window."""
+    play = Play(window=40000)
+    play.gives(1 << 24)
+    for stream in (1, 3, 5):
+        play.asks(stream)
+    for stream in (1, 5):
+        for _ in range(5):
+            play.sends(stream, 30000)
+            play.gives(30000, stream)
+    play.sends(3, 50000)
+    used_up = play.talk.frame
+    play.idle(30)
+    given_at = play.gives(1000, 3)
+    play.sends(3, 1000)
+    found = play.stalls()
+    assert [(s.stream, s.frame, s.end_frame) for s in found] == [(3, used_up, given_at)]
+
+
 def test_an_empty_frame_that_ends_a_stream_waited_for_nothing() -> None:
     play = Play(window=1000)
     play.asks(1)
