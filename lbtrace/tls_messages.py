@@ -76,8 +76,10 @@ class Choice(NamedTuple):
     complete: bool
 
 
-def offer(message: bytes, frame: int) -> Offer | None:
-    """A ClientHello with its head; `frame`: where it begins. None when it is none."""
+def offer(message: bytes, frame: int, time_ns: int = 0) -> Offer | None:
+    """A ClientHello with its head; `frame`, `time_ns`: where and when it begins. None when it is
+    none.
+    """
     if len(message) < _LEAST or message[0] != CLIENT_HELLO:
         return None
     body = Fields(message[HEAD:])
@@ -94,6 +96,7 @@ def offer(message: bytes, frame: int) -> Offer | None:
         _protocols(extensions.get(_ALPN)),
         _versions(extensions.get(_VERSIONS)) or (version,),
         frame,
+        time_ns=time_ns,
     )
     offered = tuple(int.from_bytes(suites[i : i + 2], "big") for i in range(0, len(suites) - 1, 2))
     return Offer(hello, offered, _EARLY_DATA in extensions)

@@ -54,8 +54,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     protocols |= dict.fromkeys(hello.alpn)
                 if len(frames) < FRAMES_PER_SIDE:
                     c = trace.connections[number]
-                    frame = hello.frame if hello is not None else c.first_frame
-                    frames.append(trace.ref(frame, c.from_client.first_payload_ns or c.first_ns))
+                    begin = (hello.frame, hello.time_ns) if hello else (c.first_frame, c.first_ns)
+                    frames.append(trace.ref(*begin))
         if count:
             yield KIND.finding(
                 variant(comparison, "", side),

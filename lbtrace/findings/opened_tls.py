@@ -60,19 +60,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _sessions(
     traces: Sequence[Trace],
-) -> Iterator[tuple[Trace, int, ClientHello, TlsSession]]:
+) -> Iterator[tuple[Trace, ClientHello, TlsSession]]:
     """The TLS connections whose secrets were looked for."""
     for trace in traces:
-        for number, application in enumerate(trace.applications):
+        for application in trace.applications:
             hello = application.tls
             if hello is not None and hello.session is not None:
-                yield trace, number, hello, hello.session
+                yield trace, hello, hello.session
 
 
 def _told(
     comparison: Comparison,
     side: Side,
-    seen: list[tuple[Trace, int, ClientHello, TlsSession]],
+    seen: list[tuple[Trace, ClientHello, TlsSession]],
 ) -> Finding:
     sessions = [session for *_, session in seen]
     whole = [s for s in sessions if s.not_opened is None]
@@ -121,22 +121,7 @@ def _counted(counts: Counter[str]) -> str:
     return "; ".join(f"{name}: {n}" for name, n in counts.most_common(5))
 
 
-def _frames(seen: list[tuple[Trace, int, ClientHello, TlsSession]]) -> list[FrameRef]:
+def _frames(seen: list[tuple[Trace, ClientHello, TlsSession]]) -> list[FrameRef]:
     """The first ClientHellos, those of connections that were not opened first."""
-    shown = sorted(seen, key=lambda one: one[3].not_opened is None)[:FRAMES_PER_SIDE]
-    return [
-        trace.ref(
-            hello.frame,
-            _time_ns(trace, number, hello.frame),
-        )
-        for trace, number, hello, _ in shown
-    ]
-
-
-def _time_ns(trace: Trace, number: int, frame: int) -> int:
-    """The time of a hello. That of the server stands for one of the client that is missing."""
-    connection = trace.connections[number]
-    server = connection.from_server
-    answered = frame == server.first_payload_frame and server.first_payload_ns is not None
-    way = server if answered else connection.from_client
-    return way.first_payload_ns or connection.first_ns
+    shown = sorted(seen, key=lambda one: one[2].not_opened is None)[:FRAMES_PER_SIDE]
+    return [trace.ref(hello.frame, hello.time_ns) for trace, hello, _ in shown]

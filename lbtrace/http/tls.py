@@ -29,8 +29,10 @@ def looks_like(data: bytes) -> bool:
 def client_hello(cursor: Cursor) -> ClientHello | None:
     """The ClientHello at the cursor, which stays where it is; None when there is none."""
     message = _handshake(cursor)
-    frame: int = cursor.pieces.frame[cursor.row_at(cursor.offset)] if message else 0
-    found = offer(message, frame)
+    if not message:
+        return None
+    row = cursor.row_at(cursor.offset)
+    found = offer(message, cursor.pieces.frame[row], cursor.pieces.time_ns[row])
     return found and found.hello
 
 

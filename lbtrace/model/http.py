@@ -187,7 +187,8 @@ class Protocol(StrEnum):
 
 class ClientHello(NamedTuple):
     """What a TLS client says before anything is encrypted (RFC 8446 §4.1.2, RFC 6066 §3, RFC
-    7301). `session` says how much of the connection was opened, when secrets were given.
+    7301), and where and when it begins. `session` says how much of the connection was opened, when
+    secrets were given.
     """
 
     random: str  # 64 hex digits
@@ -197,6 +198,7 @@ class ClientHello(NamedTuple):
     versions: tuple[int, ...]
     frame: int
     session: TlsSession | None = None
+    time_ns: int = 0
 
 
 class ProxyHeader(NamedTuple):

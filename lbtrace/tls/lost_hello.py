@@ -51,9 +51,9 @@ class Trials:
         for random in self._candidates(label):
             keys = self._keys(label, random, chosen)
             if keys is not None and keys.open(0, *record) is not None:
-                hello = ClientHello(
-                    random, chosen.session_id.hex(), None, (), (), answering.place(begin)[0]
-                )
+                frame, time_ns = answering.place(begin)
+                session_id = chosen.session_id.hex()
+                hello = ClientHello(random, session_id, None, (), (), frame, time_ns=time_ns)
                 return Offer(hello, (), False)
         return None
 

@@ -328,7 +328,7 @@ class Opener:
     def _client_hello(self, way: TlsDirection, message: bytes, begin: int) -> None:
         if way.server:
             return
-        found = offer(message, way.data.place(begin)[0])
+        found = offer(message, *way.data.place(begin))
         if found is None:
             return
         self._offered += 1

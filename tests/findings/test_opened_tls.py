@@ -37,6 +37,18 @@ def test_all_were_opened(tmp_path: Path) -> None:
     assert [frame.number for frame in finding.evidence[0].frames] == [4]
 
 
+def test_behind_a_proxy_header_the_handshake_begins_later(tmp_path: Path) -> None:
+    """The frame and the time are those of the ClientHello, not of the first bytes."""
+    conversation = one_exchange(Tls(0x1301))
+    wire = Wire(ports=(40000, 443)).open()
+    wire.say(CLIENT, b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 443\r\n", "proxy")
+    for place, (who, record) in enumerate(conversation.sent):
+        wire.say(who, record, f"r{place}")
+    (finding,) = _found(tmp_path, conversation.keylog(), wire)
+    (begin,) = finding.evidence[0].frames
+    assert (begin.number, begin.time_ns) == (5, 1_700_000_000_000_000_000 + 4_000_000)
+
+
 def test_some_have_no_secrets(tmp_path: Path) -> None:
     known, unknown = one_exchange(Tls(0x1301)), one_exchange(Tls(0x1301, name="other"))
     one = _wire(known, 40000)

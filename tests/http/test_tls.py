@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.tls import alerts, client_hello, looks_like
 from lbtrace.model.http import ClientHello
-from tests.http.streams import Talk, table
+from tests.http.streams import MS, Talk, table
 from tests.laws import examples
 
 RANDOM = bytes(range(32))
@@ -67,13 +67,13 @@ WHOLE = hello(names((0, b"a.example")), alpn(b"h2", b"http/1.1"), versions(0x030
 @pytest.mark.parametrize("piece", [3, 1 << 20])
 def test_it_is_put_together_from_records_and_pieces(record: int, piece: int) -> None:
     assert read(records(WHOLE, record) + b"\x17\x03\x03", piece) == ClientHello(
-        RANDOM.hex(), b"id".hex(), "a.example", ("h2", "http/1.1"), (0x0304, 0x0303), 1
+        RANDOM.hex(), b"id".hex(), "a.example", ("h2", "http/1.1"), (0x0304, 0x0303), 1, time_ns=MS
     )
 
 
 def test_without_extensions() -> None:
     assert read(records(hello(session=b""))) == ClientHello(
-        RANDOM.hex(), "", None, (), (0x0303,), 1
+        RANDOM.hex(), "", None, (), (0x0303,), 1, time_ns=MS
     )
 
 

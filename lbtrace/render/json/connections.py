@@ -360,6 +360,7 @@ def _tls(hello: ClientHello, frames: FrameWriter) -> Json:
         "session_id": hello.session_id,
         "first_frame": number,
         "first_file": file,
+        "time_ns": hello.time_ns,
         "session": None if hello.session is None else _session(hello.session),
     }
 
