@@ -92,6 +92,7 @@ def _inspect(
         icmp=read.icmp,
         calls=carried.calls,
         web_sockets=carried.web_sockets,
+        event_streams=carried.event_streams,
     )
 
 

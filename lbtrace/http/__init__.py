@@ -14,9 +14,11 @@ import numpy as np
 
 from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.http.connection import HTTP1, ConnectionReader
+from lbtrace.http.event_streams import event_streams
 from lbtrace.http.grpc import calls
 from lbtrace.http.roles import guessed, settled
 from lbtrace.http.stated_reasons import stated_reasons
+from lbtrace.model.event_stream import EventStream
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
@@ -36,7 +38,7 @@ _STEP = 2048  # connections between two reports of progress
 class Carried(NamedTuple):
     """What the streams of a capture point carry: one Application per connection, every exchange,
     ordered by first frame, what HTTP/2 says beside them,
-    which of them are gRPC calls, and what WebSockets carried.
+    which of them are gRPC calls, what WebSockets carried, and which exchanges are event streams.
     """
 
     applications: list[Application]
@@ -46,6 +48,7 @@ class Carried(NamedTuple):
     stalls: WindowStalls
     calls: GrpcCalls
     web_sockets: list[WebSocket]
+    event_streams: list[EventStream]
 
 
 def exchanges(
@@ -91,6 +94,7 @@ def exchanges(
         WindowStalls.of(reading.stalls),
         GrpcCalls.of(list(calls(found, reading.counts))),
         reading.web_sockets,
+        event_streams(table, found, applications, reading.pieces, reading.events),
     )
 
 

@@ -79,6 +79,8 @@ class ConnectionReader:
         self.stalls: list[WindowStall] = []
         # by connection and stream, the messages of gRPC in the request and in the response
         self.counts: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+        # the same of event streams: how many events, the longest silence
+        self.events: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         self._control: list[ControlFrames] = []
         self._texts = [""]
         self.rows = array("q")
@@ -289,7 +291,11 @@ class ConnectionReader:
             self.stalls += stalls(number, asking, answering)
 
     def _count(self, number: int, asking: Http2Direction, answering: Http2Direction) -> None:
-        """Count the messages of gRPC on streams that carry some."""
+        """Count the messages of gRPC and the events on streams that carry some."""
+        from lbtrace.http.h2.event_streams import streams_of
+
+        for stream, counted in streams_of(answering).items():
+            self.events[number, stream] = counted
         for stream in asking.of_grpc | answering.of_grpc:
             halves = asking.halves.get(stream), answering.halves.get(stream)
             asked, answered = (half.messages if half is not None else None for half in halves)

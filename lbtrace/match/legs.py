@@ -205,4 +205,9 @@ def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
             if w.connection in number
         ],
         calls=[c._replace(exchange=id_of[c.exchange]) for c in trace.calls if c.exchange in id_of],
+        event_streams=[
+            e._replace(exchange=id_of[e.exchange])
+            for e in trace.event_streams
+            if e.exchange in id_of
+        ],
     )

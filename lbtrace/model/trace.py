@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import PurePath
 
+from lbtrace.model.event_stream import EventStream
 from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import ControlFrame, WindowStall
@@ -91,8 +92,9 @@ class Trace:
     when it came (`tcp.pauses`); it is empty when that is not known. `reasons` are what the bodies
     of error responses say, by their digests. `control` are the control frames of HTTP/2, `stalls`
     the times for which its flow control let nothing through, both by connection; `calls` are the
-    exchanges that are gRPC calls, `web_sockets` what WebSockets carried, by connection. `icmp` are
-    the messages about packets that were not delivered.
+    exchanges that are gRPC calls, `event_streams` those that are event streams, `web_sockets` what
+    WebSockets carried, by connection. `icmp` are the messages about packets that were not
+    delivered.
     """
 
     side: Side
@@ -113,6 +115,7 @@ class Trace:
     icmp: Sequence[IcmpError] = ()
     calls: Sequence[GrpcCall] = ()
     web_sockets: Sequence[WebSocket] = ()
+    event_streams: Sequence[EventStream] = ()
 
     def __repr__(self) -> str:
         from lbtrace.presentation import trace_line

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lbtrace import http
+from lbtrace.model.event_stream import EventStream
 from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import ControlFrame, WindowStall
@@ -155,6 +156,7 @@ class Heard:
     stalls: Sequence[WindowStall] = ()
     calls: Sequence[GrpcCall] = ()
     web_sockets: Sequence[WebSocket] = ()
+    event_streams: Sequence[EventStream] = ()
 
     @property
     def slugs(self) -> set[str]:

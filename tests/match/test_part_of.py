@@ -42,3 +42,17 @@ def test_what_is_told_of_connections_moves_with_them(tmp_path: Path) -> None:
     assert asked.target == "/call"
     alone = part_of(whole, {0}, Side.CLIENT)
     assert (list(alone.control), list(alone.stalls), list(alone.calls)) == ([], [], [])
+
+
+def test_event_streams_go_with_their_exchanges(tmp_path: Path) -> None:
+    quick, events = Http2Talk(port=40001), Http2Talk(port=40002, at=50)
+    quick.asks("/a")
+    quick.answers(1, b"ok")
+    events.asks("/events")
+    events.answers(1, b"data: a\n\n", ("content-type", "text/event-stream"))
+    path = tmp_path / "all.pcap"
+    path.write_bytes(pcap(quick.wire, events.wire))
+    whole = inspect([str(path)])
+    assert [(e.exchange, e.events) for e in whole.event_streams] == [(1, 1)]
+    assert [e.exchange for e in part_of(whole, {1}, Side.CLIENT).event_streams] == [0]
+    assert list(part_of(whole, {0}, Side.CLIENT).event_streams) == []

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import xxhash
 
-from lbtrace.http.cursor import Cursor
+from lbtrace.http.cursor import Cursor, Sink
 from lbtrace.http.digest import BodyDigest
 from lbtrace.http.h1.head import CRLF
 from lbtrace.model.http import NO_BODY, Body, Framing
@@ -78,19 +78,25 @@ def read_chunked(cursor: Cursor, declared: int | None, coding: str) -> BodyRead:
     """RFC 9112 §7.1: size in hexadecimal, extensions, data, …, a chunk of size 0, trailer lines, an
     empty line. `declared` is a Content-Length beside it.
     """
-    chunks = _Chunks(cursor, coding)
+    sink = BodyDigest(coding)
+    chunks = _Chunks(cursor, sink)
     ended = chunks.read_data() and chunks.read_trailers()
     complete = ended and chunks.whole
-    body = chunks.sink.body(Framing.CHUNKED, chunks.length, declared, complete)
+    body = sink.body(Framing.CHUNKED, chunks.length, declared, complete)
     return BodyRead(body, ended, chunks.trailers, tuple(chunks.weirds))
+
+
+def feed_chunked(cursor: Cursor, sink: Sink) -> None:
+    """Feed the data of a chunked body to `sink`, up to its end or to what is missing."""
+    _Chunks(cursor, sink).read_data()
 
 
 class _Chunks:
     """A chunked body on its way. `whole`: no byte of its data is missing."""
 
-    def __init__(self, cursor: Cursor, coding: str) -> None:
+    def __init__(self, cursor: Cursor, sink: Sink) -> None:
         self.cursor = cursor
-        self.sink = BodyDigest(coding)
+        self.sink = sink
         self.length = 0
         self.whole = True
         self.trailers: list[bytes] = []

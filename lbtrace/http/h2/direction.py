@@ -15,6 +15,7 @@ from typing import Final
 
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.digest import BodyDigest
+from lbtrace.http.event_digest import EventDigest
 from lbtrace.http.grpc import GrpcDigest
 from lbtrace.http.h2.control import KINDS, ControlNotes
 from lbtrace.http.h2.field_sections import FieldSection, FieldSections
@@ -40,7 +41,7 @@ from lbtrace.http.h2.frames import (
 from lbtrace.http.place import Delivery, Ending
 from lbtrace.http.websocket import WEB_SOCKET, WebSocketDigest
 from lbtrace.http.weirds import Weirds
-from lbtrace.http_fields.content import is_grpc
+from lbtrace.http_fields.content import is_event_stream, is_grpc
 from lbtrace.model.http import HeaderLine, Interim
 
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
@@ -210,6 +211,8 @@ class Http2Direction:
             return BodyDigest("")
         if half.stream in self._asked or section.protocol == WEB_SOCKET:
             return WebSocketDigest()
+        if is_event_stream(section.content_type) and section.coding in ("", "identity"):
+            return EventDigest()
         kind = GrpcDigest if is_grpc(section.content_type) else BodyDigest
         return kind(section.coding if self.decode else "")
 

@@ -40,6 +40,7 @@ class ExchangeWriter:
         self._names: dict[str, str] = {}
         self._marks: dict[tuple[Mark, ...], str] = {(): "[]"}
         self._calls = {call.exchange: call for call in trace.calls}
+        self._events = {each.exchange: each for each in trace.event_streams}
 
     def lines(self, exchanges: Iterable[Exchange]) -> Iterator[str]:
         """One JSON object per exchange, without a line end."""
@@ -50,7 +51,8 @@ class ExchangeWriter:
                 f'{{"id":{id_},"connection":{connection},"ordinal":{ordinal},'
                 f'"stream_id":{or_null(stream_id)},"marks":{self._marks_of(marks)},'
                 f'"request":{asked},"interim":{self._interim(interim) if interim else "[]"},'
-                f'"response":{answered}{self._call(id_) if self._calls else ""}}}'
+                f'"response":{answered}{self._call(id_) if self._calls else ""}'
+                f"{self._stream(id_) if self._events else ''}}}"
             )
 
     def _call(self, exchange: int) -> str:
@@ -67,6 +69,15 @@ class ExchangeWriter:
             f'"previous_attempts":{call.previous_attempts},'
             f'"request_messages":{or_null(call.asked)},'
             f'"response_messages":{or_null(call.answered)}}}'
+        )
+
+    def _stream(self, exchange: int) -> str:
+        """What a response says as an event stream; "" when it is none."""
+        held = self._events.get(exchange)
+        if held is None:
+            return ""
+        return (
+            f',"events":{{"count":{or_null(held.events)},"silence_ns":{or_null(held.silence_ns)}}}'
         )
 
     def _request(self, request: Request) -> str:
