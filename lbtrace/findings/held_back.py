@@ -33,10 +33,11 @@ from lbtrace.comparison import Comparison, Pairs, confidence_of
 from lbtrace.comparison.arrival import parts, spread_ns
 from lbtrace.comparison.claims import ns
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
-from lbtrace.findings._event_streams import event_streams
+from lbtrace.findings._event_streams import event_streams, events_in
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.net import Side
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.messages import Messages
@@ -112,6 +113,7 @@ def _responses(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
     pairs, shown = slow.where(held), int(np.flatnonzero(held)[0])
     events = int(event_streams(backend.words, backend.responses)[pairs.backend].sum())
     packed = _packed(comparison, pairs)
+    told, apart = events_in(comparison, Side.BACKEND, pairs.backend) or (0, 0)
     yield KIND.finding(
         "response",
         Severity.MEDIUM if events or (sent[held] > 2).any() else Severity.LOW,
@@ -123,6 +125,11 @@ def _responses(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
         + (" in {sent} parts" if sent[shown] else "")
         + " came "
         + ("in one piece." if arrived[shown] == 1 else "over {front}.")
+        + (
+            " The backend sent {told} events in these streams, {apart} apart at most."
+            if told > 1
+            else ""
+        )
         + (" The balancer compressed {packed} of them." if packed else ""),
         comparison.response_frames(pairs),
         note="the responses; the times are those of the first",
@@ -137,6 +144,8 @@ def _responses(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
         sent=int(sent[shown]) or None,
         arrived=int(arrived[shown]) or None,
         packed=packed or None,
+        told=told if told > 1 else None,
+        apart=ns(apart) if told > 1 else None,
     )
 
 

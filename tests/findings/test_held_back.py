@@ -90,5 +90,39 @@ def test_the_parts_are_counted_on_both_sides(tmp_path: Path) -> None:
     assert "in one piece" in said.statement
 
 
+def events_told(said: Finding) -> tuple[object, object]:
+    told = {value.name: value.value for value in said.values}
+    return told.get("told"), told.get("apart")
+
+
+def ticking(answer: bytes) -> Simulation:
+    """One event stream, of which a sixth comes every 600 ms."""
+    simulation = Simulation(seed=4, balancer=Balancer(add=[XFF]))
+    simulation.client("192.168.0.5").asks(
+        "GET",
+        "/events",
+        at_ms=100,
+        answer=answer,
+        answer_headers=EVENTS,
+        serving_ms=3000,
+        parts=6,
+    )
+    return simulation
+
+
+def test_the_events_that_the_backend_sent_are_counted(tmp_path: Path) -> None:
+    (said,) = from_files(ticking(b"data: tick\n\n" * 6), tmp_path)
+    count, apart = events_told(said)
+    assert count == 6
+    assert 500_000_000 <= int(str(apart)) <= 700_000_000
+    assert "The backend sent 6 events in these streams, " in said.text
+
+
+def test_a_stream_without_an_event_tells_of_none(tmp_path: Path) -> None:
+    (said,) = from_files(ticking(b": no event" * 12), tmp_path)
+    assert events_told(said) == (None, None)
+    assert "events in these" not in said.text
+
+
 def test_parts_that_are_passed_on_are_no_buffering(tmp_path: Path) -> None:
     assert not from_files(spoken(Balancer(add=[XFF], streams=True), serving_ms=3000), tmp_path)
