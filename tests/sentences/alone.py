@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from tests.sentences.laws import Json, Recording, value
+from tests.sentences.laws import OF_STREAMS, Json, Recording, Seen, value
 from tests.sentences.packets import Packet, Talk
 
 SECOND = 0.999  # times of packets are floats
@@ -34,6 +34,10 @@ class Alone:
         numbers = [f["frame"] for e in finding["evidence"] for f in e["frames"]]
         known = self.recording.by_number
         return [known[n] for n in numbers if n in known]
+
+    def seen(self, finding: Json) -> Iterator[Seen]:
+        """The connections of the capture, and the packets that a finding shows."""
+        yield Seen("", self.recording.talks, self.shown(finding))
 
 
 def no_side_is_named(alone: Alone) -> Iterator[str]:
@@ -116,6 +120,7 @@ def an_error_is_in_the_packets(alone: Alone) -> Iterator[str]:
 
 
 LAWS: tuple[Callable[[Alone], Iterator[str]], ...] = (
+    *OF_STREAMS,
     no_side_is_named,
     what_it_rests_on_is_there,
     who_reset_sent_a_reset,

@@ -11,9 +11,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from tests.sentences.packets import Packet, Talk, packets, talks
+from tests.sentences.packets import End, Packet, Talk, packets, talks
+from tests.sentences.streams import (
+    CODES,
+    DATA,
+    GOAWAY,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    StreamFrame,
+    frames,
+    heads,
+    sent,
+)
 
 Json = dict[str, Any]
 MINUTE_NS = 60_000_000_000
@@ -43,6 +55,24 @@ class Recording:
         return {p.number: p for p in self.packets}
 
 
+class Seen(NamedTuple):
+    """A side that a finding is about: its connections, and the packets that the finding shows."""
+
+    side: str
+    talks: list[Talk]
+    shown: list[Packet]
+
+
+class Witnessed(Protocol):
+    """Findings and the packets they are about."""
+
+    def findings(self, slug: str) -> Iterator[Json]:
+        """The findings of a slug and its variants."""
+
+    def seen(self, finding: Json) -> Iterator[Seen]:
+        """The sides that a finding shows packets of."""
+
+
 class Told:
     """A report and its captures."""
 
@@ -69,6 +99,13 @@ class Told:
                     if packet is not None:
                         found.append(packet)
         return found
+
+    def seen(self, finding: Json) -> Iterator[Seen]:
+        """The sides that a finding shows packets of."""
+        for side, recordings in self.sides.items():
+            shown = self.shown(finding, side)
+            if shown:
+                yield Seen(side, [t for r in recordings for t in r.talks], shown)
 
 
 def value(finding: Json, name: str) -> Any:
@@ -442,7 +479,152 @@ def denominators_agree(told: Told) -> Iterator[str]:
                 yield f"{finding['text']} There are {of_clients} requests"
 
 
+def _end(talk: Talk, who: str, side: str) -> End:
+    """The end of a connection that a sentence names."""
+    client = who.startswith("client") or (who == "balancer" and side == "backend")
+    return talk.client if client else talk.server
+
+
+def _in_clear(seen: Seen) -> bool:
+    """Whether the frames of each connection that is shown can be read from its first on."""
+    numbers = {p.number for p in seen.shown}
+    about = [t for t in seen.talks if numbers & {p.number for p in t.packets}]
+    return all(frames(t, end) for t in about for end in (t.client, t.server))
+
+
+def _codes(told: Witnessed, slug: str, kind: int) -> Iterator[str]:
+    """Who is said to have sent a code sent it, in what is shown, and so often at least."""
+    for finding in told.findings(slug):
+        code = value(finding, "code")
+        for seen in filter(_in_clear, told.seen(finding)):
+            said = [
+                frame
+                for talk in seen.talks
+                for frame in frames(talk, _end(talk, value(finding, "sender"), seen.side))
+                if frame.kind == kind and (frame.code >= len(CODES) or CODES[frame.code] == code)
+            ]
+            if value(finding, "count") > len(said):
+                yield f"{finding['text']} Such frames in the capture: {len(said)}"
+            if not {f.packet.number for f in said} & {p.number for p in seen.shown}:
+                yield f"{finding['text']} None of them is shown"
+
+
+def who_reset_a_stream_sent_that_code(told: Witnessed) -> Iterator[str]:
+    """RST_STREAM with the code, from the end that is named."""
+    yield from _codes(told, "streams-reset", RST_STREAM)
+
+
+def who_ended_a_connection_sent_that_code(told: Witnessed) -> Iterator[str]:
+    """GOAWAY with the code, from the end that is named."""
+    yield from _codes(told, "goaway", GOAWAY)
+
+
+def who_waited_for_window_sent_and_then_got_some(told: Witnessed) -> Iterator[str]:
+    """What is shown ends DATA of the sender, or a frame of the other end that gives window."""
+    for finding in told.findings("flow-control"):
+        for seen in filter(_in_clear, told.seen(finding)):
+            for packet in seen.shown:
+                (talk,) = (t for t in seen.talks if packet in t.packets)
+                sender = _end(talk, value(finding, "sender"), seen.side)
+                kinds = (DATA,) if packet.source == sender else (WINDOW_UPDATE, SETTINGS)
+                if not _ends_one(frames(talk, packet.source), packet, *kinds):
+                    yield f"{finding['text']} #{packet.number} is not of that kind"
+            wait = seen.shown[-1].time - seen.shown[0].time
+            if len(seen.shown) == 2 and abs(wait - value(finding, "longest") / 1e9) > 0.001:
+                yield f"{finding['text']} What is shown lies {wait} s apart"
+
+
+def _ends_one(those: list[StreamFrame], packet: Packet, *kinds: int) -> bool:
+    return any(f.packet.number == packet.number and f.kind in kinds for f in those)
+
+
+def a_limit_of_streams_was_set_by_the_server(told: Witnessed) -> Iterator[str]:
+    """Each limit stands in SETTINGS that the server end sent, and so many requests were made."""
+    for finding in told.findings("stream-limit"):
+        for seen in filter(_in_clear, told.seen(finding)):
+            limits = {
+                f.setting(3)
+                for talk in seen.talks
+                for f in frames(talk, _end(talk, value(finding, "server"), seen.side))
+                if f.kind == SETTINGS
+            }
+            for limit in map(int, value(finding, "limit").split(", ")):
+                if limit not in limits:
+                    yield f"{finding['text']} The limits in the capture: {limits}"
+
+
+def a_status_of_grpc_is_in_the_packets(told: Witnessed) -> Iterator[str]:
+    """As many field sections as are told have a grpc-status of that number."""
+    for finding in told.findings("grpc-errors"):
+        if ".no-status" in finding["slug"]:
+            continue
+        for seen in filter(_in_clear, told.seen(finding)):
+            said = [
+                (packet.number, fields["grpc-status"])
+                for talk in seen.talks
+                for packet, fields in heads(talk, talk.server)
+                if "grpc-status" in fields
+            ]
+            for code, times in re.findall(r"\((\d+)\) ×(\d+)", value(finding, "statuses")):
+                if seen.side != "backend" and [c for _, c in said].count(code) < int(times):
+                    yield f"{finding['text']} The statuses in the capture: {said}"
+            if not {n for n, c in said if c != "0"} & {p.number for p in seen.shown}:
+                yield f"{finding['text']} None of the errors is shown"
+
+
+def what_calls_are_told_of_was_asked(told: Witnessed) -> Iterator[str]:
+    """What `grpc-calls` shows of a client end holds requests of gRPC."""
+    for finding in told.findings("grpc-calls"):
+        for seen in filter(_in_clear, told.seen(finding)):
+            asked = {
+                packet.number
+                for talk in seen.talks
+                for packet, fields in heads(talk, talk.client)
+                if fields.get("content-type", "").startswith("application/grpc")
+            }
+            if not asked & {p.number for p in seen.shown}:
+                yield f"{finding['text']} No call is shown"
+
+
+def who_closed_a_web_socket_sent_it(told: Witnessed) -> Iterator[str]:
+    """What is shown is of the end that is named: a Close frame, or else a FIN or RST."""
+    for finding in told.findings("web-sockets"):
+        coded = any(f".{name}" in finding["slug"] for name in ("closed", "failed"))
+        for seen in told.seen(finding):
+            for packet in seen.shown:
+                (talk,) = (t for t in seen.talks if packet in t.packets)
+                if packet.source != _end(talk, value(finding, "sender"), seen.side):
+                    yield f"{finding['text']} The other end sent #{packet.number}"
+                if not (b"\x88" in packet.payload if coded else packet.fin or packet.rst):
+                    yield f"{finding['text']} #{packet.number} ends none"
+
+
+def a_handshake_begins_where_it_is_shown(told: Witnessed) -> Iterator[str]:
+    """A record of a handshake, with a hello, begins in each packet that is shown."""
+    hello = re.compile(rb"\x16\x03[\0-\x04]..[\x01\x02]", re.DOTALL)
+    for finding in told.findings("opened-tls"):
+        for seen in told.seen(finding):
+            for packet in seen.shown:
+                if not hello.search(packet.payload):
+                    yield f"{finding['text']} No hello begins in #{packet.number}"
+            of = sum(any(hello.search(sent(t, e)[0]) for e in t.directions) for t in seen.talks)
+            if value(finding, "of") > of:
+                yield f"{finding['text']} Handshakes in the capture: {of}"
+
+
+OF_STREAMS: tuple[Callable[[Witnessed], Iterator[str]], ...] = (
+    who_reset_a_stream_sent_that_code,
+    who_ended_a_connection_sent_that_code,
+    who_waited_for_window_sent_and_then_got_some,
+    a_limit_of_streams_was_set_by_the_server,
+    a_status_of_grpc_is_in_the_packets,
+    what_calls_are_told_of_was_asked,
+    who_closed_a_web_socket_sent_it,
+    a_handshake_begins_where_it_is_shown,
+)
+
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
+    *OF_STREAMS,
     missing_bytes_were_acknowledged,
     what_is_called_lost_was_repeated_before_it_was_acknowledged,
     who_half_closes_closes_first,
