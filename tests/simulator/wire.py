@@ -226,6 +226,15 @@ class Written:
     exchanges: dict[tuple[int, int], int]
 
 
+def _where(hello: ClientHello, connection: Connection) -> ClientHello:
+    """A ClientHello where the first bytes of the client are: only a PROXY header stands before."""
+    way = connection.from_client
+    frame, time_ns = way.first_payload_frame, way.first_payload_ns
+    if frame is None or time_ns is None:
+        frame, time_ns = connection.first_frame, connection.first_ns
+    return hello._replace(frame=frame, time_ns=time_ns)
+
+
 def trace(
     side: Side,
     point: int,
@@ -285,7 +294,7 @@ def trace(
             Application(
                 name,
                 proxy=(line.proxy,) if line.proxy else (),
-                tls=line.tls,
+                tls=line.tls and _where(line.tls, connections[-1]),
                 digests=line.digests,
             )
         )
