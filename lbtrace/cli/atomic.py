@@ -24,14 +24,16 @@ def replaced(path: str) -> Iterator[TextIO]:
 
 
 @contextmanager
-def replaced_bytes(path: str) -> Iterator[BinaryIO]:
-    """The stream to write the bytes of the new file to."""
-    with _replaced(path, _bytes) as out:
+def replaced_bytes(path: str, private: bool = False) -> Iterator[BinaryIO]:
+    """The stream to write the bytes of the new file to. `private`: only the owner may read it."""
+    with _replaced(path, _bytes, private) as out:
         yield out
 
 
 @contextmanager
-def _replaced(path: str, opened: Callable[[str | int], _Stream]) -> Iterator[_Stream]:
+def _replaced(
+    path: str, opened: Callable[[str | int], _Stream], private: bool = False
+) -> Iterator[_Stream]:
     real = os.path.realpath(path)  # a link stays one
     folder, name = os.path.split(real)
     there = os.stat(real) if os.path.exists(real) else None
@@ -48,6 +50,8 @@ def _replaced(path: str, opened: Callable[[str | int], _Stream]) -> Iterator[_St
             yield out
             out.flush()
             _like(number, there)
+            if private:
+                os.fchmod(number, 0o600)
         os.replace(beside, real)
     except BaseException:
         with suppress(OSError):

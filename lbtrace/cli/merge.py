@@ -101,7 +101,8 @@ def written(report: Report, output: str, options: StoryOptions, show_secrets: bo
 
     told = report if show_secrets else masked_report(report)
     try:
-        with ProgressBar() as progress, replaced_bytes(output) as out:
+        private = options.with_secrets
+        with ProgressBar() as progress, replaced_bytes(output, private) as out:
             return write_merged(told, out, options, progress)
     except OSError as error:
         raise OptionError(

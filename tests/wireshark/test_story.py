@@ -226,6 +226,7 @@ def test_secrets_open_tls_and_only_when_they_are_asked_for(tmp_path: Path) -> No
     plain = merged(tmp_path, *files, *keys)
     assert b"CLIENT_" not in plain.read_bytes()
     opened = merged(tmp_path, *files, *keys, "--with-secrets")
+    assert opened.stat().st_mode & 0o077 == 0, "only the owner may read secrets"
     targets = tshark.rows(
         opened, "http.request.uri", wanted='http.request && frame.interface_name == "client"'
     )
