@@ -66,4 +66,4 @@ def test_the_package_is_loaded_by_this_command_alone() -> None:
 def test_the_extra_is_the_one_that_is_named() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert any(need.startswith("mcp>=") for need in extras["optional-dependencies"]["mcp"])
-    assert 'pip install "lbtrace[mcp]"' in PAGE.read_text("utf-8")
+    assert "pip install -q '.[mcp]'" in PAGE.read_text("utf-8")
