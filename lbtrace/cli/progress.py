@@ -21,7 +21,8 @@ _BLOCK = 4  # of a bar that only moves
 
 class ProgressBar:
     """Call it with (what is being done, fraction done). As a context manager it draws, and clears
-    its line at the end.
+    its line at the end. Its thread starts with the first call: a process with threads cannot be
+    forked, and captures are read in forks.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,8 @@ class ProgressBar:
     def __call__(self, what: str, fraction: float) -> None:
         """Remember it, for the next time the bar is drawn."""
         self._doing = (what, fraction)
+        if self._wanted and not self._drawing.ident:
+            self._drawing.start()
 
     def draw(self) -> None:
         """Draw what is being done, if it has taken long enough for that."""
@@ -51,13 +54,11 @@ class ProgressBar:
             self.draw()
 
     def __enter__(self) -> ProgressBar:
-        if self._wanted:
-            self._drawing.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._wanted:
-            self._done.set()
+        self._done.set()
+        if self._drawing.ident:
             self._drawing.join()
         if self._length:
             sys.stderr.write("\r" + " " * self._length + "\r")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import threading
 import time
 
 import pytest
 
+from lbtrace import side_by_side
 from lbtrace.cli import progress
-from lbtrace.options import UNKNOWN, Options
+from lbtrace.options import UNKNOWN, Options, Progress
 from lbtrace.pipeline import compare, show
 from tests.cli.captures import SAMPLES
 
@@ -115,3 +118,18 @@ def test_every_stage_has_a_bar_of_its_own() -> None:
     ]
     told = stages(lambda tell: show([sides[0]], Options(), tell))
     assert told == ["decoding", "following connections", "reading HTTP", "looking for problems"]
+
+
+def test_captures_are_read_side_by_side_at_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with threads is not forked: the bar's comes later."""
+    monkeypatch.setattr("lbtrace.cli.progress.sys.stderr", Terminal())
+
+    def work(k: int, progress: Progress) -> int:
+        progress(WHAT, 0.5)
+        return os.getpid()
+
+    with progress.ProgressBar() as bar:
+        first, other = side_by_side.results(work, [side_by_side.WORTH] * 2, 2, bar)
+        assert {first, other} > {os.getpid()}
+        assert threading.active_count() == 2
+    assert threading.active_count() == 1
