@@ -107,10 +107,12 @@ def _passed_on(comparison: Comparison) -> dict[Side, set[int]]:
     whole = {side: {row for row, _, _ in _whole(comparison, side)} for side in Side}
     passed_on: dict[Side, set[int]] = {side: set() for side in Side}
     for side, other in ((Side.CLIENT, Side.BACKEND), (Side.BACKEND, Side.CLIENT)):
+        balancer_is_client = side is Side.BACKEND
         for row, closed in closes[side].items():
-            by_balancer = closed[0] is (side is Side.BACKEND)
+            by_client, _ = closed
             there = partner[side].get(row)
-            if by_balancer and (there not in whole[other] or closes[other].get(there) == closed):
+            its_own = there in whole[other] and closes[other].get(there) != closed
+            if by_client == balancer_is_client and not its_own:
                 passed_on[side].add(row)
     return passed_on
 

@@ -51,8 +51,8 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
         head.append("")
     foot = block(lambda p: _more(p, report, listed))
 
-    def table(rows: int) -> list[str]:
-        return block(lambda p: exchanges(p, report, listed, labels, rows))
+    def table(count: int) -> list[str]:
+        return block(lambda p: exchanges(p, report, listed, labels, count))
 
     for brief in (False, True):
         least = len(table(_LEAST_ROWS[brief]))
@@ -61,10 +61,20 @@ def first_screen(page: Page, report: Report, listed: Listing, labels: Labels) ->
         told, whole = problems_that_fit(block, report, labels, room - least)
         if whole:
             break
-    tables = (table(rows) for rows in range(ROWS, _LEAST_ROWS[brief], -1))
-    shown_rows = next((t for t in tables if len(t) <= room - len(told)), table(_LEAST_ROWS[brief]))
-    for line in (*head, *told, *below, *shown_rows, *foot):
+    rows = _rows_that_fit(table, _LEAST_ROWS[brief], room - len(told))
+    for line in (*head, *told, *below, *rows, *foot):
         page.raw(line)
+
+
+def _rows_that_fit(table: Callable[[int], list[str]], least: int, room: int) -> list[str]:
+    """The lines of a table with as many rows as fit, `least` whatever the room is. A row may take
+    several lines.
+    """
+    for count in range(ROWS, least, -1):
+        lines = table(count)
+        if len(lines) <= room:
+            return lines
+    return table(least)
 
 
 def _balancer(page: Page, report: Report, labels: Labels, brief: bool) -> None:
