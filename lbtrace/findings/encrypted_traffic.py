@@ -9,7 +9,8 @@ Decided by:
 Evidence:
     The ClientHellos.
 Remedy:
-    Capture where the traffic is plain: on the backend side of the point where TLS ends.
+    Give the secrets with --keylog (docs/tls.md says where they come from), or capture where the
+    traffic is plain: on the backend side of the point where TLS ends.
 Variants:
     client, backend: on that side.
 """
@@ -23,11 +24,13 @@ from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._first_words import LISTED
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted, few
+from lbtrace.findings._not_opened import no_secrets_help, reasons
 from lbtrace.findings._side import named, told, variant
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
+from lbtrace.model.tls_session import TlsSession
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.TLS,)
@@ -40,6 +43,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         names: Counter[str] = Counter()
         protocols: dict[str, None] = {}
         frames: list[FrameRef] = []
+        tried: list[TlsSession] = []
         count = exchanges = total = 0
         for trace in comparison.traces(side):
             exchanges += len(trace.exchanges)
@@ -52,11 +56,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 if hello is not None:
                     names[hello.server_name or "none"] += 1
                     protocols |= dict.fromkeys(hello.alpn)
+                    if hello.session is not None:
+                        tried.append(hello.session)
                 if len(frames) < FRAMES_PER_SIDE:
                     c = trace.connections[number]
                     begin = (hello.frame, hello.time_ns) if hello else (c.first_frame, c.first_ns)
                     frames.append(trace.ref(*begin))
         if count:
+            why_not = reasons(tried)
             yield KIND.finding(
                 variant(comparison, "", side),
                 Severity.INFO if exchanges else Severity.LOW,
@@ -67,12 +74,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     "TLS: what {count:it carries|they carry} cannot be read.",
                 )
                 + " Server names asked for: {names}."
-                + (" Protocols offered: {protocols}." if protocols else ""),
+                + (" Protocols offered: {protocols}." if protocols else "")
+                + (" The secrets given do not open {count:it|them}: {reasons}." if why_not else ""),
                 frames,
                 count=count,
                 of=total,
                 side=named(comparison, side),
                 names=counted(names.elements(), LISTED) or "not captured",
                 protocols=few(protocols, LISTED),
-                remedy="Capture where the traffic is plain: behind the point where TLS ends.",
+                reasons=why_not,
+                remedy=(
+                    "Capture where the traffic is plain: behind the point where TLS ends."
+                    if len(tried) == count and no_secrets_help(tried)
+                    else "Give the secrets with --keylog (docs/tls.md says where they come from), "
+                    "or capture where the traffic is plain: behind the point where TLS ends."
+                ),
             )

@@ -26,28 +26,19 @@ from collections.abc import Iterator, Sequence
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._not_opened import most_frequent, reasons
 from lbtrace.findings._side import named, told, variant
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import ClientHello
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.model.tls_session import EarlyData, NotOpened, TlsSession
+from lbtrace.model.tls_session import EarlyData, TlsSession
 from lbtrace.model.trace import Trace
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.TLS,)
 ONE_CAPTURE = True
-
-REASONS = {
-    NotOpened.NO_SECRETS: "no secrets for their client random",
-    NotOpened.SECRETS_INCOMPLETE: "a secret is missing",
-    NotOpened.NO_SERVER_HELLO: "the ServerHello is not in the capture",
-    NotOpened.UNKNOWN_SUITE: "a version or cipher suite that lbtrace does not open",
-    NotOpened.COMPRESSED: "compressed records",
-    NotOpened.WRONG_SECRETS: "the secrets do not fit",
-    NotOpened.LOST: "too much is missing from the capture",
-}
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -78,9 +69,10 @@ def _told(
     whole = [s for s in sessions if s.not_opened is None]
     statement = "Opened with their secrets: {count} of {of} TLS connections on the {side} side"
     statement += " ({versions})." if whole else "."
-    reasons = Counter(s.not_opened for s in sessions if s.not_opened is not None)
+    why_not = reasons(sessions)
+    versions = Counter(f"{s.version}, {s.suite}" for s in whole)
     parts = sum(1 for s in sessions if s.not_opened is not None and s.records)
-    statement += " Not opened: {reasons}." if reasons else ""
+    statement += " Not opened: {reasons}." if why_not else ""
     statement += " {parts} of these were opened in part." if parts else ""
     unproved = sum(s.unauthenticated for s in sessions)
     statement += (
@@ -105,20 +97,16 @@ def _told(
         count=len(whole),
         of=len(sessions),
         side=named(comparison, side),
-        versions=_counted(Counter(f"{s.version}, {s.suite}" for s in whole)) if whole else None,
-        reasons=_counted(Counter({REASONS[r]: n for r, n in reasons.items()})) if reasons else None,
+        versions=most_frequent(versions) if whole else None,
+        reasons=why_not,
         parts=parts or None,
         unproved=unproved or None,
         records=sum(s.records for s in sessions) if unproved else None,
         refused=refused or None,
         remedy="docs/tls.md says how clients, balancers and servers log their secrets."
-        if reasons
+        if why_not
         else "",
     )
-
-
-def _counted(counts: Counter[str]) -> str:
-    return "; ".join(f"{name}: {n}" for name, n in counts.most_common(5))
 
 
 def _frames(seen: list[tuple[Trace, ClientHello, TlsSession]]) -> list[FrameRef]:

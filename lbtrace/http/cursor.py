@@ -59,13 +59,27 @@ class StreamPieces:
         ]
 
     def cut_mark(self, stream: int) -> Mark:
-        """What cut short a message that does not end. A FIN behind bytes that no packet holds cut
-        nothing short: the rest was sent.
+        """What cut short a last message that does not end. Where more was sent than was captured,
+        neither a FIN nor a RST behind it shows that the message was cut short.
         """
+        if self._sent(stream) > self._captured(stream):
+            return Mark.LOST
+        return self.ended_by(stream)
+
+    def ended_by(self, stream: int) -> Mark:
+        """What a stream ended by."""
         if self.reset[stream]:
             return Mark.RESET
-        closed = 0 <= self.fin[stream] <= self.end[stream]
-        return Mark.CLOSED if closed else Mark.CAPTURE_ENDED
+        return Mark.CLOSED if self.fin[stream] >= 0 else Mark.CAPTURE_ENDED
+
+    def _sent(self, stream: int) -> int:
+        """The offset behind the last byte that is known to have been sent."""
+        return max(self.end[stream], self.fin[stream])
+
+    def _captured(self, stream: int) -> int:
+        """The offset behind the last byte that was captured."""
+        first, last = self.first[stream], self.first[stream + 1]
+        return self.start[last - 1] + self.length[last - 1] if first < last else 0
 
     def gaps(self, stream: int) -> tuple[list[int], list[int]]:
         """The gaps of a stream, as their begins and their ends; what is missing behind its last
@@ -84,8 +98,7 @@ class StreamPieces:
         ]
         begins = [start[row - 1] + length[row - 1] if row > first else 0 for row in rows]
         ends = [start[row] for row in rows]
-        at = start[last - 1] + length[last - 1] if first < last else 0
-        sent = max(self.end[stream], self.fin[stream])
+        at, sent = self._captured(stream), self._sent(stream)
         if sent > at:
             begins.append(at)
             ends.append(sent)

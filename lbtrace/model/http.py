@@ -72,7 +72,7 @@ class Mark(StrEnum):
         "resynced"  # found again after a gap: what came before it on the connection is unknown
     )
     PIPELINED = "pipelined"  # sent before the previous response was complete
-    LOST = "lost"  # the other half was sent, but its bytes are missing from the capture
+    LOST = "lost"  # the rest, or the other half, was sent, but is missing from the capture
     RESET = "reset"  # cut short by a RST
     CLOSED = "closed"  # cut short by a FIN
     CAPTURE_ENDED = "capture-ended"  # cut short by the end of the capture

@@ -133,6 +133,7 @@ def _plain(comparison: Comparison) -> str:
             "lbtrace compare --lb both.pcap."
         )
     return (
-        "TLS hides the requests: capture where they are plain, behind the point where TLS ends: "
+        "TLS hides the requests: give its secrets with --keylog, or capture where they are plain, "
+        "behind the point where TLS ends: "
         "tcpdump -i any --immediate-mode -U -s 0 -w plain.pcap tcp."
     )

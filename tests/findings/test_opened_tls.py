@@ -79,3 +79,17 @@ def test_without_keys_nothing_is_said(tmp_path: Path) -> None:
     capture.write_bytes(_wire(one_exchange(Tls(0x1301)), 40000).pcap())
     (alone,) = lbtrace.show(capture).captures
     assert not any(f.slug == "opened-tls" for f in alone.findings)
+
+
+def test_when_no_connection_opens_the_problem_says_why(tmp_path: Path) -> None:
+    """Whoever gave a key log must not be told only that TLS hides the traffic."""
+    known, unknown = one_exchange(Tls(0x1301)), one_exchange(Tls(0x1301, name="other"))
+    capture, keys = tmp_path / "a.pcap", tmp_path / "a.keys"
+    capture.write_bytes(_wire(unknown, 40000).pcap())
+    keys.write_bytes(known.keylog())
+    (alone,) = lbtrace.show(capture, keylog=keys).captures
+    (finding,) = [f for f in alone.findings if f.slug == "encrypted-traffic"]
+    assert finding.text.endswith(
+        "The secrets given do not open it: no secrets for their client random: 1."
+    )
+    assert "--keylog" in finding.remedy

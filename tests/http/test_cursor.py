@@ -144,6 +144,12 @@ def test_what_cuts_a_message_short() -> None:
 
 def test_a_fin_behind_bytes_that_were_not_captured_cuts_nothing_short() -> None:
     pieces = StreamPieces(table([Talk().server(b"abc").fin(unseen=5)]))
-    assert pieces.cut_mark(1) is Mark.CAPTURE_ENDED
+    assert pieces.cut_mark(1) is Mark.LOST
     assert pieces.gaps(1) == ([3], [8])
     assert pieces.cut_mark(0) is Mark.CLOSED
+
+
+def test_no_end_behind_lost_bytes_cuts_a_message_short() -> None:
+    lost = Talk().client(b"abc").client(b"def", lost=True)
+    for talk in (lost, lost.fin(), lost.rst()):  # one and the same talk, that goes on
+        assert StreamPieces(table([talk])).cut_mark(0) is Mark.LOST

@@ -82,7 +82,7 @@ def test_how_a_stream_ended() -> None:
     assert ending(Talk().client(b"abc")) == (Mark.CAPTURE_ENDED, -1, 3, False)
     assert ending(Talk().client(b"abc").fin()) == (Mark.CLOSED, 3, 3, False)
     assert ending(Talk().client(b"abc").client(b"d", lost=True)) == (
-        Mark.CAPTURE_ENDED,
+        Mark.LOST,
         -1,
         4,
         True,

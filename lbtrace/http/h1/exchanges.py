@@ -124,7 +124,7 @@ class _Alone:
             return (Mark.LOST,)
         if i + 1 < len(requests.ends) and responses.ends and responses.offsets[-1] > asked >= 0:
             return ()
-        return (responses.cut_mark,)
+        return (responses.pieces.ended_by(responses.stream),)
 
     def _headless(self, i: int) -> bool:
         """True when the server answered request i by bytes that no response was read from, and the

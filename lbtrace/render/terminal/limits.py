@@ -192,7 +192,7 @@ def blind_spots(trace: Trace, called: str) -> list[str]:
         said.append(
             tr(
                 "{name}: {connections} encrypted with TLS{hello}: no HTTP can be read there. "
-                "Capture behind the point where TLS ends, or turn TLS off for the experiment."
+                "Give its secrets with --keylog, or capture behind the point where TLS ends."
             ).format(
                 name=name,
                 connections=units.plural(tls.connections, "connection"),
