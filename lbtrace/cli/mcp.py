@@ -6,6 +6,7 @@ import gc
 
 import click
 
+from lbtrace import guard
 from lbtrace.cli import completing
 from lbtrace.cli.assistants.parts import BUDGET, MAX_BUDGET, MIN_BUDGET
 from lbtrace.errors import OptionError
@@ -51,4 +52,5 @@ def command(roots: tuple[str, ...], budget: int) -> None:
             'Install it: pip install "lbtrace[mcp]".',
         ) from error
     gc.enable()  # this process stays
+    guard.set_outlived()
     serve(Desk(allowed, KeptResults()), budget)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lbtrace import capture, decode, http
-from lbtrace.capture.writing import WrittenRecord, pcap, pcapng
+from lbtrace.capture.writing import MICROSECOND_NS, WrittenRecord, pcap, pcapng
 from lbtrace.errors import InputError
 from lbtrace.http.cursor import StreamPieces
 from lbtrace.model.http import Application, Exchange
@@ -154,7 +154,8 @@ def _write_point(
     records = _FileByFile(packets.written())
     for number, file in enumerate(point.recording.files):
         with open(places[number][1], "xb") as out:
-            out.writelines(_parts(file, records.of(number)))
+            unit_ns = _unit_ns(point.recording, number)
+            out.writelines(_parts(file, records.of(number), unit_ns))
     _count(done, packets, plans, point.recording)
 
 
@@ -172,10 +173,19 @@ class _FileByFile:
             self._next = next(self._records, None)
 
 
-def _parts(file: CaptureFile, records: Iterator[WrittenRecord]) -> Iterator[bytes]:
+def _unit_ns(recording: Recording, number: int) -> int:
+    """The unit for the times of a file. Its interfaces may have several; what it states of its
+    resolution is that of the coarsest.
+    """
+    table = recording.records
+    between = table.time_ns[table.buffer == number] % MICROSECOND_NS
+    return 1 if between.any() else recording.files[number].resolution_ns
+
+
+def _parts(file: CaptureFile, records: Iterator[WrittenRecord], unit_ns: int) -> Iterator[bytes]:
     if file.format == "pcapng":
-        return pcapng(records, file.resolution_ns, file.snaplen, file.dropped)
-    return pcap(records, file.resolution_ns, file.snaplen)
+        return pcapng(records, unit_ns, file.snaplen, file.dropped)
+    return pcap(records, unit_ns, file.snaplen)
 
 
 def _place(folder: str, path: str, taken: set[str]) -> tuple[str, str, str]:

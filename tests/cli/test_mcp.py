@@ -11,6 +11,7 @@ import pytest
 
 from lbtrace.cli import run
 from tests.cli.assistants.asked import PAGE, ROOT
+from tests.cli.captures import conversation, pcap
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,43 @@ def test_it_ends_with_its_input_and_says_nothing_of_its_own(tmp_path: Path) -> N
         cwd=ROOT,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+SERVES = """
+import os, sys
+import lbtrace.capture
+import lbtrace.cli.assistants.server as server
+from lbtrace.__main__ import main
+
+opened = lbtrace.capture.open_source
+
+def truncated(path):
+    source = opened(path)
+    os.truncate(path, 100)
+    return source
+
+def asked(desk, budget):
+    print(server.answered(desk, "show", {"captures": ["a.pcap"]}, budget))
+
+lbtrace.capture.open_source = truncated
+server.serve = asked
+main()
+"""
+
+
+def test_it_outlives_a_capture_that_becomes_shorter(tmp_path: Path) -> None:
+    turn = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"
+    packets = conversation(("192.0.2.1", 40000), ("192.0.2.2", 80), turn)
+    (tmp_path / "a.pcap").write_bytes(pcap(*packets))
+    done = subprocess.run(
+        [sys.executable, "-c", SERVES, "mcp", "--root", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "GET /" in done.stdout
 
 
 def test_the_package_is_loaded_by_this_command_alone() -> None:

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dpkt
+import hypothesis
 import pytest
 from hpack import Decoder, Encoder
+from hypothesis import strategies as st
 
 from lbtrace.capture import read
 from lbtrace.errors import InputError
@@ -26,6 +28,8 @@ from lbtrace.redact import heads as heads_module
 from lbtrace.redact.same_length import SameLengthMask
 from lbtrace.render import get_format
 from lbtrace.render.masked import masked_report
+from tests.capture.files import enhanced, interface, option, section
+from tests.capture.files import pcap as capture_file
 from tests.golden import SAMPLES
 from tests.simulator.scenarios import SCENARIOS
 from tests.simulator.script import Script, pcap
@@ -467,3 +471,50 @@ def test_another_key_masks_otherwise_and_the_same_key_alike(tmp_path: Path) -> N
         done = redact([[path] for path in given], str(folder), key)
         contents.append([Path(name).read_bytes() for _, name in done.files])
     assert contents[0] == contents[1] != contents[2]
+
+
+_PER_SECOND = {6: 10**6, 9: 10**9, 7: 10**7, 3: 10**3, 10: 10**10, 0x94: 2**20}
+
+
+@hypothesis.example([6, 9], [(0, 0), (1, 123_456_789)])
+@hypothesis.given(
+    interfaces=st.lists(st.sampled_from(sorted(_PER_SECOND)), min_size=1, max_size=3),
+    taken=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**18)), min_size=1, max_size=8),
+)
+def test_times_stay_whatever_the_units_of_the_interfaces(
+    tmp_path_factory: pytest.TempPathFactory,
+    interfaces: list[int],
+    taken: list[tuple[int, int]],
+) -> None:
+    """The last number of an interface may name one that is not described."""
+    data = section()
+    for code in interfaces:
+        data += interface(options=option(9, bytes([code])))
+    for number, fraction in taken:
+        per_second = _PER_SECOND[interfaces[number]] if number < len(interfaces) else 10**6
+        data += enhanced(bytes(60), 1_700_000_000 * per_second + fraction % per_second, number)
+    folder = tmp_path_factory.mktemp("units")
+    (folder / "a.pcapng").write_bytes(data)
+    written, _ = redacted([folder / "a.pcapng"], folder / "out")
+    assert times(written[0]) == times(folder / "a.pcapng")
+
+
+def test_times_stay_in_captures_glued_together(tmp_path: Path) -> None:
+    at = 1_700_000_000 * 10**9
+    parts = [
+        capture_file([(at + 123_000, bytes(60))]),
+        capture_file([(at + 123_456, bytes(60))], magic=0xA1B23C4D, unit_ns=1),
+    ]
+    for name, data in (("one", parts[0] + parts[1]), ("other", parts[1] + parts[0])):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "a.pcap"
+        path.write_bytes(data)
+        written, _ = redacted([path], tmp_path / name / "out")
+        assert times(written[0]) == times(path)
+        assert 123_456 in [time - at for time in times(path)]
+
+
+def times(path: Path) -> list[int]:
+    """The time of each record, in ns."""
+    found: list[int] = read([str(path)], quiet).records.time_ns.tolist()
+    return found
