@@ -18,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from os import PathLike, fspath
-from typing import TYPE_CHECKING
 
 from lbtrace._version import __version__
 from lbtrace.errors import LbtraceError
 
+TYPE_CHECKING = False  # as in typing, which takes as long to load as all else here: until the
+# command line answers Ctrl-C, Python writes a traceback
 if TYPE_CHECKING:
     from lbtrace.model.expectation import CheckResult
     from lbtrace.model.problems import Problem

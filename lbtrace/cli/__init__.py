@@ -18,11 +18,12 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from lbtrace._version import __version__
+from lbtrace.cli.interrupted import hear_again, is_interrupt
 from lbtrace.cli.truncated import tell_truncation
 from lbtrace.errors import LbtraceError, nearest
 
@@ -84,6 +85,13 @@ class Commands(click.Group):
             ctx.fail(f"There is no command and no file {word!r}{nearest(word, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns, or that it was interrupted."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            return _interrupted()
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands and options; files, where no command begins so."""
         found = super().shell_complete(ctx, incomplete)
@@ -131,6 +139,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _lenient_output()
     tell_truncation(COULD_NOT_RUN)
+    hear_again()
     _leave(run(sys.argv[1:]))
 
 
@@ -148,15 +157,24 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         _misused(error)
         return COULD_NOT_RUN
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:  # before there is a command
         return INTERRUPTED
+    except KeyboardInterrupt:
+        return _interrupted()
     except MemoryError:
         _complain("there is not enough memory for this input. Cut it: editcap -c 1000000 IN OUT.")
         return COULD_NOT_RUN
     except Exception as error:  # noqa: BLE001 - the last resort: a bug never looks like a result
+        if is_interrupt(error):
+            return _interrupted()
         _complain(_bug(error))
         return BUG
     return result if isinstance(result, int) else DONE
+
+
+def _interrupted() -> int:
+    _complain("interrupted.")
+    return INTERRUPTED
 
 
 def _leave(code: int) -> NoReturn:

@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 
 from lbtrace import __main__
+from lbtrace.cli.interrupted import is_interrupt
+from tests.golden import SAMPLES
 
 
 class Loaded(ModuleType):
@@ -42,7 +44,7 @@ def given() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("before", "seen"),
     [
-        (signal.default_int_handler, [signal.SIG_DFL, signal.default_int_handler]),
+        (signal.default_int_handler, [__main__._end, signal.default_int_handler]),
         (signal.SIG_IGN, [signal.SIG_IGN, signal.SIG_IGN]),  # started in the background
     ],
 )
@@ -68,12 +70,79 @@ main()
 """
 
 
+SAID = "lbtrace: interrupted.\n"
+
+
+def ended(program: str, *words: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("place", ["_lenient_output", "tell_truncation", "_sane_size", "_leave"])
 def test_ctrl_c_before_and_behind_a_command_is_no_traceback(place: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTS.format(place=place), "profiles"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (130, "")
+    code, _, said = ended(INTERRUPTS.format(place=place), "profiles")
+    assert (code, said) == (130, SAID)
+
+
+LOADS = """
+import signal, sys
+
+class Asked:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "{module}":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Asked)
+from lbtrace.__main__ import main
+main()
+"""
+LATE = ("numpy", "lbtrace.findings", "lbtrace.verdict", "lbtrace.render.terminal")
+
+
+@pytest.mark.parametrize("module", ["lbtrace.cli", "click", "ctypes", "lbtrace.cli.compare", *LATE])
+def test_ctrl_c_while_a_module_is_loaded_is_one_line(module: str) -> None:
+    sample = SAMPLES / "nginx-race"
+    words = ("compare", str(sample / "client.pcap"), str(sample / "backend.pcap"))
+    assert ended(LOADS.format(module=module), *words) == (130, "", SAID)
+
+
+MEETS = """
+import signal
+import lbtrace.cli
+from lbtrace.__main__ import main
+
+class Named:
+    def __set_name__(self, owner, name):
+        signal.raise_signal(signal.SIGINT)
+
+class Dies:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def in_a_class_body():
+    class Owner:
+        name = Named()
+
+def in_a_finalizer():
+    import time
+    one = Dies()
+    del one
+    time.sleep(60)
+
+lbtrace.cli._sane_size = lambda: None
+lbtrace.cli.Commands.get_command = lambda *_given: {place}()
+main()
+"""
+
+
+@pytest.mark.parametrize("place", ["in_a_class_body", "in_a_finalizer"])
+def test_ctrl_c_that_python_hides_is_heard(place: str) -> None:
+    assert ended(MEETS.format(place=place), "profiles") == (130, "", SAID)
+
+
+def test_a_bug_is_no_ctrl_c() -> None:
+    assert is_interrupt(KeyboardInterrupt())
+    assert not is_interrupt(ValueError())
