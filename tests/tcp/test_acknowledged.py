@@ -79,3 +79,5 @@ def test_an_ack_before_the_stream_is_an_offset_of_none() -> None:
     [c], streams = connections(wire.table())
     assert c.from_client.lost == 0
     assert streams.ack.tolist() == [0, -1]
+    # the server has spoken since, and acknowledged nothing of what was captured
+    assert (c.from_client.unacked, c.from_client.unacked_least) == (1, 2)

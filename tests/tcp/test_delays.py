@@ -26,6 +26,13 @@ def test_a_segment_sent_twice_was_lost_beyond_the_capture() -> None:
     assert (c.from_client.delayed_for_ns, c.from_client.delayed_frame) == (0, None)
 
 
+def test_a_segment_of_one_byte_is_lost_like_any_other() -> None:
+    wire = opened().s("PSH", 1000, b"f", ack=100, at=10 * MS)
+    wire.s("PSH", 1001, b"second", ack=100, at=11 * MS).s("PSH", 1000, b"f", ack=100, at=230 * MS)
+    [c], _ = connections(wire.table())
+    assert (c.from_server.delayed_for_ns, c.from_server.delayed_frame) == (220 * MS, 6)
+
+
 def test_a_segment_that_came_late_was_lost_before_the_capture() -> None:
     wire = (
         opened()

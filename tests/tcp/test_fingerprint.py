@@ -130,6 +130,16 @@ def test_a_capture_that_ends_a_byte_before_the_end_of_the_options() -> None:
     assert [found.layouts[i] for i in found.options] == [(2, 2), (2,)]
 
 
+def test_a_capture_that_ends_behind_the_first_option() -> None:
+    """NOP has no length: its one byte is a whole option."""
+    table = Wire().c("SYN", 99, options=b"\1\1\2\4\5\xb4").table()
+    table.payload[0] -= 7
+    table.header[0] -= 7
+    table.buffers[0] = table.buffers[0][:-7]
+    found = syn_options(table, np.arange(1))
+    assert [found.layouts[i] for i in found.options] == [(1,)]
+
+
 def test_no_syn_at_all() -> None:
     found = syn_options(Wire().table(), np.zeros(0, np.int64))
     assert (len(found.ttl), found.layouts) == (0, [])

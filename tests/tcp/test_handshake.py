@@ -18,6 +18,7 @@ def test_a_synack_tells_the_isn_of_a_syn_that_was_not_captured() -> None:
     table, streams = connections(wire.table())
     assert table.ends.start_seq.tolist() == [0, 1000, 1, 1000, 2, 1000]
     assert all(contents(streams, 2 * number) == [(2, b"ask")] for number in range(3))
+    assert [c.syn_frame for c in table] == [None] * 3
 
 
 def test_a_syn_that_was_captured_counts_more_than_what_answers_it() -> None:
@@ -86,6 +87,13 @@ def test_of_two_answers_without_data_the_first_counts() -> None:
 def test_a_reset_is_no_data_that_an_answer_is_chosen_by() -> None:
     wire = Wire().c("SYN", 99).s("SYN", 5000, ack=100).s("SYN", 90_000_000, ack=100)
     [c], _ = connections(wire.s("RST", 90_000_001, b"why").s("PSH", 5001, b"x", ack=100).table())
+    assert c.from_server.isn == 5000
+
+
+def test_a_segment_without_data_is_none_that_an_answer_is_chosen_by() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 5000, ack=100).s("SYN", 90_000_000, ack=100)
+    wire.s("", 90_000_001, ack=100).s("PSH", 5001, b"x", ack=100)
+    [c], _ = connections(wire.table())
     assert c.from_server.isn == 5000
 
 

@@ -361,3 +361,10 @@ def test_nothing_is_a_stray_far_into_a_stream() -> None:
     _, streams = connections(wire.table())
     assert streams.diagnostics == ()
     assert streams.start.tolist() == places[:-1]
+
+
+def test_bytes_up_to_the_begin_of_the_stream_are_none_that_came_twice() -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ask", ack=1000)
+    [c], streams = connections(wire.c("PSH", 90, b"x" * 10, ack=1000).table())
+    assert contents(streams, 0) == [(0, b"ask")]
+    assert (c.from_client.retransmissions, c.from_client.out_of_order) == (0, 0)

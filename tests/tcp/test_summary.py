@@ -82,6 +82,10 @@ def test_each_end_is_counted_by_itself(
             assert load == first(loads)
             assert counted.last_payload_ns == first(loads[::-1])[1]
             assert counted.zero_windows == len(shut)
+            # an RST advertises no window
+            told = [s for _, s in ours if not s.flags & RST]
+            waited = [b.time_ns - a.time_ns for a, b in pairwise(told) if a in shut]
+            assert counted.window_closed_for_ns == sum(waited)
             assert counted.isn == (99 if end == c.client else 999)
     assert all(a.first_frame < b.first_frame for a, b in pairwise(found))
     assert found[0].server in (SERVER, wire.server)

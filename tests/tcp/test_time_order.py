@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.trace import SET_BACK
 from lbtrace.tables.packets import SegmentTable
 from lbtrace.tcp import connections, in_time_order
-from tests.tcp.wire import Segment, Wire
+from tests.tcp.wire import CLIENT, Segment, Wire
 
 S = 1_000_000_000
 LENGTH = 12  # segments of the conversation
@@ -85,3 +86,26 @@ def test_one_damaged_time_moves_no_packet(row: int, damaged: int) -> None:
     segments = conversation().segments
     segments[row].time_ns = damaged
     assert read(segments).frame.tolist() == list(range(1, LENGTH + 1))
+
+
+@given(st.integers(0, LENGTH), st.integers(2, 40))
+def test_one_damaged_time_moves_no_packet_of_a_connection_of_its_own(row: int, ago: int) -> None:
+    """A SYN that nothing else belongs to contradicts no order: one packet alone shows none."""
+    other = Wire(client=CLIENT._replace(port=40001)).c("SYN", 7).segments
+    segments = conversation(second=100).segments
+    segments[row:row] = other
+    nearby = segments[row - 1 if row else 1].time_ns
+    other[0].time_ns = nearby - ago * S if row else nearby + ago * S
+    assert read(segments).frame.tolist() == list(range(1, LENGTH + 2))
+
+
+@pytest.mark.parametrize("of_client", [True, False])
+def test_of_one_direction_its_numbers_alone_tell_that_the_clock_was_set_back(
+    of_client: bool,
+) -> None:
+    segments = [s for s in conversation(100).segments if (s.flow[0] == CLIENT) == of_client]
+    for segment in segments[2:]:
+        segment.time_ns -= 50 * S
+    table = read(segments)
+    assert slugs(table) == [SET_BACK]
+    assert table.frame.tolist() == list(range(1, len(segments) + 1))
