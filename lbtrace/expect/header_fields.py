@@ -67,21 +67,26 @@ def parse(key: str, value: object) -> Wanted:
         raise Unfit('a word like "unchanged" or a table like { present = true } is expected')
     words: list[str] = []
     equals = None
-    for name, given in value.items():
-        if name == "present":
-            words.append("present" if truth(given) else "absent")
-        elif name == "unique":
-            if truth(given):
-                words.append("unique")
-        elif name == "equals":
+    for option, given in value.items():
+        if option == "equals":
             equals = text_of(given)
-        elif name == "is":
-            words.append(_word(key, given))
         else:
-            raise Unfit(f'there is no "{name}" for a header field{nearest(name, OPTIONS)}')
+            words += _words(key, option, given)
     if "absent" in words and (len(words) > 1 or equals is not None):
         raise Unfit("a field that is absent can have no other property")
     return Wanted(tuple(words), equals)
+
+
+def _words(key: str, option: str, given: object) -> list[str]:
+    """What an entry of a table demands: `present = false` → `["absent"]`."""
+    match option:
+        case "present":
+            return ["present" if truth(given) else "absent"]
+        case "unique":
+            return ["unique"] if truth(given) else []
+        case "is":
+            return [_word(key, given)]
+    raise Unfit(f'there is no "{option}" for a header field{nearest(option, OPTIONS)}')
 
 
 def _word(key: str, value: object) -> str:

@@ -105,6 +105,11 @@ class _Reader:
                 return self._forms(node.value, inside, depth + 1)
             case ast.IfExp():
                 return self._any([node.body, node.orelse], inside, depth)
+        return self._found(node, inside, depth)
+
+    def _found(self, node: ast.expr, inside: ast.FunctionDef, depth: int) -> list[str]:
+        """What stands elsewhere: the forms of a name, of a table, of a call."""
+        match node:
             case ast.Name(id=name):
                 return self._named(name, inside, depth)
             case ast.Subscript(value=ast.Name(id=name)):

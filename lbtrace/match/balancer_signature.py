@@ -119,22 +119,41 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
     mark = _mark_of_cache(r, took_ns)
     if mark is not None:
         return mark._replace(confidence=Confidence.LOW) if backends.keep else mark
-    server = _field(r, SERVER)
-    got, sent, given, dated, _ = backends
     if Mark.HEAD_TRUNCATED in r.marks:
         return None  # what it lacks may have been cut off
-    if dated and not _field(r, DATE) and r.status in OWN_STATUS | REDIRECT | {401, 404, 407}:
-        named = BALANCERS.search(server)
-        if named or not server:  # else a backend of another kind, one that was not captured
-            return Sign(
-                UnpairedDetail.NO_DATE,
-                Confidence.HIGH if named and server not in sent else Confidence.MEDIUM,
-            )
-    if got and server not in sent and r.status in OWN_STATUS | REDIRECT | {200}:
-        sure = Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
-        if not server:
-            return Sign(UnpairedDetail.NO_SERVER, sure)
-        return Sign(UnpairedDetail.OTHER_SERVER, sure, server) if BALANCERS.search(server) else None
+    server = _field(r, SERVER)
+    undated = _undated(r, server, backends)
+    if undated is not None:
+        return undated
+    if backends.got and server not in backends.sent and r.status in OWN_STATUS | REDIRECT | {200}:
+        return _of_another_server(r, server)
+    return _of_its_status(r, server, backends)
+
+
+def _undated(r: Response, server: str, backends: Manner) -> Sign | None:
+    """An answer without Date where all from the backends have one, unless its Server field is that
+    of a backend of another kind, one that was not captured.
+    """
+    named = BALANCERS.search(server)
+    if not backends.dated or _field(r, DATE) or (server and not named):
+        return None
+    if r.status not in OWN_STATUS | REDIRECT | {401, 404, 407}:
+        return None
+    sure = Confidence.HIGH if named and server not in backends.sent else Confidence.MEDIUM
+    return Sign(UnpairedDetail.NO_DATE, sure)
+
+
+def _of_another_server(r: Response, server: str) -> Sign | None:
+    """An answer with a Server field that no backend sends: none, or one that names a balancer."""
+    sure = Confidence.HIGH if r.status != 200 else Confidence.MEDIUM
+    if not server:
+        return Sign(UnpairedDetail.NO_SERVER, sure)
+    return Sign(UnpairedDetail.OTHER_SERVER, sure, server) if BALANCERS.search(server) else None
+
+
+def _of_its_status(r: Response, server: str, backends: Manner) -> Sign | None:
+    """An answer with a status that balancers send of their own accord."""
+    got, sent, given = backends.got, backends.sent, backends.given
     if r.status in {502, 503, 504} and (server not in sent or server in got):
         sure = Confidence.HIGH if not server or BALANCERS.search(server) else Confidence.LOW
         return Sign(UnpairedDetail.GATEWAY_ERROR, sure, str(r.status))

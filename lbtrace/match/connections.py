@@ -11,7 +11,7 @@ counts.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,6 +32,8 @@ from lbtrace.tables.packets import Column
 from lbtrace.tables.side_table import SideTable
 
 STATES = 0.9  # share of the pairs in which a balancer that states addresses does so
+
+Hosts = dict[str, dict[int, list[Ref]]]  # connections, by address and port of the client
 
 
 @dataclass(slots=True)
@@ -190,36 +192,47 @@ def by_stated_port(client: Facts, said: Sequence[Stated | None]) -> dict[int, Re
     stands before the balancer the address is another: then the port decides if the NAT kept it, and
     that is believed only when every stated port of that address is one of one client host's.
     """
-    if not any(s is not None and s.port for s in said):
+    stated = [(b, s.address, s.port) for b, s in enumerate(said) if s is not None and s.port]
+    if not stated:
         return {}
-    hosts: dict[str, dict[int, list[Ref]]] = defaultdict(lambda: defaultdict(list))
+    hosts = _client_hosts(client)
+    ports: dict[str, set[int]] = defaultdict(set)
+    for _, address, port in stated:
+        ports[address].add(port)
+    behind = _behind_nat(hosts, ports)
+    out: dict[int, Ref] = {}
+    for b, address, port in stated:
+        own = hosts.get(address, {}).get(port)
+        refs = own or hosts.get(behind.get(address, ""), {}).get(port, [])
+        if len(refs) == 1:
+            out[b] = refs[0]
+    return out
+
+
+def _client_hosts(client: Facts) -> Hosts:
+    """The connections of the client side."""
+    hosts: Hosts = defaultdict(lambda: defaultdict(list))
     for point, table in enumerate(client.table.connections):
         addresses = map(table.addresses.__getitem__, table.client.tolist())
         for i, (address, port) in enumerate(
             zip(addresses, table.client_port.tolist(), strict=True)
         ):
             hosts[address][port].append(Ref(point, i))
-    ports: dict[str, set[int]] = defaultdict(set)
-    for s in said:
-        if s is not None and s.port:
-            ports[s.address].add(s.port)
+    return hosts
+
+
+def _behind_nat(hosts: Hosts, stated: Mapping[str, Set[int]]) -> dict[str, str]:
+    """Address that no client has → the one client host that has every port stated with it, three
+    at least.
+    """
     behind: dict[str, str] = {}
-    for address, named in ports.items():
+    for address, named in stated.items():
         if address in hosts or len(named) < 3:
             continue
         fitting = [host for host, own in hosts.items() if named <= own.keys()]
         if len(fitting) == 1:
             behind[address] = fitting[0]
-    out: dict[int, Ref] = {}
-    for b, s in enumerate(said):
-        if s is None or not s.port:
-            continue
-        refs = hosts.get(s.address, {}).get(s.port) or hosts.get(behind.get(s.address, ""), {}).get(
-            s.port, []
-        )
-        if len(refs) == 1:
-            out[b] = refs[0]
-    return out
+    return behind
 
 
 def by_number(

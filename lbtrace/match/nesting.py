@@ -187,42 +187,62 @@ def _connected(arcs: Sequence[Sequence[int]]) -> list[int]:
     """Arcs of a graph → the strongly connected part each node is in (Tarjan 1972, without
     recursion).
     """
-    n = len(arcs)
-    index, low, part = [-1] * n, [0] * n, [-1] * n
-    stack: list[int] = []
-    count = parts = 0
-    for root in range(n):
-        if index[root] >= 0:
-            continue
-        work = [(root, 0)]
+    walk = _DepthFirst(arcs)
+    for root in range(len(arcs)):
+        if walk.index[root] < 0:
+            walk.through(root)
+    return walk.part
+
+
+class _DepthFirst:
+    """A walk along the arcs, depth first, that numbers the nodes and closes the parts."""
+
+    def __init__(self, arcs: Sequence[Sequence[int]]) -> None:
+        self.arcs = arcs
+        self.index = [-1] * len(arcs)  # when each node was entered, -1 if it was not yet
+        self.low = [0] * len(arcs)  # the first entered that is known to be in its part
+        self.part = [-1] * len(arcs)  # -1 while it is open
+        self._open: list[int] = []
+        self._entered = self._parts = 0
+
+    def through(self, root: int) -> None:
+        """Everything that can be reached from a node."""
+        work = [(root, 0)]  # a node, and which of its arcs comes next
         while work:
             v, k = work.pop()
             if k == 0:
-                index[v] = low[v] = count
-                count += 1
-                stack.append(v)
-            elif part[arcs[v][k - 1]] < 0:
-                low[v] = min(low[v], low[arcs[v][k - 1]])
-            pushed = False
-            for k_next in range(k, len(arcs[v])):
-                w = arcs[v][k_next]
-                if index[w] < 0:
-                    work.append((v, k_next + 1))
-                    work.append((w, 0))
-                    pushed = True
-                    break
-                if part[w] < 0:
-                    low[v] = min(low[v], index[w])
-            if pushed:
-                continue
-            if low[v] == index[v]:
-                while True:
-                    w = stack.pop()
-                    part[w] = parts
-                    if w == v:
-                        break
-                parts += 1
-    return part
+                self._enter(v)
+            elif self.part[self.arcs[v][k - 1]] < 0:
+                self.low[v] = min(self.low[v], self.low[self.arcs[v][k - 1]])
+            way = self._not_entered(v, k)
+            if way is not None:
+                work += [(v, way + 1), (self.arcs[v][way], 0)]
+            elif self.low[v] == self.index[v]:
+                self._close(v)
+
+    def _enter(self, v: int) -> None:
+        self.index[v] = self.low[v] = self._entered
+        self._entered += 1
+        self._open.append(v)
+
+    def _not_entered(self, v: int, k: int) -> int | None:
+        """The first arc from the k-th on that leads to a new node; those before it lead back."""
+        own = self.arcs[v]
+        for way in range(k, len(own)):
+            w = own[way]
+            if self.index[w] < 0:
+                return way
+            if self.part[w] < 0:
+                self.low[v] = min(self.low[v], self.index[w])
+        return None
+
+    def _close(self, v: int) -> None:
+        """All that was entered since v, and is open, is one part."""
+        w = -1
+        while w != v:
+            w = self._open.pop()
+            self.part[w] = self._parts
+        self._parts += 1
 
 
 def largest(possible: Sequence[Sequence[int]], count: int) -> list[int]:

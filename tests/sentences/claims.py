@@ -64,13 +64,7 @@ def appeared(whole: Json, damaged: Json) -> list[str]:
 
 def claims(report: Json, origin: Origin) -> Iterator[tuple[object, object]]:
     """Everything that a report claims."""
-    kind = report["verdict"]["kind"]
-    if kind in DEFINITE:
-        yield "verdict", kind
-    slugs = {finding["slug"] for finding in report["findings"]}
-    for one, other in OPPOSITES:
-        for slug in {one, other} & slugs:
-            yield ("opposites", one, other), slug
+    yield from _of_the_whole(report)
     exchanges = {
         (c["side"], c["point"], e["id"]): e for c in report["captures"] for e in c["exchanges"]
     }
@@ -83,6 +77,22 @@ def claims(report: Json, origin: Origin) -> Iterator[tuple[object, object]]:
         return ref["point"], whole, "request" if request else "response"
 
     yield from _of_pairs(report, frame)
+    yield from _answered_by_balancer(report, frame)
+
+
+def _of_the_whole(report: Json) -> Iterator[tuple[object, object]]:
+    """The verdict, and the findings that have an opposite."""
+    kind = report["verdict"]["kind"]
+    if kind in DEFINITE:
+        yield "verdict", kind
+    slugs = {finding["slug"] for finding in report["findings"]}
+    for one, other in OPPOSITES:
+        for slug in {one, other} & slugs:
+            yield ("opposites", one, other), slug
+
+
+def _answered_by_balancer(report: Json, frame: Any) -> Iterator[tuple[object, object]]:
+    """By the findings, and by the reasons of what has no partner."""
     heads = {
         (c["point"], e["request"]["head_frame"]): {"point": c["point"], "exchange": e["id"]}
         for c in report["captures"]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from lbtrace.model.http import ClientHello
-from tests.simulator.wire import CONTINUE, Clockwork, Line
+from tests.simulator.wire import CONTINUE, Clockwork, Line, Turn
 
 MSS = 1448
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
 def pcap(lines: Sequence[Line], clock: Clockwork, window: tuple[int, int] | None = None) -> bytes:
@@ -28,72 +29,91 @@ def pcap(lines: Sequence[Line], clock: Clockwork, window: tuple[int, int] | None
     return b"".join(out)
 
 
-def _packets(line: Line) -> list[tuple[int, bytes]]:
-    out: list[tuple[int, bytes]] = []
-    seq = {True: line.isn, False: line.server_isn}
+class _Sending:
+    """What both ends of a line send, in the order of sending."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.seq = {True: line.isn, False: line.server_isn}
+        self.sent: list[tuple[int, bytes]] = []
 
     def send(
-        time_ns: int, from_client: bool, flags: int, data: bytes = b"", lost: bool = False
+        self, time_ns: int, from_client: bool, flags: int, data: bytes = b"", lost: bool = False
     ) -> None:
-        ack = seq[not from_client] if flags & 16 else 0
+        """A segment; one that is lost takes its sequence numbers along."""
         if not lost:
-            out.append((time_ns, _packet(line, from_client, seq[from_client], ack, flags, data)))
-        seq[from_client] = (seq[from_client] + len(data) + (1 if flags & 3 else 0)) & 0xFFFFFFFF
+            self._put(time_ns, from_client, flags, data)
+        moved = len(data) + (1 if flags & (FIN | SYN) else 0)
+        self.seq[from_client] = (self.seq[from_client] + moved) & 0xFFFFFFFF
 
-    opening_lost = not line.syn_seen
-    send(line.opened_ns, True, 2, lost=opening_lost)
-    send(line.opened_ns + 1000, False, 18, lost=opening_lost)
-    send(line.opened_ns + 2000, True, 16, lost=opening_lost)
-    if line.proxy_bytes:
-        send(line.opened_ns + 3000, True, 24, line.proxy_bytes)
-    for turn in line.turns:
+    def _put(self, time_ns: int, from_client: bool, flags: int, data: bytes) -> None:
+        ack = self.seq[not from_client] if flags & ACK else 0
+        packet = _packet(self.line, from_client, self.seq[from_client], ack, flags, data)
+        self.sent.append((time_ns, packet))
+
+    def open(self) -> None:
+        """The handshake, and the PROXY header."""
+        begin, lost = self.line.opened_ns, not self.line.syn_seen
+        self.send(begin, True, SYN, lost=lost)
+        self.send(begin + 1000, False, SYN | ACK, lost=lost)
+        self.send(begin + 2000, True, ACK, lost=lost)
+        if self.line.proxy_bytes:
+            self.send(begin + 3000, True, PSH | ACK, self.line.proxy_bytes)
+
+    def say(self, turn: Turn) -> None:
+        """A message in parts, the first one twice if it is repeated, and its acknowledgment."""
         payload = turn.message.payload()
-        if line.fin_ns is not None and turn.first_ns > line.fin_ns and turn is line.turns[-1]:
-            send(line.fin_ns, False, 17)
-        if turn.continued_ns is not None:
-            head = turn.message.head()
-            send(turn.first_ns, True, 24, head, turn.lost)
-            send(turn.continued_ns, False, 24, CONTINUE, turn.lost)
-            send(turn.last_ns, True, 24, payload[len(head) :], turn.lost)
-            continue
         size = min(MSS, -(-len(payload) // turn.parts))
         pieces = [payload[i : i + size] for i in range(0, len(payload), size)]
         for n, piece in enumerate(pieces):
             time_ns = turn.first_ns + (turn.last_ns - turn.first_ns) * n // max(len(pieces) - 1, 1)
             if turn.repeated and n == 0:
-                out.append(
-                    (
-                        time_ns,
-                        _packet(
-                            line,
-                            turn.from_client,
-                            seq[turn.from_client],
-                            seq[not turn.from_client],
-                            24,
-                            piece,
-                        ),
-                    )
-                )
-            send(time_ns, turn.from_client, 24, piece, turn.lost)
-        send(turn.last_ns + 1, not turn.from_client, 16, lost=turn.lost)
-    if any(line.opaque):
-        for from_client, size in ((True, line.opaque[0]), (False, line.opaque[1])):
-            data = _hidden(line, from_client, size)
-            for i in range(0, size, MSS):
-                time_ns = (
-                    line.opaque_first_ns + i
-                    if i + MSS < size
-                    else line.opaque_last_ns - from_client
-                )
-                send(time_ns, from_client, 24, data[i : i + MSS])
-    if line.closed_ns is not None:
-        if line.reset:
-            send(line.closed_ns, line.closed_by_client, 20)
+                self._put(time_ns, turn.from_client, PSH | ACK, piece)
+            self.send(time_ns, turn.from_client, PSH | ACK, piece, turn.lost)
+        self.send(turn.last_ns + 1, not turn.from_client, ACK, lost=turn.lost)
+
+    def say_after_continue(self, turn: Turn, continued_ns: int) -> None:
+        """The head of a request, 100 (Continue), and the body."""
+        head, payload = turn.message.head(), turn.message.payload()
+        self.send(turn.first_ns, True, PSH | ACK, head, turn.lost)
+        self.send(continued_ns, False, PSH | ACK, CONTINUE, turn.lost)
+        self.send(turn.last_ns, True, PSH | ACK, payload[len(head) :], turn.lost)
+
+    def say_hidden(self, from_client: bool, size: int) -> None:
+        """Bytes in TLS."""
+        data = _hidden(self.line, from_client, size)
+        begin, end = self.line.opaque_first_ns, self.line.opaque_last_ns - from_client
+        for i in range(0, size, MSS):
+            time_ns = begin + i if i + MSS < size else end
+            self.send(time_ns, from_client, PSH | ACK, data[i : i + MSS])
+
+    def close(self, end_ns: int) -> None:
+        """RST, or FIN of both."""
+        first = self.line.closed_by_client
+        if self.line.reset:
+            self.send(end_ns, first, RST | ACK)
+            return
+        self.send(end_ns, first, FIN | ACK)
+        self.send(end_ns + 1000, not first, FIN | ACK)
+        self.send(end_ns + 2000, first, ACK)
+
+
+def _packets(line: Line) -> list[tuple[int, bytes]]:
+    sending = _Sending(line)
+    sending.open()
+    for turn in line.turns:
+        if line.fin_ns is not None and turn.first_ns > line.fin_ns and turn is line.turns[-1]:
+            sending.send(line.fin_ns, False, FIN | ACK)
+        if turn.continued_ns is not None:
+            sending.say_after_continue(turn, turn.continued_ns)
         else:
-            send(line.closed_ns, line.closed_by_client, 17)
-            send(line.closed_ns + 1000, not line.closed_by_client, 17)
-            send(line.closed_ns + 2000, line.closed_by_client, 16)
-    return out
+            sending.say(turn)
+    if any(line.opaque):
+        sending.say_hidden(True, line.opaque[0])
+        sending.say_hidden(False, line.opaque[1])
+    if line.closed_ns is not None:
+        sending.close(line.closed_ns)
+    return sending.sent
 
 
 def _packet(line: Line, from_client: bool, seq: int, ack: int, flags: int, data: bytes) -> bytes:

@@ -19,6 +19,7 @@ from lbtrace.model.pairing import (
     Correlation,
     ExchangePair,
     Ref,
+    Unpaired,
     UnpairedReason,
 )
 from tests.simulator.roles import Recording
@@ -127,7 +128,12 @@ def _answer_right(recorded: Recording, p: ExchangePair) -> bool:
 
 
 def _reasons(recorded: Recording, found: Correlation, out: Score, said: list[str]) -> None:
-    out.checks, out.own, out.copies = len(recorded.checks), len(recorded.own), len(recorded.copies)
+    _health_checks(recorded, found, out, said)
+    _unpaired(recorded, found, out, said)
+
+
+def _health_checks(recorded: Recording, found: Correlation, out: Score, said: list[str]) -> None:
+    out.checks = len(recorded.checks)
     for check in found.health_checks:
         for i in check.exchanges:
             ref = Ref(check.point, i)
@@ -136,6 +142,10 @@ def _reasons(recorded: Recording, found: Correlation, out: Score, said: list[str
             elif check.confidence in CONFIDENT:
                 out.checks_wrong += 1
                 said.append(f"{ref} is no health check")
+
+
+def _unpaired(recorded: Recording, found: Correlation, out: Score, said: list[str]) -> None:
+    out.own, out.copies = len(recorded.own), len(recorded.copies)
     caused = {b for bs in recorded.truth.values() for b in bs}
     for u in found.unpaired:
         sure = u.confidence in CONFIDENT
@@ -145,17 +155,24 @@ def _reasons(recorded: Recording, found: Correlation, out: Score, said: list[str
             elif sure:
                 out.own_wrong += 1
                 said.append(f"{u.ref} was not answered by the balancer: {u.detail}")
-        elif u.reason is UnpairedReason.COPY:
+            continue
+        if u.reason is UnpairedReason.COPY:
             out.copies_found += u.ref in recorded.copies
-            wrong = sure and u.ref not in recorded.copies
-            out.reasons_wrong += wrong
-            said += [f"{u.ref} is no copy: {u.detail}"] if wrong else []
-        elif sure and u.reason is UnpairedReason.OTHER_CLIENT and u.ref in caused:
+        wrong = _wrong_reason(recorded, caused, u) if sure else ""
+        if wrong:
             out.reasons_wrong += 1
-            said.append(f"{u.ref} was asked by a client that was captured: {u.detail}")
-        elif sure and u.reason in ABSENT and u.side == "client" and recorded.truth.get(u.ref):
-            out.reasons_wrong += 1
-            said.append(f"{u.ref} is {u.reason}, but {recorded.truth[u.ref]} is there")
+            said.append(wrong)
+
+
+def _wrong_reason(recorded: Recording, caused: set[Ref], u: Unpaired) -> str:
+    """What is wrong about a reason, "" when nothing is known to be."""
+    if u.reason is UnpairedReason.COPY and u.ref not in recorded.copies:
+        return f"{u.ref} is no copy: {u.detail}"
+    if u.reason is UnpairedReason.OTHER_CLIENT and u.ref in caused:
+        return f"{u.ref} was asked by a client that was captured: {u.detail}"
+    if u.reason in ABSENT and u.side == "client" and recorded.truth.get(u.ref):
+        return f"{u.ref} is {u.reason}, but {recorded.truth[u.ref]} is there"
+    return ""
 
 
 def _connections(recorded: Recording, found: Correlation, out: Score, said: list[str]) -> None:

@@ -457,57 +457,68 @@ def _exchanges(
     for ordinal, k in enumerate(asked):
         request: Request | None = None
         response: Response | None = None
-        marks: list[Mark] = []
         interim: tuple[Interim, ...] = ()
         if (at, 3, k) in frame_of:
-            turn, frame = line.turns[k], frame_of[at, 3, k]
-            request = Request(
-                turn.message.start[0],
-                turn.message.start[1],
-                turn.message.version,
-                tuple(_header(n, v) for n, v in turn.message.lines),
-                turn.message.as_body(),
-                frame,
-                frame,
-                frame,
-                clock.show(turn.first_ns),
-                clock.show(turn.first_ns),
-                clock.show(turn.last_ns),
-                (Mark.RETRANSMITTED,) if turn.repeated else (),
-                tuple(_header(n, v) for n, v in turn.message.trailers),
-                offset=offset[k],
-            )
+            turn = line.turns[k]
+            request = _request(turn, frame_of[at, 3, k], offset[k], clock)
             if turn.continued_ns is not None and (at, 5, k) in frame_of:
                 interim = (Interim(100, (), frame_of[at, 5, k], clock.show(turn.continued_ns)),)
         j = answers[ordinal] if ordinal < len(answers) else None
         if j is not None and (at, 3, j) in frame_of:
-            turn, frame = line.turns[j], frame_of[at, 3, j]
-            response = Response(
-                int(turn.message.start[0]),
-                turn.message.start[1],
-                turn.message.version,
-                tuple(_header(n, v) for n, v in turn.message.lines),
-                turn.message.as_body(),
-                frame,
-                frame,
-                frame,
-                clock.show(turn.first_ns),
-                clock.show(turn.first_ns),
-                clock.show(turn.last_ns),
-                (Mark.RETRANSMITTED,) if turn.repeated else (),
-                tuple(_header(n, v) for n, v in turn.message.trailers),
-                offset=offset[j],
-            )
+            response = _response(line.turns[j], frame_of[at, 3, j], offset[j], clock)
         if request is None and response is None:
             continue
+        marks: tuple[Mark, ...] = ()
         if request is None:
-            marks.append(Mark.LOST)
+            marks = (Mark.LOST,)
         elif response is None:
-            if j is not None and line.turns[j].lost:
-                marks.append(Mark.LOST)
-            elif j is not None or line.closed_ns is None or line.closed_ns > end:
-                marks.append(Mark.CAPTURE_ENDED)
-            else:
-                marks.append(Mark.RESET if line.reset else Mark.CLOSED)
-        out.append((k, Exchange(0, number, ordinal + 1, request, response, interim, tuple(marks))))
+            marks = (_missing(line, j, end),)
+        out.append((k, Exchange(0, number, ordinal + 1, request, response, interim, marks)))
     return out
+
+
+def _missing(line: Line, answer: int | None, end: int) -> Mark:
+    """Why a response is not in the capture."""
+    if answer is not None and line.turns[answer].lost:
+        return Mark.LOST
+    if answer is not None or line.closed_ns is None or line.closed_ns > end:
+        return Mark.CAPTURE_ENDED
+    return Mark.RESET if line.reset else Mark.CLOSED
+
+
+def _request(turn: Turn, frame: int, offset: int, clock: Clockwork) -> Request:
+    return Request(
+        turn.message.start[0],
+        turn.message.start[1],
+        turn.message.version,
+        tuple(_header(n, v) for n, v in turn.message.lines),
+        turn.message.as_body(),
+        frame,
+        frame,
+        frame,
+        clock.show(turn.first_ns),
+        clock.show(turn.first_ns),
+        clock.show(turn.last_ns),
+        (Mark.RETRANSMITTED,) if turn.repeated else (),
+        tuple(_header(n, v) for n, v in turn.message.trailers),
+        offset=offset,
+    )
+
+
+def _response(turn: Turn, frame: int, offset: int, clock: Clockwork) -> Response:
+    return Response(
+        int(turn.message.start[0]),
+        turn.message.start[1],
+        turn.message.version,
+        tuple(_header(n, v) for n, v in turn.message.lines),
+        turn.message.as_body(),
+        frame,
+        frame,
+        frame,
+        clock.show(turn.first_ns),
+        clock.show(turn.first_ns),
+        clock.show(turn.last_ns),
+        (Mark.RETRANSMITTED,) if turn.repeated else (),
+        tuple(_header(n, v) for n, v in turn.message.trailers),
+        offset=offset,
+    )

@@ -157,8 +157,11 @@ class Http2Direction:
         cursor.pos += HEAD
         if head.kind == DATA:
             return self._data(head)
-        if head.size > _MAX_FRAME:
-            return False
+        return head.size <= _MAX_FRAME and self._small(head, begin)
+
+    def _small(self, head: FrameHead, begin: int) -> bool:
+        """Read the payload of a frame that is kept as a whole: any but DATA."""
+        cursor = self.cursor
         payload = cursor.peek(head.size)
         cursor.pos += len(payload)
         if len(payload) < head.size:
