@@ -90,6 +90,13 @@ def test_a_reset_is_no_data_that_an_answer_is_chosen_by() -> None:
     assert c.from_server.isn == 5000
 
 
+def test_data_that_were_written_before_both_answers_choose_one() -> None:
+    wire = Wire().s("PSH", 90_000_001, b"tell", ack=100).c("SYN", 99)
+    wire.s("SYN", 5000, ack=100).s("SYN", 90_000_000, ack=100)
+    [c], _ = connections(wire.table())
+    assert c.from_server.isn == 90_000_000
+
+
 def test_a_segment_without_data_is_none_that_an_answer_is_chosen_by() -> None:
     wire = Wire().c("SYN", 99).s("SYN", 5000, ack=100).s("SYN", 90_000_000, ack=100)
     wire.s("", 90_000_001, ack=100).s("PSH", 5001, b"x", ack=100)

@@ -165,3 +165,10 @@ def test_a_late_syn_goes_to_the_connection_whose_answer_alone_was_captured() -> 
     assert incarnations(wire.table()).of.tolist() == [0, 1, 0]
     wire = Wire().c("SYN", 99).c("SYN", 5_000_000).s("SYN", 999, ack=100)
     assert incarnations(wire.table()).of.tolist() == [0, 1, 0]
+
+
+def test_a_segment_belongs_to_an_older_connection_whose_isns_are_zero() -> None:
+    """0 is an ISN like any other. Two SYNs that nobody answers came in between."""
+    wire = Wire().c("SYN", 0).s("SYN", 0, ack=1).c("SYN", FAR).c("SYN", 2 * FAR)
+    wire.c("PSH", 1, b"ask", ack=1).s("PSH", 1, b"tell", ack=4)
+    assert incarnations(wire.table()).of.tolist() == [0, 0, 1, 2, 0, 0]

@@ -109,3 +109,11 @@ def test_of_one_direction_its_numbers_alone_tell_that_the_clock_was_set_back(
     table = read(segments)
     assert slugs(table) == [SET_BACK]
     assert table.frame.tolist() == list(range(1, len(segments) + 1))
+
+
+def test_numbers_that_go_down_by_one_go_down() -> None:
+    """Bytes that were typed, each sent twice; the clock was set back between two of them."""
+    wire = Wire()
+    for n, at in ((0, 100), (0, 101), (1, 50), (1, 51)):
+        wire.c("PSH", 100 + n, b"q", ack=1000, at=at * S)
+    assert slugs(read(wire.segments)) == [SET_BACK]
