@@ -123,10 +123,20 @@ def test_a_backend_that_asks_its_own_balancer(
     assert ("SNAT" in said.remedy) == hairpin
 
 
-PORT, PROHIBITED, TOO_BIG = (3, 3), (3, 13), (3, 4)  # RFC 792: type and code
+PORT, TOO_BIG = (3, 3), (3, 4)  # RFC 792: type and code
 
 
-@pytest.mark.parametrize(("what", "said"), [(PORT, "port unreachable"), (PROHIBITED, "prohibited")])
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ((3, 0), "network unreachable"),
+        ((3, 1), "host unreachable"),
+        ((3, 2), "protocol unreachable"),
+        (PORT, "port unreachable"),
+        *(((3, code), "administratively prohibited") for code in (9, 10, 13)),  # RFC 1812 §5.2.7.1
+        ((3, 11), "unreachable, code 11"),
+    ],
+)
 def test_a_syn_that_icmp_answers_was_turned_away(
     what: tuple[int, int], said: str, tmp_path: Path
 ) -> None:
