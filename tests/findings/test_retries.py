@@ -13,12 +13,12 @@ ASKED = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n"
 ANSWER = b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n%s"
 
 
-def asked_twice(folder: Path, status: int) -> Report:
-    """Of each of four requests the first attempt is answered with a status, and the client gets the
+def asked_twice(folder: Path, status: int, count: int = 4) -> Report:
+    """Of each of some requests the first attempt is answered with a status, and the client gets the
     answer of the second one.
     """
     play = Script()
-    for n in range(4):
+    for n in range(count):
         asked = ASKED % (n, n)
         front, first = play.front().asks(asked), play.back(8081).asks(asked)
         first.answers(ANSWER % (status, 5, b"other")).closes()
@@ -38,3 +38,12 @@ def test_an_answer_to_try_again_after_shows_no_mirror(
     report = asked_twice(tmp_path, status)
     slugs = {f.slug for f in report.findings if f.slug.startswith("retries")}
     assert slugs == {f"retries.{said}"}
+
+
+@pytest.mark.parametrize(("count", "shown"), [(3, True), (2, False)])
+def test_three_requests_that_were_copied_show_a_mirror(
+    count: int, shown: bool, tmp_path: Path
+) -> None:
+    report = asked_twice(tmp_path, 200, count)
+    slugs = [f.slug for f in report.findings if f.slug.startswith("retries")]
+    assert slugs == ["retries.mirrored"] * shown

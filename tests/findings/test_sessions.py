@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lbtrace.model.report import Finding, Severity
 from tests.findings.simulated import judge_simulation, values
 from tests.simulator import Balancer, Simulation
@@ -99,8 +101,9 @@ def cached(cookie: str, cache: float = 1.0) -> list[Finding]:
     return [f for f in found if f.slug == "sessions.from-cache"]
 
 
-def test_a_session_out_of_a_cache_is_anybodys() -> None:
-    (said,) = cached(f"SID={SECRET}; Path=/")
+@pytest.mark.parametrize("more", ["", "; Path=/", "; Path=/; HttpOnly"])
+def test_a_session_out_of_a_cache_is_anybodys(more: str) -> None:
+    (said,) = cached(f"SID={SECRET}{more}")
     assert said.severity is Severity.HIGH
     assert (values(said)["count"], values(said)["of"], values(said)["names"]) == (3, 3, "SID")
     assert SECRET not in repr(said)

@@ -79,6 +79,16 @@ def test_cut_for_another_reason(tmp_path: Path, silences: list[int]) -> None:
     assert values(found)["sender"] == "server end"
 
 
+@pytest.mark.parametrize(("shortest", "slug"), [(54, "idle"), (53.9, "cut")])
+def test_silences_that_differ_by_a_tenth_of_the_longest_are_the_same(
+    tmp_path: Path, shortest: float, slug: str
+) -> None:
+    silences = [60 * S, int(shortest * S), 60 * S]
+    (found,) = told(tmp_path, *(chat(n, None, silent) for n, silent in enumerate(silences)))
+    assert found.slug == f"web-sockets.{slug}"
+    assert values(found)["longest"] == 60 * S
+
+
 def test_one_that_goes_on_has_not_ended(tmp_path: Path) -> None:
     wire = chat(0, None)
     del wire.segments[-1]
