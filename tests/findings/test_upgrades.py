@@ -75,6 +75,17 @@ def test_a_backend_that_declines_is_told_once(tmp_path: Path) -> None:
     assert finding.severity is Severity.LOW
 
 
+def test_what_was_granted_is_not_counted_among_what_was_declined(tmp_path: Path) -> None:
+    lines = ("Upgrade: websocket\r\n", OPTION)
+    play = passed(lines, lines)
+    for n in (7, 8):
+        front = play.front().asks(request(n, *lines))
+        play.back().asks(request(n, "X-Real-IP: 198.51.100.10\r\n", *lines)).answers(SWITCHED)
+        front.answers(SWITCHED)
+    (finding,) = found(play, tmp_path)
+    assert (values(finding)["count"], values(finding)["statuses"]) == (3, "400 ×3")
+
+
 def test_from_behind_alone_the_key_tells_of_the_upgrade(tmp_path: Path) -> None:
     play = Script()
     play.back().asks(request(1)).answers(answer("426 Upgrade Required", "x"))
