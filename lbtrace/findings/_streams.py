@@ -19,6 +19,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import marked
 
 AGAIN_NS = 10_000_000_000  # who sends a request again does so within ten seconds
+CAME_AGAIN = " The same request came again within ten seconds for {again} of them."
 
 
 class Steered(NamedTuple):

@@ -35,6 +35,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings._streams import (
+    CAME_AGAIN,
     Group,
     Steered,
     answered,
@@ -88,8 +89,8 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
     )
     statement += ": {said}." if any(texts) else "."
     statement += (
-        " {above} requests came on streams behind the last one it takes, and got no answer. The "
-        "same request came again within ten seconds for {again} of them."
+        " {above} requests came on streams behind the last one it takes, and got no answer."
+        + CAME_AGAIN
         if above
         else ""
     )

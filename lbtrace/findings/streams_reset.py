@@ -32,6 +32,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings._streams import (
+    CAME_AGAIN,
     Group,
     Steered,
     answered,
@@ -88,11 +89,7 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
             "The {sender} reset {count} of {of} HTTP/2 streams on the {side} side with {code}"
             + _meaning(name, group.from_client, cut),
         )
-        + (
-            " The same request came again within ten seconds for {again} of them."
-            if name == "refused"
-            else ""
-        ),
+        + (CAME_AGAIN if name == "refused" else ""),
         frames_of(comparison, side, those),
         note="the requests and the RST_STREAM frames",
         remedy="" if severity is Severity.INFO else REMEDY[name],
