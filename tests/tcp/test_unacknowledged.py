@@ -28,15 +28,16 @@ def test_a_segment_sent_again_and_again_was_never_acknowledged() -> None:
 
 
 def test_a_connection_is_silent_by_itself() -> None:
-    """Another one, with its packets in between, does not break the silence."""
+    """Others, with their packets in between, do not break the silence."""
     wire = opened().s("", 1000, ack=100, at=5_000_000)
     for port in (40001, 40002):
         wire.client = wire.client._replace(port=port)
         wire.c("SYN", 99, at=6_000_000).s("SYN", 999, ack=100, at=7_000_000)
+        wire.c("PSH", 100, b"ask", ack=1000, at=8_000_000)
     wire.client = wire.client._replace(port=40000)
     wire.c("PSH", 100, b"ask", ack=1000, at=9_000_000)
     found, _ = connections(wire.table())
-    assert [c.from_client.unacked_idle_ns for c in found] == [4_000_000, 0, 0]
+    assert [c.from_client.unacked_idle_ns for c in found] == [4_000_000, 1_000_000, 1_000_000]
 
 
 def test_where_the_other_end_was_not_captured_nothing_is_known() -> None:
