@@ -50,6 +50,7 @@ def test_a_call_that_failed_behind_a_200() -> None:
     assert (said["count"], said["of"], said["hidden"]) == (1, 1, 1)
     assert said["statuses"] == "UNAVAILABLE (14) ×1"
     assert said["said"] == "no backend"
+    assert "{hidden}" in found.statement
     assert "sent again" in found.remedy
 
 

@@ -101,5 +101,7 @@ def test_the_errors_that_come_of_races_belong_to_their_problem(tmp_path: Path) -
     report = play.report(tmp_path)
     slugs = report.problems[0].slugs
     assert slugs[0] == "keep-alive-race.backend"
+    (race,) = (f for f in report.findings if f.slug == slugs[0])
+    assert values(race)["count"] == 4
     assert "answered-by-balancer.error" in slugs
     assert not any("answered-by-balancer.error" in p.slugs for p in report.problems[1:])

@@ -93,6 +93,13 @@ def test_a_capture_without_a_packet_may_not_have_run() -> None:
     )
 
 
+def test_a_capture_that_begins_a_minute_after_another_may_be_of_its_time() -> None:
+    """So far apart may two clocks be, and no recording here lasts for a minute."""
+    minute = 60_000_000_000
+    assert beside_an_empty_capture(Balancer(kind="dnat"), minute + 1).of("one-backend")
+    assert not beside_an_empty_capture(Balancer(kind="dnat"), 2 * minute).of("one-backend")
+
+
 def test_a_capture_of_another_time_tells_nothing() -> None:
     assert not beside_an_empty_capture(Balancer(kind="dnat"), HOUR_NS).of("one-backend")
 

@@ -59,6 +59,7 @@ def test_ends_that_speak_different_protocols(
     said = values(finding)
     assert (said["count"], said["of"], said["server"]) == (2, 2, "10.0.9.11:8080")
     assert said.get("answers") == says
+    assert ("{answers}" in finding.statement) is (says is not None)
     assert frames(finding)[:2] == [("backend", 4), ("backend", 6)]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.findings._message_sizes import _number
+from lbtrace.findings._message_sizes import HEAD, Part, _number, gap
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding
 from tests.findings.simulated import values
@@ -240,3 +241,16 @@ def test_a_length_that_is_no_number_is_none(text: str) -> None:
     digits = text.strip()
     number = set(digits) <= set("0123456789") and 0 < len(digits) < 16
     assert _number(text) == (int(digits) if number else 0)
+
+
+@pytest.mark.parametrize("kib", [4, 8, 15, 16, 32, 60, 64, 1024])
+def test_a_buffer_is_full_at_its_size(kib: int) -> None:
+    """What needs the whole of it failed, and what leaves a byte of it free worked."""
+    full = kib * 1024
+    part = Part(HEAD, "head", np.array([full - 1, full]))
+    zero, one, none = np.array([0]), np.array([1]), np.array([], np.int64)
+    assert gap(part, one, zero) == (part, full, full - 1, (full,))
+    for failed, worked in ((zero, one), (one, one), (none, zero)):
+        assert gap(part, failed, worked) is None
+    unusual = gap(part, zero, none)
+    assert unusual is None or full not in unusual.limits

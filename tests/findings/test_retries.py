@@ -13,11 +13,16 @@ ASKED = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n"
 ANSWER = b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n%s"
 
 
-def asked_twice(folder: Path, status: int, count: int = 4) -> Report:
+def asked_twice(folder: Path, status: int, count: int = 4, once: int = 0) -> Report:
     """Of each of some requests the first attempt is answered with a status, and the client gets the
-    answer of the second one.
+    answer of the second one. Others are sent once.
     """
     play = Script()
+    for n in range(100, 100 + once):
+        asked = ASKED % (n, n)
+        front = play.front().asks(asked)
+        play.back(8080).asks(asked).answers(ANSWER % (200, 8, b"used %03d" % n)).closes()
+        front.answers(ANSWER % (200, 8, b"used %03d" % n)).leaves()
     for n in range(count):
         asked = ASKED % (n, n)
         front, first = play.front().asks(asked), play.back(8081).asks(asked)
@@ -45,5 +50,13 @@ def test_three_requests_that_were_copied_show_a_mirror(
     count: int, shown: bool, tmp_path: Path
 ) -> None:
     report = asked_twice(tmp_path, 200, count)
+    slugs = [f.slug for f in report.findings if f.slug.startswith("retries")]
+    assert slugs == ["retries.mirrored"] * shown
+
+
+@pytest.mark.parametrize(("copied", "shown"), [(9, True), (5, False)])
+def test_a_mirror_copies_nine_of_ten(copied: int, shown: bool, tmp_path: Path) -> None:
+    """One request more was sent once."""
+    report = asked_twice(tmp_path, 200, copied, once=1)
     slugs = [f.slug for f in report.findings if f.slug.startswith("retries")]
     assert slugs == ["retries.mirrored"] * shown

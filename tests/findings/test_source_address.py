@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
@@ -13,7 +14,9 @@ from lbtrace.model.report import Severity
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.findings.simulated import ALB, four, judge_simulation, values
+from tests.findings.through import STATED, message, request, told
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import BACKEND, Script, Spoken
 
 
 def test_a_proxy_shows_its_own_address_and_states_the_client() -> None:
@@ -148,3 +151,19 @@ def test_on_one_machine_the_same_address_is_no_preserved_one() -> None:
     for i in range(4):
         simulation.client("127.0.0.1").asks("GET", f"/{i}", at_ms=50 * i)
     assert judge_simulation(simulation).of("source-address") == []
+
+
+def test_of_many_sources_of_a_balancer_five_are_named(tmp_path: Path) -> None:
+    """It opens each connection from another of its addresses."""
+    play = Script()
+    for n in range(6):
+        ask, answer = request(f"/{n}"), message("200 OK", f"page {n}")
+        front = play.front().asks(ask)
+        ends = (f"10.0.9.{n + 1}", 50000 + n), (BACKEND, 8080)
+        back = Spoken(play, play.backend, ends, [1000 * n, 5000 * n])
+        back.opens().asks(ask[:-2] + STATED.encode() + b"\r\n\r\n").answers(answer).closes()
+        front.answers(answer).leaves()
+    (finding,) = told(play, tmp_path, "source-address")
+    said = values(finding)
+    assert said["addresses"] == 6
+    assert said["backend_sees"] == "10.0.9.1, 10.0.9.2, 10.0.9.3, 10.0.9.4, 10.0.9.5"
