@@ -3,20 +3,21 @@ numbers.
 
 Requests ask for the same few hosts again and again. So what a value means is decided once per
 distinct value, and the values of the exchanges are a column of numbers. The values of several lines
-are joined, as in RFC 9110 §5.3. Letter case in field names does not count.
+are joined, as in RFC 9110 §5.3. Letter case in field names does not count. The Host of a request
+of HTTP/2 is its `:authority`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
 
 from lbtrace.comparison.pairs import Pairs
 from lbtrace.comparison.sides import Sides
-from lbtrace.http_fields import names
-from lbtrace.tables.columns import Column
+from lbtrace.http_fields import AS_HOST, HOST, names
+from lbtrace.tables.columns import Column, among
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.words import Words
 
@@ -55,10 +56,9 @@ def present(sides: Sides, wanted: Set[str]) -> list[str]:
 
 def _column(messages: Messages, words: Words, field: str, numbers: dict[str | None, int]) -> Column:
     out = np.full(len(messages.there), ABSENT, np.int64)
-    wanted = words.fields_named(field.__eq__)
-    if not wanted.any():
+    owner, line = _lines(messages, words, AS_HOST if field == HOST else (field,))
+    if not len(line):
         return out
-    owner, line = messages.heads.which(wanted)
     lines, place = np.unique(line, return_inverse=True)
     values = [words.line_list[i][1] for i in lines.tolist()]
     number = np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
@@ -71,6 +71,18 @@ def _column(messages: Messages, words: Words, field: str, numbers: dict[str | No
         text = ", ".join(parts)
         out[exchange] = numbers.setdefault(text, len(numbers))
     return out
+
+
+def _lines(messages: Messages, words: Words, fields: Sequence[str]) -> tuple[Column, Column]:
+    """(exchange, line) of each line of the first of these fields that its message has, in order."""
+    owner, line = messages.heads.which(words.fields_named(fields[0].__eq__))
+    if len(fields) == 1:
+        return owner, line
+    others, more = _lines(messages, words, fields[1:])
+    alone = ~among(others, owner)
+    owner, line = np.append(owner, others[alone]), np.append(line, more[alone])
+    order = np.argsort(owner, kind="stable")
+    return owner[order], line[order]
 
 
 class Spelling:

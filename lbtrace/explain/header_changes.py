@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from lbtrace.http_fields import AUTHORITY, HOST, Meaning, fields_of
+from lbtrace.http_fields import AS_HOST, Meaning, fields_of
 from lbtrace.http_fields.addresses import addresses_in, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
@@ -373,13 +373,11 @@ def _numbered(lines: tuple[tuple[int, ...], ...], words: Words) -> list[tuple[in
 
 
 def _with_authority_as_host(words: Words) -> Column:
-    """Per line the number of its field. HTTP/2's `:authority` is the Host of HTTP/1: to convert one
-    into the other changes nothing (RFC 9113 §8.3.1).
-    """
-    authority, host = words.fields.get(AUTHORITY, -1), words.fields.get(HOST, -1)
-    if authority < 0 or host < 0:
+    """Per line the number of its field; all that name the host count as one."""
+    *others, host = (words.fields.get(name, -1) for name in AS_HOST)
+    if host < 0:
         return words.field_of
-    return np.where(words.field_of == authority, host, words.field_of)
+    return np.where(np.isin(words.field_of, others), host, words.field_of)
 
 
 def _of_all(

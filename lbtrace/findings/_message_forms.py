@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from lbtrace.http_fields import (
+    AUTHORITY,
     CONTENT_LENGTH,
     EXPECT,
     HOST,
@@ -68,7 +69,7 @@ def _request_forms(
 ) -> Iterator[tuple[str, Column]]:
     hosts = _count(messages, words, HOST)
     yield f"{spelling(HOST)} twice", hosts > 1
-    yield f"no {spelling(HOST)}", hosts == 0
+    yield f"no {spelling(HOST)}", hosts + _count(messages, words, AUTHORITY) == 0
     yield spelling(TRANSFER_ENCODING), coding > 0
     yield spelling(EXPECT), _count(messages, words, EXPECT) > 0
     yield spelling(UPGRADE), _count(messages, words, UPGRADE) > 0

@@ -73,17 +73,6 @@ def _by_stream(table: SideTable, connections: Column) -> dict[tuple[int, int], i
     return dict(zip(keys, rows.tolist(), strict=True))
 
 
-def whole_connections(table: SideTable) -> Column:
-    """Per connection, whether no byte of it is missing from the capture: what is not in it was not
-    sent.
-    """
-    whole = np.ones(len(table.client_address), bool)
-    for name in ("missing", "truncated"):
-        for server in (False, True):
-            whole &= table.of_ends(name, server) == 0
-    return whole
-
-
 def was_reset(comparison: Comparison, side: Side) -> Column:
     """Per exchange of a side, whether its stream was reset."""
     reset = np.zeros(len(comparison.table(side)), bool)

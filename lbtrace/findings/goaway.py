@@ -44,7 +44,6 @@ from lbtrace.findings._streams import (
     grouped,
     steered,
     was_reset,
-    whole_connections,
 )
 from lbtrace.http_fields.quoting import short
 from lbtrace.model.http import Mark
@@ -127,7 +126,7 @@ def _left(
     """
     table = comparison.table(side)
     cut = marked(table.marks | table.responses.marks, Mark.RESET, Mark.CLOSED)
-    reset, whole = was_reset(comparison, side), whole_connections(table)
+    reset, whole = was_reset(comparison, side), table.whole_connections
     above: list[int] = []
     after: list[int] = []
     below = [np.zeros(0, np.int64)]

@@ -36,7 +36,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._own import own_answers
 from lbtrace.findings._side import named as side_name
 from lbtrace.findings._side import told, variant
-from lbtrace.findings._streams import answered, whole_connections
+from lbtrace.findings._streams import answered
 from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.http_fields.quoting import short
 from lbtrace.model.grpc import FAILURES, GrpcStatus
@@ -159,7 +159,7 @@ def _without_status(comparison: Comparison, side: Side) -> Iterator[Finding]:
     none = numbers[held.status == NONE]
     r = table.responses
     none = none[answered(table, none) & r.complete[none] & (r.start[none] == HTTP_OK)]
-    none = none[whole_connections(table)[table.connection[none]]]
+    none = none[table.whole_connections[table.connection[none]]]
     none = none[of_grpc(table.words, r)[none]]
     if not len(none):
         return

@@ -38,7 +38,6 @@ from lbtrace.comparison import Comparison, Pairs, field_values, present
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.http_fields import (
-    AUTHORITY,
     HOST,
     LOCATION,
     SET_COOKIE,
@@ -48,7 +47,7 @@ from lbtrace.http_fields import (
     spelling,
 )
 from lbtrace.http_fields.addresses import is_public, parse
-from lbtrace.http_fields.lines import field_value
+from lbtrace.http_fields.lines import field_value, host_of
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -113,7 +112,6 @@ def _redirects(comparison: Comparison) -> Iterator[Redirect]:
     if not len(rows):
         return
     hosts = _of_client(comparison, HOST)
-    authorities = _of_client(comparison, AUTHORITY)
     protocols = [
         _of_client(comparison, name)
         for name in present(comparison, fields_of(Meaning.CLIENT_PROTOCOL))
@@ -128,7 +126,7 @@ def _redirects(comparison: Comparison) -> Iterator[Redirect]:
         rows.tolist(), ports, addresses, *times, strict=True
     ):
         https = any(is_https(protocol.text(exchange) or "") for protocol in protocols)
-        host = hosts.text(exchange) or authorities.text(exchange) or ""
+        host = hosts.text(exchange) or ""
         target = client.words.text_list[client.requests.start[exchange]]
         asked = asked_for("https" if https else "http", host, 443 if https else port, target)
         location = where.text(exchange) or ""
@@ -389,7 +387,7 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
         return
     pair = comparison.pairs[strange[0].row or 0]
     requests = pair.client.request, pair.backend.request
-    sent, got = (field_value(m, HOST) if m else None for m in requests)
+    sent, got = (host_of(m) if m else None for m in requests)
     server = str(pair.backend_connection.server)
     replaced = sent is not None and got is not None and got != sent
     host_replaced = replaced and split_host(got or "")[0] == split_host(server)[0]

@@ -30,7 +30,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
-from lbtrace.findings._streams import Steered, answered, steered, whole_connections
+from lbtrace.findings._streams import Steered, answered, steered
 from lbtrace.model.http2 import ControlKind, Setting
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -71,7 +71,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     limits[each.number] = each
         if limits:
             end = _ends_of_streams(comparison, side)
-            whole = whole_connections(comparison.table(side))
+            whole = comparison.table(side).whole_connections
             those = [said for said in limits.values() if whole[said.number]]
             reached = [r for said in those if (r := _reached(comparison, side, said, end))]
             if reached:

@@ -40,7 +40,6 @@ from lbtrace.findings._streams import (
     frames_of,
     grouped,
     steered,
-    whole_connections,
 )
 from lbtrace.model.http2 import ControlKind, Http2Error, error_name
 from lbtrace.model.net import Side
@@ -109,7 +108,7 @@ _KNOWN = frozenset(map(int, Http2Error))
 def _cut(table: SideTable, rows: list[int]) -> int | None:
     """How many answers on these streams had not come whole; None where bytes are missing."""
     known = np.array(rows, np.int64)
-    if not whole_connections(table)[table.connection[known]].all():
+    if not table.whole_connections[table.connection[known]].all():
         return None
     return len(rows) - int(answered(table, known).sum())
 

@@ -33,7 +33,6 @@ from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._side import ends, named, told, variant
-from lbtrace.findings._streams import whole_connections
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -135,7 +134,7 @@ def _first_closes(comparison: Comparison, side: Side) -> dict[int, tuple[bool, i
 def _whole(comparison: Comparison, side: Side) -> Iterator[tuple[int, Trace, WebSocket]]:
     """(the exchange that opened it, trace, WebSocket) of each that was captured whole."""
     table = comparison.table(side)
-    whole = whole_connections(table)
+    whole = table.whole_connections
     for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
         for held in trace.web_sockets:
             number = first + held.connection

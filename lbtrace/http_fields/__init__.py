@@ -165,6 +165,9 @@ PROXY_AUTHENTICATION_INFO: Final = _field(
 
 # What requests and responses say
 HOST: Final = _field("Host", _M.REWRITTEN, "RFC 9110 §7.2")
+# what names the host of a request: the first that is there. A proxy that makes one of the other
+# changes nothing (RFC 9113 §8.3.1)
+AS_HOST: Final = (AUTHORITY, HOST)
 USER_AGENT: Final = _field("User-Agent", _M.SOFTWARE, "RFC 9110 §10.1.5")
 ACCEPT: Final = _field("Accept", _M.SOFTWARE, "RFC 9110 §12.5.1")
 ACCEPT_CHARSET: Final = _field("Accept-Charset", _M.SOFTWARE, "RFC 9110 §12.5.2")

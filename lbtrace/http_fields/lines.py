@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from lbtrace.http_fields import ACCEPT_ENCODING, GO_WRITES_FIRST
+from lbtrace.http_fields import ACCEPT_ENCODING, AS_HOST, GO_WRITES_FIRST
 from lbtrace.model.http import HeaderLine, Mark, Request, Response
 
 
@@ -51,3 +51,9 @@ def field_value(message: Request | Response, name: str) -> str | None:
     if not lines:
         return None
     return lines[0].value if len(lines) == 1 else ", ".join(line.value for line in lines)
+
+
+def host_of(request: Request) -> str | None:
+    """The host that a request is for: its `:authority`, else its Host (RFC 9113 §8.3.1)."""
+    stated = (field_value(request, name) for name in AS_HOST)
+    return next((value for value in stated if value is not None), None)

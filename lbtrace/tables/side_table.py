@@ -110,6 +110,17 @@ class SideTable(Table):
         from_server = self.requests.there & ~self.requests.from_client
         return among(self.connection, self.connection[from_server])
 
+    @cached_property
+    def whole_connections(self) -> Column:
+        """Per connection, whether no byte of it is missing from the capture: what is not in it was
+        not sent.
+        """
+        whole = np.ones(len(self.client_address), bool)
+        for name in ("missing", "truncated"):
+            for server in (False, True):
+                whole &= self.of_ends(name, server) == 0
+        return whole
+
     def window_closed(self, exchanges: Column) -> Column:
         """Per exchange for how long in all the client's window was closed, first while the response
         came; 0 where it was closed earlier, or not.

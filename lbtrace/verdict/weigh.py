@@ -29,7 +29,12 @@ from lbtrace.tables.columns import distinct
 DIRECT, PASSTHROUGH, L4, L7 = Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY
 KINDS = (DIRECT, PASSTHROUGH, L4, L7)
 MAX_WITHOUT_PAIRS = Confidence.MEDIUM  # observations that need no pair are no surer than this
-ABOUT_BYTES = ("head-differences", "byte-streams", "tls")  # they look at what connections carried
+ABOUT_BYTES = (
+    "head-differences",
+    "settings",
+    "byte-streams",
+    "tls",
+)  # they look at what connections carried
 BYTES_UNSEEN = (
     "What was seen fits l4-proxy as well as l7-proxy: only bytes that are known from both sides "
     "show whether the balancer reads HTTP."
@@ -39,6 +44,7 @@ BYTES_UNSEEN = (
 class Strength(IntEnum):
     """How much an observation adds to the score of a kind, or takes from it."""
 
+    NONE = 0  # it is told, and decides nothing
     WEAK = 1
     MODERATE = 4
     STRONG = 10
@@ -145,6 +151,28 @@ TABLE: dict[tuple[str, str], Weight] = {
         (DIRECT, PASSTHROUGH, L4),
         (L7,),
         "the heads are unchanged, though HTTP proxies usually leave a trace",
+    ),
+    ("settings", "different"): Weight(
+        Strength.DECISIVE,
+        (L7,),
+        (DIRECT, PASSTHROUGH, L4),
+        "the SETTINGS of HTTP/2 are others behind the balancer, so it ends HTTP/2 and begins it "
+        "anew",
+        needs_http=True,
+    ),
+    ("settings", "different-in-some"): Weight(
+        Strength.MODERATE,
+        (L7,),
+        (DIRECT, PASSTHROUGH, L4),
+        "some connections have other SETTINGS of HTTP/2 behind the balancer",
+        needs_http=True,
+    ),
+    ("settings", "same"): Weight(
+        Strength.NONE,
+        (DIRECT, PASSTHROUGH, L4),
+        (),
+        "the SETTINGS of HTTP/2 are the same on both sides, as they also are where the same "
+        "library speaks on both",
     ),
     ("proxy-header", "added"): Weight(
         Strength.MODERATE, (L4,), (DIRECT,), "a PROXY header was put before the client's bytes"
@@ -260,6 +288,7 @@ def undecided(kind: Kind, reason: str, candidates: Sequence[Kind] = ()) -> Judge
 
 def weigh(comparison: Comparison, observations: Sequence[Observation]) -> Judgement:
     """The kind that the observations support best."""
+    observations = [o for o in observations if o.weight.strength]
     if not observations:
         return undecided(
             Kind.INCONCLUSIVE,

@@ -9,7 +9,8 @@ import pytest
 from lbtrace.comparison import Comparison, field_values
 from lbtrace.comparison.field_values import Spelling
 from lbtrace.correlate import correlate
-from lbtrace.http_fields.lines import field_value
+from lbtrace.http_fields import HOST
+from lbtrace.http_fields.lines import field_value, host_of
 from lbtrace.options import Options
 from tests.simulator.scenarios import SCENARIOS
 
@@ -51,3 +52,14 @@ def test_heads_by_the_names_of_their_fields() -> None:
     spelled, pairs = Spelling(comparison.sides[0].words), comparison.request_heads
     heads = spelled.heads(comparison.sides[1].requests.heads, pairs.backend)
     assert heads == {tuple(line.name for line in m.requests[1].lines) for m in pairs}
+
+
+@pytest.mark.parametrize("scenario", ["http2-in-front", "rewriting"])
+def test_the_host_of_http2_is_its_authority(scenario: str) -> None:
+    comparison = case_of(scenario)
+    front, back, texts = field_values(comparison, HOST)
+    for traces, column in ((comparison.clients, front), (comparison.backends, back)):
+        requests = [e.request for trace in traces for e in trace.exchanges]
+        said = [host_of(request) if request is not None else None for request in requests]
+        assert [texts[i] for i in column.tolist()] == said
+        assert any(said)

@@ -29,20 +29,28 @@ class Http2Talk:
     """One connection. Each packet comes a millisecond after the one before; `at` is in ms."""
 
     def __init__(
-        self, port: int = 40000, at: int = 0, settings: dict[SettingCodes, int] | None = None
+        self,
+        port: int = 40000,
+        at: int = 0,
+        settings: dict[SettingCodes, int] | None = None,
+        asking: dict[SettingCodes, int] | None = None,
+        isn: int = 99,
     ) -> None:
+        """`settings`: of the server; `asking`: of the client; `isn`: where the client begins."""
         self.wire = Wire([], Endpoint("10.0.0.9", port), Endpoint("10.0.0.80", 80))
         self.now = at * MS
-        self.sent = {True: 100, False: 1000}
-        self.wire.c("SYN", 99, at=self.now)
-        self.wire.s("SYN", 999, ack=100, at=self._next())
-        self.wire.c("ACK", 100, ack=1000, at=self._next())
+        self.sent = {True: isn + 1, False: isn + 901}
+        self.wire.c("SYN", isn, at=self.now)
+        self.wire.s("SYN", isn + 900, ack=isn + 1, at=self._next())
+        self.wire.c("ACK", isn + 1, ack=isn + 901, at=self._next())
         self.client = H2Connection(H2Configuration(client_side=True))
         self.server = H2Connection(
             H2Configuration(client_side=False, validate_outbound_headers=False)
         )
         if settings:
             self.server.local_settings = Settings(client=False, initial_values=settings)
+        if asking:
+            self.client.local_settings = Settings(client=True, initial_values=asking)
         self.client.initiate_connection()
         self.server.initiate_connection()
         self.said()

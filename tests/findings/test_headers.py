@@ -87,6 +87,15 @@ def test_a_replaced_host_names_the_backend() -> None:
     assert "the backend's own address" in said.statement
 
 
+@pytest.mark.parametrize("host", [None, "inner.test"])
+def test_the_host_of_http2_is_its_authority(host: str | None) -> None:
+    """It becomes Host in front of a backend that speaks HTTP/1, and is the same or another one."""
+    spoken = judge_simulation(four(Balancer(http2=True, host=host)))
+    (said,) = spoken.of("host-and-target.host-kept" if not host else "host-and-target.host-changed")
+    if host:
+        assert (values(said)["before"], values(said)["after"]) == ("lb.example.com", host)
+
+
 def test_a_stripped_prefix_changes_the_target() -> None:
     said = judge_simulation(four(Balancer(strip="/divide"))).one("host-and-target.target-changed")
     assert (values(said)["before"], values(said)["after"]) == ("/divide/25", "/25")

@@ -25,6 +25,7 @@ from tests.laws import examples
 from tests.simulator import Balancer, Simulation
 
 Key = tuple[str, str]
+KEYS = sorted(key for key, weight in TABLE.items() if weight.strength)  # those that decide
 
 
 def comparison(*confidences: Confidence) -> Comparison:
@@ -62,7 +63,7 @@ def test_without_an_observation_nothing_is_decided() -> None:
     assert weighed()[:2] == (Kind.INCONCLUSIVE, Confidence.LOW)
 
 
-@given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
+@given(st.sets(st.sampled_from(KEYS), min_size=1))
 @examples(100)
 def test_a_kind_that_a_decisive_observation_opposes_never_wins(keys: set[Key]) -> None:
     judged = weighed(*sorted(keys))
@@ -73,7 +74,7 @@ def test_a_kind_that_a_decisive_observation_opposes_never_wins(keys: set[Key]) -
     assert judged.reason.endswith(".")
 
 
-@given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
+@given(st.sets(st.sampled_from(KEYS), min_size=1))
 @examples(100)
 def test_an_ambiguous_judgement_names_the_kinds_that_some_observation_supports(
     keys: set[Key],
@@ -94,14 +95,14 @@ def test_an_ambiguous_judgement_names_the_kinds_that_some_observation_supports(
         assert set(judged.candidates) == supported
 
 
-@given(st.permutations(sorted(TABLE)), st.integers(1, 5))
+@given(st.permutations(KEYS), st.integers(1, 5))
 @examples(100)
 def test_the_order_of_observations_decides_nothing(keys: list[Key], count: int) -> None:
     some = keys[:count]
     assert weighed(*some)[:2] == weighed(*reversed(some))[:2]
 
 
-@given(st.sets(st.sampled_from(sorted(TABLE)), min_size=1))
+@given(st.sets(st.sampled_from(KEYS), min_size=1))
 @examples(100)
 def test_the_kind_is_no_surer_than_the_pairs(keys: set[Key]) -> None:
     sure = weighed(*sorted(keys))

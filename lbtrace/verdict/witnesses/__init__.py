@@ -13,6 +13,7 @@ from lbtrace.verdict.weigh import Observation
 from lbtrace.verdict.witnesses.heads import head_differences
 from lbtrace.verdict.witnesses.packets import addresses, direct_return, isn, syn_options
 from lbtrace.verdict.witnesses.requests import attempts, connection_mapping, own_answers
+from lbtrace.verdict.witnesses.settings import settings
 from lbtrace.verdict.witnesses.streams import byte_streams, proxy_header, server_name, tls
 
 WITNESSES: tuple[Callable[[Comparison], Iterator[Observation]], ...] = (
@@ -22,6 +23,7 @@ WITNESSES: tuple[Callable[[Comparison], Iterator[Observation]], ...] = (
     direct_return,
     connection_mapping,
     head_differences,
+    settings,
     proxy_header,
     byte_streams,
     tls,

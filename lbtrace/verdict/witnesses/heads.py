@@ -154,14 +154,15 @@ def _same_set(comparison: Comparison, pairs: Pairs, responses: bool) -> bool:
 
 def _telling(comparison: Comparison, pairs: Pairs) -> Column:
     """Which heads hold something an HTTP proxy would not have passed on: a field of the hop, or a
-    response of HTTP/1.0.
+    response of HTTP/1.0. HTTP/2 has no field of the hop but TE, which proxies of gRPC pass on (RFC
+    9113 §8.2.2).
     """
     client = comparison.sides[0]
+    streams = client.requests.version == client.words.texts.get("HTTP/2", -1)
     hop = client.words.fields_named(HOP_FIELDS.__contains__)
     old = client.responses.version == client.words.texts.get("HTTP/1.0", -1)
-    telling: Column = (
-        client.requests.heads.having(hop) | client.responses.heads.having(hop) | old
-    )[pairs.client]
+    fields = client.requests.heads.having(hop) | client.responses.heads.having(hop)
+    telling: Column = ((fields & ~streams) | old)[pairs.client]
     return telling
 
 
