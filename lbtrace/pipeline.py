@@ -93,6 +93,7 @@ def _inspect(
         calls=carried.calls,
         web_sockets=carried.web_sockets,
         event_streams=carried.event_streams,
+        parts=carried.parts,
     )
 
 

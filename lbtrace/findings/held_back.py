@@ -11,7 +11,8 @@ Decided by:
     less, and not before the client had sent its last byte. A response was held back if its first
     byte came later, by half of the time that the backend sent for or more, and the client got it in
     half of that time or less; or if it came in at least three parts and left in a head and one
-    part. Parts are told apart by pauses of a tenth of a second.
+    part. Parts are told apart by pauses of a tenth of a second; streams of HTTP/2 pause each for
+    itself.
 Evidence:
     The requests, or the responses, on both sides.
 Remedy:

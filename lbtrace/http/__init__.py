@@ -6,7 +6,7 @@ alone is read byte by byte (`connection`, `h1/`, `h2/`). Invariant: bulk reading
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from lbtrace.http.roles import guessed, settled
 from lbtrace.http.stated_reasons import stated_reasons
 from lbtrace.model.event_stream import EventStream
 from lbtrace.model.http import Application, Exchange
+from lbtrace.model.http2 import StreamParts
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
 from lbtrace.model.websocket import WebSocket
@@ -38,7 +39,8 @@ _STEP = 2048  # connections between two reports of progress
 class Carried(NamedTuple):
     """What the streams of a capture point carry: one Application per connection, every exchange,
     ordered by first frame, what HTTP/2 says beside them,
-    which of them are gRPC calls, what WebSockets carried, and which exchanges are event streams.
+    which of them are gRPC calls, what WebSockets carried, which exchanges are event streams, and in
+    how many parts those on slow streams came.
     """
 
     applications: list[Application]
@@ -49,6 +51,7 @@ class Carried(NamedTuple):
     calls: GrpcCalls
     web_sockets: list[WebSocket]
     event_streams: list[EventStream]
+    parts: list[StreamParts]
 
 
 def exchanges(
@@ -95,7 +98,21 @@ def exchanges(
         GrpcCalls.of(list(calls(found, reading.counts))),
         reading.web_sockets,
         event_streams(table, found, applications, reading.pieces, reading.events),
+        list(_parts(found, reading.parts)),
     )
+
+
+def _parts(
+    found: list[Exchange], by_stream: Mapping[tuple[int, int], tuple[int, int]]
+) -> Iterator[StreamParts]:
+    """In how many parts the exchanges on streams came. `by_stream`: by connection and stream, of
+    request and response.
+    """
+    for exchange in found if by_stream else ():
+        if exchange.stream_id is not None:
+            parts = by_stream.get((exchange.connection, exchange.stream_id))
+            if parts is not None:
+                yield StreamParts(exchange.id, *parts)
 
 
 def _ids(table: ExchangeTable, found: list[Exchange]) -> tuple[Column, Column]:

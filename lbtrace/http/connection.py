@@ -81,6 +81,8 @@ class ConnectionReader:
         self.counts: dict[tuple[int, int], tuple[int | None, int | None]] = {}
         # the same of event streams: how many events, the longest silence
         self.events: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+        # the same of streams that took their time: in how many parts both came
+        self.parts: dict[tuple[int, int], tuple[int, int]] = {}
         self._control: list[ControlFrames] = []
         self._texts = [""]
         self.rows = array("q")
@@ -291,11 +293,21 @@ class ConnectionReader:
             self.stalls += stalls(number, asking, answering)
 
     def _count(self, number: int, asking: Http2Direction, answering: Http2Direction) -> None:
-        """Count the messages of gRPC and the events on streams that carry some."""
+        """Count the messages of gRPC and the events on streams that carry some, and the parts in
+        which messages came.
+        """
         from lbtrace.http.h2.event_streams import streams_of
+        from lbtrace.http.h2.parts import parts_of
 
         for stream, counted in streams_of(answering).items():
             self.events[number, stream] = counted
+        asked_in, answered_in = dict(parts_of(asking)), dict(parts_of(answering))
+        for stream in asked_in.keys() | answered_in.keys():
+            there = (
+                side.get(stream, int(stream in halves))
+                for side, halves in ((asked_in, asking.halves), (answered_in, answering.halves))
+            )
+            self.parts[number, stream] = next(there), next(there)
         for stream in asking.of_grpc | answering.of_grpc:
             halves = asking.halves.get(stream), answering.halves.get(stream)
             asked, answered = (half.messages if half is not None else None for half in halves)

@@ -210,4 +210,5 @@ def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
             for e in trace.event_streams
             if e.exchange in id_of
         ],
+        parts=[p._replace(exchange=id_of[p.exchange]) for p in trace.parts if p.exchange in id_of],
     )

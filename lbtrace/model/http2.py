@@ -90,6 +90,16 @@ class WindowStall(NamedTuple):
     end_ns: int
 
 
+class StreamParts(NamedTuple):
+    """In how many parts the request and the response on a stream came, told apart by pauses of a
+    tenth of a second; 0 where there is none.
+    """
+
+    exchange: int
+    request: int
+    response: int
+
+
 def error_name(code: int) -> str:
     """The name of an error code; its number where it has none."""
     return Http2Error(code).name if code in _ERRORS else f"0x{code:x}"

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from lbtrace.model.event_stream import EventStream
 from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.http import Application, Exchange
-from lbtrace.model.http2 import ControlFrame, WindowStall
+from lbtrace.model.http2 import ControlFrame, StreamParts, WindowStall
 from lbtrace.model.net import FrameRef, IcmpError, Side
 from lbtrace.model.stream import Connection
 from lbtrace.model.websocket import WebSocket
@@ -92,7 +92,8 @@ class Trace:
     when it came (`tcp.pauses`); it is empty when that is not known. `reasons` are what the bodies
     of error responses say, by their digests. `control` are the control frames of HTTP/2, `stalls`
     the times for which its flow control let nothing through, both by connection; `calls` are the
-    exchanges that are gRPC calls, `event_streams` those that are event streams, `web_sockets` what
+    exchanges that are gRPC calls, `parts` those of HTTP/2 that took as long as a pause or longer,
+    `event_streams` those that are event streams, `web_sockets` what
     WebSockets carried, by connection. `icmp` are the messages about packets that were not
     delivered.
     """
@@ -116,6 +117,7 @@ class Trace:
     calls: Sequence[GrpcCall] = ()
     web_sockets: Sequence[WebSocket] = ()
     event_streams: Sequence[EventStream] = ()
+    parts: Sequence[StreamParts] = ()
 
     def __repr__(self) -> str:
         from lbtrace.presentation import trace_line

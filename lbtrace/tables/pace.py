@@ -1,10 +1,14 @@
-"""Times → how evenly they come."""
+"""Times → how evenly they come, and what counts as a pause between two."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
+
+# shorter pauses of a stream are made by windows and slow links
+PAUSE_NS: Final = 100_000_000
 
 
 def pace(times: Sequence[int]) -> tuple[int | None, bool]:

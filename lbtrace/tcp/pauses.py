@@ -10,14 +10,10 @@ sides.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
+from lbtrace.tables.pace import PAUSE_NS
 from lbtrace.tables.packets import Column, StreamTable
-
-# shorter ones are made by windows and slow links
-PAUSE_NS: Final = 100_000_000
 
 
 def pauses(streams: StreamTable) -> Column:

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.model.net import Endpoint
 from lbtrace.model.report import Finding, Severity
 from lbtrace.pipeline import compare
+from tests.findings.http2 import Http2Talk
 from tests.findings.simulated import judge_simulation, values
 from tests.simulator import Balancer, Simulation
 from tests.simulator.wire import Clockwork
+from tests.tcp.wire import pcap
 
 SECOND = 1_000_000_000
-EVENTS = [("Content-Type", "text/event-stream")]
+EVENTS = [("content-type", "text/event-stream")]
 XFF = ("X-Forwarded-For", "{client}")
 
 
@@ -126,3 +129,49 @@ def test_a_stream_without_an_event_tells_of_none(tmp_path: Path) -> None:
 
 def test_parts_that_are_passed_on_are_no_buffering(tmp_path: Path) -> None:
     assert not from_files(spoken(Balancer(add=[XFF], streams=True), serving_ms=3000), tmp_path)
+
+
+def over_http2(folder: Path, collects: bool) -> list[Finding]:
+    """Five events on a stream, half a second apart, while another stream is busy all the time; the
+    balancer passes each on at once, or hands over all of them at the end.
+    """
+    front = Http2Talk(40001, isn=7000)
+    behind = Http2Talk(50001, at=5, isn=90000)
+    behind.between("10.0.0.80", Endpoint("172.16.0.11", 8080))
+    name = ("x-id", "7f3a9c1e5b2d4860")
+    events, busy = (
+        [talk.asks(path, None, (key, value + path)) for talk in (front, behind)]
+        for path, (key, value) in (("/events", name), ("/busy", name))
+    )
+    for talk, stream, other in zip((behind, front), events[::-1], busy[::-1], strict=True):
+        held = collects and talk is front
+        talk.wait(2600 if held else 0)
+        talk.answers(stream, b"", EVENTS[0], ends=False)
+        talk.answers(other, b"", ends=False)
+        for _ in range(5):
+            for _ in range(1 if held else 10):
+                talk.wait(0 if held else 50)
+                talk.server.send_data(other, b"busy")
+                talk.said()
+            talk.server.send_data(stream, b"data: tick\n\n")
+            talk.said()
+        for each in (stream, other):
+            talk.server.send_data(each, b"", end_stream=True)
+            talk.said()
+        talk.closes()
+    paths = folder / "client.pcap", folder / "backend.pcap"
+    for path, talk in zip(paths, (front, behind), strict=True):
+        path.write_bytes(pcap(talk.wire))
+    report = compare([[str(paths[0])]], [[str(paths[1])]])
+    return [f for f in report.findings if f.slug.startswith("held-back")]
+
+
+def test_parts_of_a_stream_are_told_apart_though_another_goes_on(tmp_path: Path) -> None:
+    (said,) = over_http2(tmp_path, collects=True)
+    told = values(said)
+    assert (told["sent"], told["arrived"], told["events"]) == (6, 1, 1)
+    assert "in one piece" in said.statement
+
+
+def test_events_of_http2_that_are_passed_on_are_not_held_back(tmp_path: Path) -> None:
+    assert over_http2(tmp_path, collects=False) == []

@@ -18,7 +18,7 @@ from lbtrace import http
 from lbtrace.model.event_stream import EventStream
 from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.http import Application, Exchange
-from lbtrace.model.http2 import ControlFrame, WindowStall
+from lbtrace.model.http2 import ControlFrame, StreamParts, WindowStall
 from lbtrace.model.net import Endpoint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import Diagnostic
@@ -157,6 +157,7 @@ class Heard:
     calls: Sequence[GrpcCall] = ()
     web_sockets: Sequence[WebSocket] = ()
     event_streams: Sequence[EventStream] = ()
+    parts: Sequence[StreamParts] = ()
 
     @property
     def slugs(self) -> set[str]:

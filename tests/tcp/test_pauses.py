@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lbtrace.tables.pace import PAUSE_NS
 from lbtrace.tcp import connections, pauses
-from lbtrace.tcp.pauses import PAUSE_NS
 from tests.tcp.test_loss import opened
 
 
