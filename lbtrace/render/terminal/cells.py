@@ -24,11 +24,17 @@ def request(exchange: Exchange, connection: Connection) -> str:
 
 def answer(trace: Trace, exchange: Exchange) -> str:
     """ "200"; "200, UNAVAILABLE (14)" for a gRPC call that did not end well."""
-    status, outcome = names.status(exchange.response), status_of(trace.calls, exchange.id)
+    status, outcome = names.status(exchange.response), outcome_of(trace, exchange)
+    return f"{status}, {outcome}" if outcome else status
+
+
+def outcome_of(trace: Trace, exchange: Exchange) -> str:
+    """ "UNAVAILABLE (14)" of a gRPC call that did not end well; "" of any other exchange."""
+    outcome = status_of(trace.calls, exchange.id)
     if not outcome:
-        return status
+        return ""
     name = status_name(outcome)
-    return f"{status}, {'gRPC' if name.isdigit() else name} ({outcome})"
+    return f"{'gRPC' if name.isdigit() else name} ({outcome})"
 
 
 def duration(exchange: Exchange) -> str:

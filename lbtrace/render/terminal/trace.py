@@ -12,7 +12,7 @@ from lbtrace.model.report import CaptureCounts, CaptureReport
 from lbtrace.model.selection import NO_STATUS
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.render.terminal.cells import answer, began, duration, request
+from lbtrace.render.terminal.cells import answer, began, duration, outcome_of, request
 from lbtrace.render.terminal.overview import of_captures, of_requests
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
 from lbtrace.render.wording import names, times, units
@@ -22,6 +22,7 @@ from lbtrace.tables.captures import capture_counts
 CONNECTIONS = 12
 EXCHANGES = 25
 _TIME, _WIDE = 2, 60  # the column of the time of day, and the page that has room for it
+_WIDER = 100  # the page whose rows have room for how a gRPC call ended
 
 
 def summary(page: Page, report: CaptureReport) -> None:
@@ -200,11 +201,13 @@ def _rows(
     page: Page, trace: Trace, some: Sequence[Exchange], of: str
 ) -> Iterator[list[Cell] | Remark]:
     for e in some:
-        yield _row(page, trace, e, of)
-        yield from _remarks(e)
+        beside = page.width >= _WIDER
+        yield _row(page, trace, e, of, beside)
+        yield from _remarks(e, "" if beside else outcome_of(trace, e))
 
 
-def _row(page: Page, trace: Trace, e: Exchange, of: str) -> list[Cell]:
+def _row(page: Page, trace: Trace, e: Exchange, of: str, beside: bool) -> list[Cell]:
+    """`beside`: how a gRPC call ended stands beside its status, not below the row."""
     response = e.response
     return [
         f"{of}{e.id + 1}",
@@ -212,15 +215,17 @@ def _row(page: Page, trace: Trace, e: Exchange, of: str) -> list[Cell]:
         began(page, e),
         request(e, trace.connections[e.connection]),
         f"#{trace.ref(e.first_frame, 0).number}" if e.request else "",
-        answer(trace, e),
+        answer(trace, e) if beside else names.status(response),
         f"#{trace.ref(response.first_frame, 0).number}" if response else "",
         units.size(response.body.length) if response else "",
         duration(e),
     ]
 
 
-def _remarks(e: Exchange) -> list[Remark]:
-    """What is unusual about an exchange: "request pipelined; response body cut"."""
+def _remarks(e: Exchange, outcome: str) -> list[Remark]:
+    """What is unusual about an exchange: "request pipelined; response body cut". `outcome`: how a
+    gRPC call ended, where the row has no room for it.
+    """
     marked: tuple[tuple[str, Sequence[Mark]], ...] = (
         ("", e.marks),
         (f"{tr('request')} ", e.request.marks if e.request else ()),
@@ -231,4 +236,5 @@ def _remarks(e: Exchange) -> list[Remark]:
         for whose, marks in marked
         if marks
     ]
+    texts = [outcome, *texts] if outcome else texts
     return [Remark("; ".join(texts))] if texts else []

@@ -59,6 +59,17 @@ def test_both_pages_for_a_terminal_say_it(detail: Detail) -> None:
         assert zoomed.count(" → 200, UNAVAILABLE (14)") == 1
 
 
+def test_a_page_of_80_columns_says_it_in_a_line_of_its_own() -> None:
+    """Beside the status it would take three lines."""
+    lines = page(report_of(7).clients[0], Detail.EVERYTHING, width=80).splitlines()
+    (at,) = (
+        n for n, line in enumerate(lines) if "PERMISSION_DENIED (7)" in line and "×" not in line
+    )
+    assert lines[at].strip() == "PERMISSION_DENIED (7)"
+    assert lines[at - 1].split()[0] == "2"
+    assert " 200 " in lines[at - 1]
+
+
 def test_the_page_for_a_browser_says_it_and_is_filtered_by_the_status() -> None:
     data = data_of(written(report_of(14)))
     rows, strings = data["rows"], data["strings"]
