@@ -195,8 +195,8 @@ def _closed(comparison: Comparison, side: Side) -> Iterator[Finding]:
     table = comparison.table(side)
     who, frame, time_ns = first_close(table)
     idle = time_ns - _last_word(table)
-    waiting = _waiting(table)
-    counts = (who != NOBODY) & (idle >= IDLE_NS) & (_last_word(table) != NEVER) & ~waiting
+    busy = waiting(table)
+    counts = (who != NOBODY) & (idle >= IDLE_NS) & (_last_word(table) != NEVER) & ~busy
     if side is Side.BACKEND and not comparison.alone:
         counts &= ~(comparison.check_connections | comparison.from_other_clients)
     for end in (CLIENT, 1 - CLIENT):
@@ -270,7 +270,7 @@ def _last_word(table: SideTable) -> Column:
     return last
 
 
-def _waiting(table: SideTable) -> Column:
+def waiting(table: SideTable) -> Column:
     """Per connection, whether an answer on it was not over, or what was sent last was not answered:
     then it was not idle.
     """
@@ -278,12 +278,12 @@ def _waiting(table: SideTable) -> Column:
     over = responses.complete & (responses.framing != FRAMINGS[Framing.UNTIL_CLOSE])
     open_ = table.requests.there & ~(responses.there & over)
     count = len(table.client_address)
-    waiting = np.bincount(table.connection, open_, minlength=count) > 0
+    busy: Column = np.bincount(table.connection, open_, minlength=count) > 0
     read = np.bincount(table.connection, minlength=count) > 0
     asked, answered = (table.of_ends("last_payload_ns", end) for end in (False, True))
-    waiting |= ~read & (asked > answered)
+    busy |= ~read & (asked > answered)
     unacked: Column = table.of_ends("unacked", False) + table.of_ends("unacked", True) > 0
-    return waiting | unacked
+    return busy | unacked
 
 
 def _upgraded(comparison: Comparison, side: Side, connections: Column) -> list[str]:
