@@ -36,11 +36,12 @@ from lbtrace.comparison import (
     present,
 )
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._scheme import for_https
 from lbtrace.http_fields import HOST, Meaning, fields_of, spelling
 from lbtrace.http_fields.addresses import stated_addresses
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Protocol
+from lbtrace.model.net import Side
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met
 from lbtrace.tables.words import joint
@@ -108,17 +109,13 @@ def _verdicts(
 def _client_facts(comparison: Comparison, heads: Pairs) -> dict[Meaning, _Facts]:
     """What the client's capture shows of what a field may state."""
     client, connection = comparison.sides[0], heads.client_connection
-    encrypted = [
-        a.tls is not None or a.protocol is Protocol.TLS
-        for trace in comparison.clients
-        for a in trace.applications
-    ]
+    encrypted = for_https(comparison, Side.CLIENT)
     ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
     host, _, hosts = field_values(comparison, HOST).of(heads)
     return {
         Meaning.CLIENT_ADDRESS: (client.client_address[connection], client.words.text_list),
         Meaning.CLIENT_PORT: (port, list(map(str, ports.tolist()))),
-        Meaning.CLIENT_PROTOCOL: (np.array(encrypted, np.int64)[connection], ("http", "https")),
+        Meaning.CLIENT_PROTOCOL: (encrypted.astype(np.int64)[connection], ("http", "https")),
         Meaning.CLIENT_HOST: (host, hosts),
     }
 

@@ -7,9 +7,10 @@ Meaning:
 Decided by:
     Location (RFC 9110 §10.2.2) and the Domain of Set-Cookie (RFC 6265 §5.2.3) of the responses that
     reached the client, compared with the Host and target the client sent, with the Host and
-    X-Forwarded-Proto the backend got, and with the address of the backend. A request that says
-    X-Forwarded-Proto: https asked for an https URL. A redirect to the very URL that was asked for
-    is a loop, unless it sets a cookie and happens less than three times in a row.
+    X-Forwarded-Proto the backend got, and with the address of the backend. A request in TLS, or one
+    that says https in X-Forwarded-Proto or `:scheme`, asked for an https URL. A redirect to the
+    very URL that was asked for is a loop, unless it sets a cookie and happens less than three times
+    in a row.
 Evidence:
     The requests and the responses of the exchanges, on both sides where they are paired.
 Remedy:
@@ -37,6 +38,7 @@ import numpy as np
 from lbtrace.comparison import Comparison, Pairs, field_values, present
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
+from lbtrace.findings._scheme import for_https
 from lbtrace.http_fields import (
     HOST,
     LOCATION,
@@ -122,10 +124,11 @@ def _redirects(comparison: Comparison) -> Iterator[Redirect]:
     ports = client.of_connections("server_port")[connection].tolist()
     addresses = client.client_address[connection].tolist()
     times = client.requests.first_ns[rows].tolist(), client.responses.last_ns[rows].tolist()
-    for exchange, port, address, began, ended in zip(
-        rows.tolist(), ports, addresses, *times, strict=True
+    in_https = for_https(comparison, Side.CLIENT)[connection].tolist()
+    for exchange, port, address, secure, began, ended in zip(
+        rows.tolist(), ports, addresses, in_https, *times, strict=True
     ):
-        https = any(is_https(protocol.text(exchange) or "") for protocol in protocols)
+        https = secure or any(is_https(protocol.text(exchange) or "") for protocol in protocols)
         host = hosts.text(exchange) or ""
         target = client.words.text_list[client.requests.start[exchange]]
         asked = asked_for("https" if https else "http", host, 443 if https else port, target)

@@ -228,37 +228,39 @@ class ConnectionReader:
         stand before it; any other HTTP/1 there says that the server does not speak HTTP/2.
         """
         if not server.peek(7).startswith(b"HTTP/1."):
-            self._streams(number, client, server)
-            return Application(Protocol.HTTP2)
+            schemes = self._streams(number, client, server)
+            return Application(Protocol.HTTP2, schemes=schemes)
         switch = ResponseReader(server, self.context)
         switch.run(None, 1)
         if switch.tunnel:
             early = switch.interims.get(0, ())
             self.found.append(Exchange(0, number, 1, None, switch.message(0), early))
-            self._streams(number, client, server, self.found[-1])
-            return Application(Protocol.HTTP1, upgraded="h2c")
+            schemes = self._streams(number, client, server, self.found[-1])
+            return Application(Protocol.HTTP1, upgraded="h2c", schemes=schemes)
         switch.run(None)
         nobody = RequestReader(client, self.context)
         weird = "http2-answered-by-http1"
         exchanges.build(number, nobody, switch, self.weirds, self.found, None, weird)
         self._limited(switch.unread, server)
-        self._streams(number, client, server)
-        return Application(Protocol.HTTP2)
+        schemes = self._streams(number, client, server)
+        return Application(Protocol.HTTP2, schemes=schemes)
 
     def _streams(
         self, number: int, client: Cursor, server: Cursor, upgraded: Exchange | None = None
-    ) -> None:
-        """The exchanges of HTTP/2 streams."""
+    ) -> tuple[str, ...]:
+        """The exchanges of HTTP/2 streams; what is returned is `Application.schemes`."""
         from lbtrace.http.h2 import reader as h2  # with the tables of HPACK
         from lbtrace.http.h2.web_sockets import web_sockets
 
         asking = self._direction(client)
         answering = self._direction(server, asking.web_sockets)
+        schemes = asking.schemes
         self._count(number, asking, answering)
         self.web_sockets += web_sockets(number, asking, answering)
         h2.exchanges(number, asking, answering, self.found, upgraded)
         # the settings of an upgrade are in a field of its request
         self._steered(number, asking, answering, upgraded is None)
+        return schemes
 
     def _http2_from_the_middle(
         self, number: int, client: Cursor, server: Cursor, frame: int
@@ -270,13 +272,14 @@ class ConnectionReader:
         swapped = h2.is_reversed(asking, answering)
         if swapped:
             asking, answering = answering, asking
+        schemes = asking.schemes
         self._count(number, asking, answering)
         if not h2.exchanges(number, asking, answering, self.found):
             return Application(Protocol.OTHER)
         self._steered(number, asking, answering, False)
         if swapped:
             self._reverse(number, frame)
-        return Application(Protocol.HTTP2, reversed=swapped)
+        return Application(Protocol.HTTP2, reversed=swapped, schemes=schemes)
 
     def _steered(
         self, number: int, asking: Http2Direction, answering: Http2Direction, from_start: bool

@@ -248,7 +248,8 @@ class Application(NamedTuple):
     accepted the connection. `digests` are of an OTHER protocol: the XXH3-128 of what client and
     server sent (32 hex digits each), PROXY headers off, or of the first DIGESTED bytes of it; None
     where the beginning was not captured or bytes of it are missing. `alerts` are the TLS alerts in
-    the clear, those of the client first.
+    the clear, those of the client first. `schemes` are what `:scheme` says in its requests of
+    HTTP/2, each once, the first four of them.
     """
 
     protocol: Protocol
@@ -260,6 +261,7 @@ class Application(NamedTuple):
     digests: tuple[str | None, str | None] = (None, None)
     alerts: tuple[TlsAlert, ...] = ()
     mismatch: Mismatch | None = None
+    schemes: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> bool:

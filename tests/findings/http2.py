@@ -28,6 +28,8 @@ MS = 1_000_000
 class Http2Talk:
     """One connection. Each packet comes a millisecond after the one before; `at` is in ms."""
 
+    scheme = "http"
+
     def __init__(
         self,
         port: int = 40000,
@@ -103,7 +105,8 @@ class Http2Talk:
         """A request, on the stream that is returned."""
         stream: int = self.client.get_next_available_stream_id()
         method = "GET" if body is None else "POST"
-        head = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "a")]
+        head = [(":method", method), (":path", path), (":scheme", self.scheme)]
+        head.append((":authority", "a"))
         self.client.send_headers(stream, [*head, *more], end_stream=body is None)
         if body is not None:
             self.client.send_data(stream, body, end_stream=True)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lbtrace.findings.redirects import Asked, asked_for, is_https, split_host
 from lbtrace.model.report import Severity
 from lbtrace.pipeline import show
+from tests.findings.http2 import Http2Talk, of, told
 from tests.findings.simulated import Judged, judge_simulation, values
 from tests.simulator import Balancer, Simulation
 from tests.simulator.script import Script
@@ -234,3 +235,13 @@ def test_a_post_that_becomes_a_get(
     for said in found:
         assert (values(said)["count"], values(said)["of"]) == (1, 1)
         assert ("followed" in said.statement) == (followed == "GET")
+
+
+@pytest.mark.parametrize(("scheme", "loops"), [("https", True), ("http", False)])
+def test_a_request_of_http2_says_whether_it_is_for_https(scheme: str, loops: bool) -> None:
+    """Behind what ended TLS, `:scheme` still says it: a redirect to https leads nowhere new."""
+    talk = Http2Talk()
+    talk.scheme = scheme
+    for _ in range(3):
+        talk.answers(talk.asks("/login"), b"", ("location", "https://a/login"), status="301")
+    assert bool(of(told(talk), "redirects.loop")) is loops

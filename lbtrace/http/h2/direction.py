@@ -46,6 +46,7 @@ from lbtrace.model.http import HeaderLine, Interim
 
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
 _MAX_FRAME: Final = 1 << 20  # bytes of a frame that is not DATA; a longer one is no frame
+_SCHEMES: Final = 4  # different ones of a connection that are kept
 _LOOKED_AT: Final = 4096  # bytes looked at to see whether frames begin
 
 
@@ -218,6 +219,14 @@ class Http2Direction:
             return EventDigest()
         kind = GrpcDigest if is_grpc(section.content_type) else BodyDigest
         return kind(section.coding if self.decode else "")
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """What `:scheme` says in the requests of this end, each once, the first few (RFC 9113
+        §8.3.1).
+        """
+        sections = (half.section for half in self.halves.values() if half.section is not None)
+        return tuple(dict.fromkeys(s.scheme for s in sections if s.scheme))[:_SCHEMES]
 
     @property
     def web_sockets(self) -> frozenset[int]:

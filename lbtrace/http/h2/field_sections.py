@@ -17,6 +17,7 @@ from lbtrace.http_fields import (
     METHOD,
     PATH,
     PROTOCOL,
+    SCHEME,
     STATUS,
 )
 from lbtrace.model.http import HeaderLine
@@ -46,6 +47,7 @@ class FieldSection(NamedTuple):
     readable: bool
     protocol: str = ""
     content_type: str = ""
+    scheme: str = ""
 
 
 class FieldSections:
@@ -99,6 +101,7 @@ class FieldSections:
             whole and all(name is not None and value is not None for name, value in fields),
             said.get(PROTOCOL, ""),
             said.get(CONTENT_TYPE, ""),
+            said.get(SCHEME, ""),
         )
 
     def _line(self, field: HpackField) -> HeaderLine:

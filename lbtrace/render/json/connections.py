@@ -292,7 +292,7 @@ class _Writer:
 
 def _application(a: Application, frames: FrameWriter) -> str:
     """What a connection carried."""
-    if a == Application(a.protocol):
+    if a._replace(schemes=()) == Application(a.protocol):  # those are among what HTTP/2 says
         return (
             f'{{"protocol":"{a.protocol.value}","name":"","upgraded":"","reversed":false,'
             '"proxy":[],"tls":null,"digests":[null,null],"alerts":[],"mismatch":null}'

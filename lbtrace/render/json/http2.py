@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from lbtrace.http_fields.quoting import short
+from lbtrace.model.http import Application
 from lbtrace.model.http2 import ControlFrame, ControlKind, WindowStall, error_name, setting_name
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
@@ -23,10 +24,18 @@ def http2(trace: Trace, frames: FrameWriter) -> dict[int, str]:
         said[frame.connection].append(frame)
     for stall in trace.stalls:
         waited[stall.connection].append(stall)
-    return {number: encode(_object(own, waited[number], frames)) for number, own in said.items()}
+    return {
+        number: encode(_object(own, waited[number], trace.applications[number], frames))
+        for number, own in said.items()
+    }
 
 
-def _object(said: list[ControlFrame], waited: list[WindowStall], frames: FrameWriter) -> Json:
+def _object(
+    said: list[ControlFrame],
+    waited: list[WindowStall],
+    application: Application,
+    frames: FrameWriter,
+) -> Json:
     kinds: dict[int, list[ControlFrame]] = defaultdict(list)
     for frame in said:
         kinds[frame.kind].append(frame)
@@ -50,6 +59,7 @@ def _object(said: list[ControlFrame], waited: list[WindowStall], frames: FrameWr
             for f in kinds[ControlKind.GOAWAY][:_LISTED]
         ],
         "stalls": [_stall(stall, frames) for stall in waited[:_LISTED]],
+        "schemes": list(map(short, application.schemes)),
     }
 
 

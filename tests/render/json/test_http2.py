@@ -45,3 +45,4 @@ def test_settings_resets_and_goaway(tmp_path: Path) -> None:
     assert (goaway["name"], goaway["last_stream_id"]) == ("ENHANCE_YOUR_CALM", 1)
     assert (goaway["debug"], goaway["first_ns"]) == ("too_many_pings", talk.now)
     assert said["stalls"] == []
+    assert said["schemes"] == ["http"]

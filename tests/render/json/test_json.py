@@ -96,6 +96,7 @@ def test_no_field_of_the_model_is_left_out() -> None:
         "value": "detail",  # likewise
         "requests": "evidence",  # those of a finding are kept with its fact
         "failed": "evidence",  # by those of a finding, problems are put together
+        "schemes": "protocol",  # among what HTTP/2 says, where there is any
         "compared": "note",  # whether its messages only show what worked
     }
     for source, target in (

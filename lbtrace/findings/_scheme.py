@@ -1,0 +1,34 @@
+"""Which connections of a side carry requests for https, as far as it is known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.model.http import Application, Protocol
+from lbtrace.model.net import Side
+from lbtrace.tables.columns import Column
+
+HTTP, HTTPS = "http", "https"
+
+
+def in_tls(application: Application) -> bool:
+    """Whether a connection was encrypted, opened or not."""
+    return application.tls is not None or application.protocol is Protocol.TLS
+
+
+def stated(application: Application) -> str:
+    """The scheme that all requests of a connection of HTTP/2 state; "" where there is none, or
+    several.
+    """
+    return application.schemes[0].lower() if len(application.schemes) == 1 else ""
+
+
+def applications(comparison: Comparison, side: Side) -> list[Application]:
+    """What the connections of a side carried, by their numbers."""
+    return [a for trace in comparison.traces(side) for a in trace.applications]
+
+
+def for_https(comparison: Comparison, side: Side) -> Column:
+    """Per connection, whether its requests are for https: they came in TLS, or say so."""
+    return np.array([in_tls(a) or stated(a) == HTTPS for a in applications(comparison, side)], bool)
