@@ -94,6 +94,7 @@ def _inspect(
         web_sockets=carried.web_sockets,
         event_streams=carried.event_streams,
         parts=carried.parts,
+        tunnels=carried.tunnels,
     )
 
 

@@ -23,6 +23,7 @@ from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import StreamParts
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
+from lbtrace.model.tunnel import Tunnel
 from lbtrace.model.websocket import WebSocket
 from lbtrace.options import Options
 from lbtrace.tables.connections import ConnectionTable
@@ -39,8 +40,8 @@ _STEP = 2048  # connections between two reports of progress
 class Carried(NamedTuple):
     """What the streams of a capture point carry: one Application per connection, every exchange,
     ordered by first frame, what HTTP/2 says beside them,
-    which of them are gRPC calls, what WebSockets carried, which exchanges are event streams, and in
-    how many parts those on slow streams came.
+    which of them are gRPC calls, what WebSockets carried, which exchanges are event streams, in how
+    many parts those on slow streams came, and what was sent in tunnels.
     """
 
     applications: list[Application]
@@ -52,6 +53,7 @@ class Carried(NamedTuple):
     web_sockets: list[WebSocket]
     event_streams: list[EventStream]
     parts: list[StreamParts]
+    tunnels: list[Tunnel]
 
 
 def exchanges(
@@ -99,6 +101,7 @@ def exchanges(
         reading.web_sockets,
         event_streams(table, found, applications, reading.pieces, reading.events),
         list(_parts(found, reading.parts)),
+        reading.tunnels,
     )
 
 

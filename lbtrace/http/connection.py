@@ -42,11 +42,12 @@ from lbtrace.model.http import (
 )
 from lbtrace.model.http2 import WindowStall
 from lbtrace.model.tls_alerts import TlsAlert
+from lbtrace.model.tunnel import Tunnel, TunnelEnd
 from lbtrace.model.websocket import WebSocket
 from lbtrace.options import Options
 from lbtrace.tables.columns import running
 from lbtrace.tables.control_frames import ControlFrames
-from lbtrace.tables.packets import StreamTable
+from lbtrace.tables.packets import Buffer, StreamTable
 
 if TYPE_CHECKING:
     from lbtrace.http.h2.direction import Http2Direction
@@ -76,6 +77,7 @@ class ConnectionReader:
         self.context = ReaderContext(ready, caches, self.weirds, self.budget, self.decode)
         self.found: list[Exchange] = []
         self.web_sockets: list[WebSocket] = []
+        self.tunnels: list[Tunnel] = []
         self.stalls: list[WindowStall] = []
         # by connection and stream, the messages of gRPC in the request and in the response
         self.counts: dict[tuple[int, int], tuple[int | None, int | None]] = {}
@@ -124,13 +126,19 @@ class ConnectionReader:
         """The digest of what an end sent from offset `begin` on, as `Application.digests` has
         it.
         """
+        data = self._beginning(stream, begin)
+        return None if data is None else xxh3_128_hexdigest(data)
+
+    def _beginning(self, stream: int, begin: int) -> Buffer | None:
+        """What an end sent from offset `begin` on, DIGESTED bytes of it at most; None where some of
+        it, or the beginning of the stream, is missing.
+        """
         cursor = Cursor(self.pieces, stream)
         if not self.pieces.known_start[stream] or cursor.base:
             return None
         cursor.take(begin, None)
         data = cursor.peek(DIGESTED)
-        enough = len(data) == DIGESTED or cursor.row == cursor.end_row
-        return xxh3_128_hexdigest(data) if enough else None
+        return data if len(data) == DIGESTED or cursor.row == cursor.end_row else None
 
     def _number(self, begun: int) -> None:
         """Ordinals count through the layers of a connection."""
@@ -201,17 +209,35 @@ class ConnectionReader:
         """What follows a 101 or a CONNECT that was granted."""
         if upgraded == "h2c":
             self._streams(number, client, server, self.found[-1])
-        if upgraded == websocket.WEB_SOCKET:
+        elif upgraded == websocket.WEB_SOCKET:
             self._web_socket(number, client, server)
+        elif upgraded != "connect" or depth >= _TUNNELS:
+            self._opaque(number, (client.stream, client.offset), (server.stream, server.offset))
         if upgraded != "connect" or depth >= _TUNNELS:
             return Application(Protocol.HTTP1, upgraded=upgraded)
+        ends = (client.stream, client.offset), (server.stream, server.offset)
         inside = self._carried(number, client, server, depth + 1)
+        if inside.protocol in (Protocol.OTHER, Protocol.TLS):
+            self._opaque(number, *ends)
         name = inside.name
         if not name and inside.protocol not in (Protocol.OTHER, Protocol.NONE):
             name = inside.protocol.value
         return Application(
             Protocol.HTTP1, tls=inside.tls, upgraded=inside.upgraded or name or upgraded
         )
+
+    def _opaque(self, number: int, *begins: tuple[int, int]) -> None:
+        """A tunnel whose bytes are not read. `begins`: where it begins in the stream of the client,
+        and of the server.
+        """
+        client, server = (self._tunnel_end(stream, begin) for stream, begin in begins)
+        self.tunnels.append(Tunnel(number, client, server))
+
+    def _tunnel_end(self, stream: int, begin: int) -> TunnelEnd:
+        data = self._beginning(stream, begin)
+        if data is None:
+            return TunnelEnd(None, 0)
+        return TunnelEnd(xxh3_128_hexdigest(data), len(data))
 
     def _web_socket(self, number: int, client: Cursor, server: Cursor) -> None:
         """The WebSocket behind a 101, which is the last response that was found."""

@@ -302,7 +302,10 @@ GRPC_PREVIOUS_RPC_ATTEMPTS: Final = _field(
     "grpc-previous-rpc-attempts", _M.CALL_LIMIT, "https://github.com/grpc/proposal, A6"
 )
 SEC_WEBSOCKET_EXTENSIONS: Final = _field("Sec-WebSocket-Extensions", _M.NONE, "RFC 6455 §11.3.2")
-SEC_WEBSOCKET_KEY: Final = _field("Sec-WebSocket-Key", _M.IDENTITY, "RFC 6455 §11.3.1")
+# whoever ends a WebSocket and begins it anew draws its own
+SEC_WEBSOCKET_KEY: Final = _field(
+    "Sec-WebSocket-Key", _M.IDENTITY | _M.REWRITTEN, "RFC 6455 §4.1, §11.3.1"
+)
 SURROGATE_KEY: Final = _field("Surrogate-Key", _M.IDENTITY, _FASTLY)
 PUBLIC_KEY_PINS: Final = _field("Public-Key-Pins", _M.IDENTITY, "RFC 7469 §2.1")
 

@@ -210,5 +210,10 @@ def part_of(trace: Trace, ids: set[int], side: Side) -> Trace:
             for e in trace.event_streams
             if e.exchange in id_of
         ],
+        tunnels=[
+            t._replace(connection=number[t.connection])
+            for t in trace.tunnels
+            if t.connection in number
+        ],
         parts=[p._replace(exchange=id_of[p.exchange]) for p in trace.parts if p.exchange in id_of],
     )

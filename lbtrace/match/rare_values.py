@@ -32,6 +32,7 @@ from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.exchange_times import Facts, body_key, body_keys, body_size, body_sizes
 from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.model.pairing import Clue, Reason
+from lbtrace.model.tunnel import TunnelEnd
 from lbtrace.model.websocket import WebSocketEnd
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.messages import Heads, Messages
@@ -69,6 +70,8 @@ _REQUEST = _Way(Clue.REQUEST_VALUE, Clue.REQUEST_FIELD, Clue.REQUEST_BODY)
 _RESPONSE = _Way(Clue.RESPONSE_VALUE, Clue.RESPONSE_FIELD, Clue.RESPONSE_BODY)
 _OF_REQUESTS = (Clue.REQUEST_VALUE, Clue.REQUEST_FIELD, Clue.QUERY, Clue.BALANCER_ID)
 _OF_TARGET = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)  # the query is a value
+# what the ends of tunnels sent
+_SENT = Clue.CLIENT_MESSAGES, Clue.SERVER_MESSAGES, Clue.CLIENT_BYTES, Clue.SERVER_BYTES
 Kind = tuple[Clue, str]  # and the field, where the clue names one
 _Entries = tuple[Column, Column]  # exchanges, and a token that each holds
 
@@ -157,7 +160,7 @@ def collect(client: Facts, backend: Facts) -> Tokens:
     for side, held in enumerate((client.table.responses, backend.table.requests)):
         parts[side].append(tokens.entries(*held.heads.which(drawn_here)))
     for side, facts in enumerate((client, backend)):
-        parts[side] += _of_web_sockets(book, facts)
+        parts[side] += _of_tunnels(book, facts)
     targets = _of_targets(book, words, [table.requests for table in sides])
     for side, table in enumerate(sides):
         owner = np.flatnonzero(table.requests.there)
@@ -257,20 +260,23 @@ def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: Ki
     return out
 
 
-def _of_web_sockets(book: _Book, facts: Facts) -> Iterator[_Entries]:
-    """What each end sent in a WebSocket, as tokens of the exchange that asked for it: first those
-    of the clients, then those of the servers.
+def _of_tunnels(book: _Book, facts: Facts) -> Iterator[_Entries]:
+    """What each end sent in a WebSocket or in another tunnel, as tokens of the exchange that asked
+    for it: first those of the clients, then those of the servers.
     """
-    ends: list[list[tuple[int, WebSocketEnd]]] = [[], []]
+    ends: dict[Clue, list[tuple[int, WebSocketEnd | TunnelEnd]]] = {clue: [] for clue in _SENT}
     table = facts.table
     for trace, first in zip(facts.traces, table.first_connection, strict=True):
         for held in trace.web_sockets:
             row = table.tunnel(first + held.connection, held.stream)
-            if row >= 0:
-                ends[0].append((row, held.client))
-                ends[1].append((row, held.server))
-    for clue, said in zip((Clue.CLIENT_MESSAGES, Clue.SERVER_MESSAGES), ends, strict=True):
-        told = [(row, end) for row, end in said if end.digest is not None and end.bytes]
+            ends[Clue.CLIENT_MESSAGES].append((row, held.client))
+            ends[Clue.SERVER_MESSAGES].append((row, held.server))
+        for tunnel in trace.tunnels:
+            row = table.tunnel(first + tunnel.connection, None)
+            ends[Clue.CLIENT_BYTES].append((row, tunnel.client))
+            ends[Clue.SERVER_BYTES].append((row, tunnel.server))
+    for clue, said in ends.items():
+        told = [(row, e) for row, e in said if row >= 0 and e.digest is not None and e.bytes]
         tokens = [book.of[clue, ""][str(end.digest)] for _, end in told]
         book.sizes.update(zip(tokens, (end.bytes for _, end in told), strict=True))
         yield np.array([row for row, _ in told], np.int64), np.array(tokens, np.int64)

@@ -93,6 +93,9 @@ class Clue(StrEnum):
     # what an end sent in a WebSocket; value: its digest
     CLIENT_MESSAGES = "client-messages"
     SERVER_MESSAGES = "server-messages"
+    # what an end sent in a tunnel; value: its digest
+    CLIENT_BYTES = "client-bytes"
+    SERVER_BYTES = "server-bytes"
     # of a header field that the balancer wrote into the request and into the client's answer
     BALANCER_ID = "balancer-id"
     TARGET = "target"

@@ -14,6 +14,7 @@ from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import ControlFrame, StreamParts, WindowStall
 from lbtrace.model.net import FrameRef, IcmpError, Side
 from lbtrace.model.stream import Connection
+from lbtrace.model.tunnel import Tunnel
 from lbtrace.model.websocket import WebSocket
 
 SET_BACK = "clock-set-back"  # the diagnostic of a capture whose own clock cannot be trusted
@@ -93,9 +94,9 @@ class Trace:
     of error responses say, by their digests. `control` are the control frames of HTTP/2, `stalls`
     the times for which its flow control let nothing through, both by connection; `calls` are the
     exchanges that are gRPC calls, `parts` those of HTTP/2 that took as long as a pause or longer,
-    `event_streams` those that are event streams, `web_sockets` what
-    WebSockets carried, by connection. `icmp` are the messages about packets that were not
-    delivered.
+    `event_streams` those that are event streams, `web_sockets` what WebSockets carried, `tunnels`
+    what was sent behind an upgrade to another protocol, both by connection. `icmp` are the messages
+    about packets that were not delivered.
     """
 
     side: Side
@@ -118,6 +119,7 @@ class Trace:
     web_sockets: Sequence[WebSocket] = ()
     event_streams: Sequence[EventStream] = ()
     parts: Sequence[StreamParts] = ()
+    tunnels: Sequence[Tunnel] = ()
 
     def __repr__(self) -> str:
         from lbtrace.presentation import trace_line

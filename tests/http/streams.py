@@ -22,6 +22,7 @@ from lbtrace.model.http2 import ControlFrame, StreamParts, WindowStall
 from lbtrace.model.net import Endpoint
 from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import Diagnostic
+from lbtrace.model.tunnel import Tunnel
 from lbtrace.model.websocket import WebSocket
 from lbtrace.options import DEFAULT, Options
 from lbtrace.tables.packets import StreamTable
@@ -158,6 +159,7 @@ class Heard:
     web_sockets: Sequence[WebSocket] = ()
     event_streams: Sequence[EventStream] = ()
     parts: Sequence[StreamParts] = ()
+    tunnels: Sequence[Tunnel] = ()
 
     @property
     def slugs(self) -> set[str]:

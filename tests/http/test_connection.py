@@ -6,6 +6,7 @@ import pytest
 from xxhash import xxh3_128_hexdigest
 
 from lbtrace.model.http import Application, Mark, Protocol
+from lbtrace.model.tunnel import TunnelEnd
 from tests.http.h2.wire import PREFACE, End, settings_frame
 from tests.http.streams import Talk, get, hear, ok, story
 from tests.http.test_detect import hello
@@ -67,6 +68,42 @@ def test_what_a_tunnel_carries(inside: list[tuple[int, bytes]], upgraded: str) -
     assert [e.ordinal for e in heard.exchanges] == list(range(1, len(heard.exchanges) + 1))
     named = heard.applications[0].tls
     assert (named.server_name if named else None) == ("b.example" if upgraded == "tls" else None)
+
+
+def ends(sent: list[tuple[int, bytes]], lost: int = -1) -> list[tuple[TunnelEnd, TunnelEnd]]:
+    """What the tunnels say that both ends sent; packet `lost` is not in the capture."""
+    talk = connect()
+    for n, (who, data) in enumerate(sent):
+        talk.say(who, data, lost=n == lost)
+    return [(t.client, t.server) for t in hear(talk).tunnels]
+
+
+def end(data: bytes) -> TunnelEnd:
+    return TunnelEnd(xxh3_128_hexdigest(data), len(data))
+
+
+def test_what_is_sent_in_a_tunnel_is_digested() -> None:
+    """Whatever packets it came in; what HTTP can be read from has exchanges instead."""
+    assert ends([(0, b"\x01\x02"), (1, b"\x04"), (0, b"\x03")]) == [
+        (end(b"\x01\x02\x03"), end(b"\x04"))
+    ]
+    assert ends([(0, b"SSH-2.0-x\r\n")]) == [(end(b"SSH-2.0-x\r\n"), end(b""))]
+    named = hello("b.example", ["h2"])
+    assert ends([(0, named)]) == [(end(named), end(b""))]
+    assert ends([(0, get("/in")), (1, ok(b"x"))]) == []
+    assert ends([]) == []
+
+
+def test_a_tunnel_with_a_byte_missing_is_not_digested() -> None:
+    sent = [(0, b"\x01\x02"), (1, b"\x04"), (0, b"\x03")]
+    assert ends(sent, lost=0) == [(TunnelEnd(None, 0), end(b"\x04"))]
+
+
+def test_an_upgrade_to_another_protocol_is_a_tunnel() -> None:
+    asked = b"GET /t HTTP/1.1\r\nHost: a\r\nUpgrade: raw\r\nConnection: Upgrade\r\n\r\n"
+    switched = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: raw\r\nConnection: Upgrade\r\n\r\n"
+    (tunnel,) = hear(Talk().client(asked).server(switched).client(b"\x01")).tunnels
+    assert (tunnel.client, tunnel.server) == (end(b"\x01"), end(b""))
 
 
 @pytest.mark.parametrize("depth", [1, 4, 5, 6])

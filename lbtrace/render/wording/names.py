@@ -190,6 +190,8 @@ CLUE: dict[Clue, tuple[str, str]] = {
     Clue.RESPONSE_BODY: (N("response body"), "{}"),
     Clue.CLIENT_MESSAGES: (N("WebSocket messages of the client"), "{}"),
     Clue.SERVER_MESSAGES: (N("WebSocket messages of the server"), "{}"),
+    Clue.CLIENT_BYTES: (N("bytes of the client in the tunnel"), "{}"),
+    Clue.SERVER_BYTES: (N("bytes of the server in the tunnel"), "{}"),
     Clue.BALANCER_ID: (N("id of the balancer"), "{}"),
     Clue.TARGET: (N("target"), "{}"),
     Clue.TARGET_END: (N("end of the target"), "{}"),
