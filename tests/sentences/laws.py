@@ -18,6 +18,7 @@ from tests.sentences.streams import (
     CODES,
     DATA,
     GOAWAY,
+    PING,
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
@@ -572,18 +573,112 @@ def a_status_of_grpc_is_in_the_packets(told: Witnessed) -> Iterator[str]:
                 yield f"{finding['text']} None of the errors is shown"
 
 
+def _calls(seen: Seen) -> list[tuple[Packet, dict[str, str]]]:
+    """The heads of gRPC requests on a side, with the packet that ends each."""
+    return [
+        (packet, fields)
+        for talk in seen.talks
+        for packet, fields in heads(talk, talk.client)
+        if fields.get("content-type", "").startswith("application/grpc")
+    ]
+
+
+def _limit_ns(fields: dict[str, str]) -> int | None:
+    """What grpc-timeout says: up to eight digits and a unit."""
+    units = {"H": 3600 * 10**9, "M": 60 * 10**9, "S": 10**9, "m": 10**6, "u": 10**3, "n": 1}
+    text = fields.get("grpc-timeout", "")
+    return int(text[:-1]) * units[text[-1]] if re.fullmatch(r"\d{1,8}[HMSmun]", text) else None
+
+
 def what_calls_are_told_of_was_asked(told: Witnessed) -> Iterator[str]:
-    """What `grpc-calls` shows of a client end holds requests of gRPC."""
+    """What `grpc-calls` shows holds requests of gRPC, and these say what is told of them: how often
+    they were sent before, which limit they had in front of the balancer, and which behind it.
+    """
     for finding in told.findings("grpc-calls"):
         for seen in filter(_in_clear, told.seen(finding)):
-            asked = {
-                packet.number
+            asked, numbers = _calls(seen), [p.number for p in seen.shown]
+            shown = [fields for packet, fields in asked if packet.number in numbers]
+            if not shown:
+                yield f"{finding['text']} No call is shown"
+            elif ".retried" in finding["slug"]:
+                yield from _sent_before(finding, [fields for _, fields in asked], shown)
+            else:
+                first = [_limit_ns(f) for p, f in asked if p.number == numbers[0]]
+                limits = [_limit_ns(fields) for _, fields in asked]
+                yield from _limited(finding, seen.side, first, limits)
+
+
+def _sent_before(
+    finding: Json, asked: list[dict[str, str]], shown: list[dict[str, str]]
+) -> Iterator[str]:
+    """As many calls as are told say that they were sent before, and so often."""
+    attempts = [int(f.get("grpc-previous-rpc-attempts", 0)) for f in asked]
+    again = [n for n in attempts if n]
+    if value(finding, "count") > len(again) or value(finding, "of") > len(asked):
+        yield f"{finding['text']} {len(again)} of {len(asked)} say so"
+    if value(finding, "most") not in again:
+        yield f"{finding['text']} They say {again}"
+    if not any(int(f.get("grpc-previous-rpc-attempts", 0)) for f in shown):
+        yield f"{finding['text']} No such call is shown"
+
+
+def _limited(
+    finding: Json, side: str, first: list[int | None], limits: list[int | None]
+) -> Iterator[str]:
+    """The limits of a side: `first` are those in the first packet that is shown."""
+    dropped = finding["slug"].endswith("timeout-dropped")
+    known = sum(limit is not None for limit in limits)
+    fits = {
+        ("client", True): known >= value(finding, "count") and any(first),
+        ("backend", True): len(limits) - known >= value(finding, "count") and None in first,
+        ("client", False): not dropped and value(finding, "before") in first,
+        ("backend", False): not dropped and value(finding, "after") in first,
+    }
+    if not fits[side, dropped]:
+        yield f"{finding['text']} The limits on the {side} side: {limits}"
+
+
+def who_pings_sent_pings(told: Witnessed) -> Iterator[str]:
+    """So many PINGs as are told were sent by the end that is named, and as many as are called
+    unacknowledged have no acknowledgement of the other end.
+    """
+    for finding in told.findings("pings"):
+        for seen in filter(_in_clear, told.seen(finding)):
+            ends = [(t, _end(t, value(finding, "sender"), seen.side)) for t in seen.talks]
+            asked = [f for t, end in ends for f in frames(t, end) if f.kind == PING and not f.acks]
+            acks = [
+                f
+                for t, end in ends
+                for f in frames(t, t.server if end == t.client else t.client)
+                if f.kind == PING and f.acks
+            ]
+            if value(finding, "pings") > len(asked):
+                yield f"{finding['text']} PINGs in the capture: {len(asked)}"
+            if not {f.packet.number for f in asked} & {p.number for p in seen.shown}:
+                yield f"{finding['text']} None of them is shown"
+            missed = next((v["value"] for v in finding["values"] if v["name"] == "missed"), 0)
+            open_ = {f.payload for f in asked} - {f.payload for f in acks}
+            if missed > len(open_):
+                yield f"{finding['text']} Without an acknowledgement: {len(open_)}"
+            if "Each was acknowledged" in finding["text"] and value(finding, "pings") > len(acks):
+                yield f"{finding['text']} Acknowledgements: {len(acks)}"
+
+
+def a_scheme_that_is_told_is_stated(told: Witnessed) -> Iterator[str]:
+    """What is shown holds requests with the scheme that is told of their side."""
+    for finding in told.findings("stated-scheme"):
+        changed = finding["slug"].endswith(".changed")
+        for seen in filter(_in_clear, told.seen(finding)):
+            name = "after" if seen.side == "backend" else "before"
+            want = value(finding, name) if changed else "https"
+            stated = [
+                fields.get(":scheme")
                 for talk in seen.talks
                 for packet, fields in heads(talk, talk.client)
-                if fields.get("content-type", "").startswith("application/grpc")
-            }
-            if not asked & {p.number for p in seen.shown}:
-                yield f"{finding['text']} No call is shown"
+                if packet.number in {p.number for p in seen.shown}
+            ]
+            if not stated or set(stated) != {want}:
+                yield f"{finding['text']} What is shown states {stated}"
 
 
 def who_closed_a_web_socket_sent_it(told: Witnessed) -> Iterator[str]:
@@ -619,6 +714,8 @@ OF_STREAMS: tuple[Callable[[Witnessed], Iterator[str]], ...] = (
     a_limit_of_streams_was_set_by_the_server,
     a_status_of_grpc_is_in_the_packets,
     what_calls_are_told_of_was_asked,
+    who_pings_sent_pings,
+    a_scheme_that_is_told_is_stated,
     who_closed_a_web_socket_sent_it,
     a_handshake_begins_where_it_is_shown,
 )

@@ -14,7 +14,8 @@ import hpack
 
 from tests.sentences.packets import End, Packet, Talk
 
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 7, 8, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+CONTINUATION = 9
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 CODES = (
     "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
@@ -37,6 +38,11 @@ class StreamFrame(NamedTuple):
         """The error code of RST_STREAM and GOAWAY."""
         at = 4 if self.kind == GOAWAY else 0
         return int.from_bytes(self.payload[at : at + 4], "big")
+
+    @property
+    def acks(self) -> bool:
+        """Whether a SETTINGS or PING acknowledges one."""
+        return bool(self.flags & 1)
 
     def setting(self, number: int) -> int | None:
         """The value of a setting that it has."""

@@ -9,11 +9,15 @@ import pytest
 from h2.settings import SettingCodes
 
 from tests.findings.http2 import Http2Talk
+from tests.findings.test_grpc_calls import call, through
 from tests.findings.test_grpc_errors import called
+from tests.findings.test_pings import pinging
+from tests.findings.test_stated_scheme import compared, talk
 from tests.findings.test_web_sockets import chat
 from tests.sentences.alone import LAWS, Alone
 from tests.sentences.laws import OF_STREAMS
 from tests.sentences.test_alone import heard
+from tests.sentences.test_laws import told
 from tests.tcp.wire import Wire, pcap
 
 
@@ -66,6 +70,25 @@ def closed() -> Wire:
     return chat(0, 1001)
 
 
+def retried() -> Wire:
+    return call(("grpc-previous-rpc-attempts", "2")).wire
+
+
+def pinged() -> Wire:
+    talk = pinging([998] * 5, answered=3)
+    talk.wait(3000)
+    talk.closes(from_client=True)
+    return talk.wire
+
+
+def pinged_in_vain() -> Wire:
+    return pinging([998] * 5).wire
+
+
+def in_tls_before() -> Wire:
+    return talk("https").wire
+
+
 def told_of(wire: Wire, folder: Path) -> Alone:
     path = folder / "capture.pcap"
     path.write_bytes(pcap(wire))
@@ -85,10 +108,25 @@ CASES = [
     (failed, "grpc-errors", {"statuses": "INTERNAL (13) ×1"}),
     (failed, "grpc-errors", {"statuses": "UNAVAILABLE (14) ×2"}),
     (closed, "web-sockets", {"sender": "client end"}),
+    (retried, "grpc-calls", {"count": 2}),
+    (retried, "grpc-calls", {"most": 3}),
+    (retried, "grpc-calls", {"of": 2}),
+    (pinged, "pings", {"sender": "server end"}),
+    (pinged, "pings", {"pings": 6}),
+    (pinged, "pings", {"missed": 3}),
+    (pinged_in_vain, "pings", {"pings": 6}),
+]
+PLAYS = [
+    reset, goaway, waiting, limited, failed, closed, retried, pinged, pinged_in_vain, in_tls_before
+]  # fmt: skip
+LIMITS = [
+    ("5S", "", {"count": 2}),
+    ("5S", "3S", {"before": 4_000_000_000}),
+    ("5S", "3S", {"after": 4_000_000_000}),
 ]
 
 
-@pytest.mark.parametrize("play", [reset, goaway, waiting, limited, failed, closed])
+@pytest.mark.parametrize("play", PLAYS)
 def test_no_sentence_is_contradicted(play: Callable[[], Wire], tmp_path: Path) -> None:
     about = told_of(play(), tmp_path)
     assert [complaint for law in LAWS for complaint in law(about)] == []
@@ -120,3 +158,26 @@ def test_packets_of_another_kind_are_no_evidence(
         {"name": "sender", "value": "server end"},
     ]
     assert [complaint for law in OF_STREAMS for complaint in law(about)]
+
+
+@pytest.mark.parametrize(("before", "after", "lie"), LIMITS)
+def test_limits_of_calls_on_both_sides(
+    before: str, after: str, lie: dict[str, object], tmp_path: Path
+) -> None:
+    through(tmp_path, before, after)
+    about = told(tmp_path)
+    (finding,) = about.findings("grpc-calls")
+    assert [complaint for law in OF_STREAMS for complaint in law(about)] == []
+    for each in finding["values"]:
+        each["value"] = lie.get(each["name"], each["value"])
+    assert [complaint for law in OF_STREAMS for complaint in law(about)]
+
+
+@pytest.mark.parametrize("lie", [{}, {"before": "https"}, {"after": "http"}])
+def test_schemes_on_both_sides(lie: dict[str, object], tmp_path: Path) -> None:
+    compared(tmp_path, talk("http"), talk("https", behind=True))
+    about = told(tmp_path)
+    (finding,) = about.findings("stated-scheme")
+    for each in finding["values"]:
+        each["value"] = lie.get(each["name"], each["value"])
+    assert bool([complaint for law in OF_STREAMS for complaint in law(about)]) is bool(lie)
