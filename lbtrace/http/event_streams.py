@@ -65,11 +65,12 @@ def _blocks(heads: HeadTexts) -> Column:
     """The blocks of field lines that say so."""
     name = CONTENT_TYPE.encode()
     size = len(name)
+    names, of = heads.names
+    wanted = [number for number, each in enumerate(names) if each[:size].lower() == name]
     kinds = [
         number
-        for number, line in enumerate(heads.lines)
-        if line[:size].lower() == name
-        and is_event_stream(line[size:].lstrip(b" \t:").decode("latin-1"))
+        for number in np.flatnonzero(np.isin(of, wanted)).tolist()
+        if is_event_stream(heads.lines[number][size:].lstrip(b" \t:").decode("latin-1"))
     ]
     block = np.repeat(np.arange(len(heads)), np.diff(heads.first))
     found: Column = block[np.isin(heads.line, kinds)]

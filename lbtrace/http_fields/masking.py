@@ -20,7 +20,6 @@ Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -74,7 +73,6 @@ _SETTINGS: Final = frozenset({"max-age", "domain", "path", "samesite", "priority
 _NAME: Final = re.compile(r"[ \t]*[^ \t]+[ \t]*")
 _NO_NAME: Final = re.compile(r"[^!-~]+")  # blanks and control characters around a name
 _FIRST_WORD: Final = re.compile(r"[ \t]*([!-9;-~]+)[ \t]+")
-_NAMES: Final = 4096  # of fields that are remembered
 ELLIPSIS: Final = "…".encode().decode("latin-1")
 BLANKS: Final = " \t"
 
@@ -212,28 +210,13 @@ def _holds_no_url(text: str) -> bool:
     return "=" not in text and "//" not in text and "%" not in text
 
 
-class _Public(dict[bytes, bool]):
-    """What stands before the colon of a field line → whether it is the name of a public field."""
-
-    def __missing__(self, name: bytes) -> bool:
-        if len(self) >= _NAMES:
-            self.clear()
-        public = self[name] = is_public(name.decode("latin-1"))
-        return public
-
-
-def shown_as_sent(lines: Iterable[bytes]) -> list[bool]:
-    """Per field line, whether it is surely shown as it is: as nearly all are. The first tests of
-    `Mask.line`, for thousands of lines.
+def may_hold_url(line: bytes) -> bool:
+    """Whether the value of a public field may hold a URL in which a credential could stand: the
+    first tests of `Mask.line`.
     """
-    public = _Public()
-    return [
-        public[line.partition(b":")[0]]
-        and (b"=" not in line or not _SENT_BEFORE_PARAMETER(line))
-        and b"%" not in line
-        and b"//" not in line
-        for line in lines
-    ]
+    return (
+        (b"=" in line and _SENT_BEFORE_PARAMETER(line) is not None) or b"%" in line or b"//" in line
+    )
 
 
 def names_secret(text: str) -> bool:

@@ -16,15 +16,23 @@ of the captures and in the texts of the report.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
 from typing import Final, TypeVar
 
+import numpy as np
+
 from lbtrace.http_fields import HOST
-from lbtrace.http_fields.masking import Mask, may_hold_userinfo, names_secret, shown_as_sent
+from lbtrace.http_fields.masking import (
+    Mask,
+    is_public,
+    may_hold_url,
+    may_hold_userinfo,
+    names_secret,
+)
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.http import Exchange, HeaderLine, Interim, Request, Response
 from lbtrace.model.pairing import (
@@ -47,6 +55,7 @@ from lbtrace.model.report import (
     Witness,
 )
 from lbtrace.model.trace import Diagnostic, Trace
+from lbtrace.tables.columns import Column, running
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable, HeadTexts
 from lbtrace.tables.pairs import PairTable
 
@@ -57,6 +66,8 @@ _PIECE: Final = re.compile(r"[^,;\s]+")
 _NAMED: Final = re.compile(r"[^\s:]+:")
 _PORT: Final = re.compile(r":\d+\Z")
 _BETWEEN: Final = re.compile(r"( → )")  # a line before and after a change
+_PERCENT, _EQUALS, _SLASH = b"%=/"
+_TOGETHER: Final = 1 << 14  # lines looked at together
 _TARGETS: Final = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)
 _Message = TypeVar("_Message", Request, Response)
 
@@ -135,7 +146,7 @@ class _Traces:
         heads: HeadTexts = table.heads
         return table.with_columns(
             heads=heads.with_columns(
-                lines=self._field_lines(heads.lines),
+                lines=self._field_lines(heads),
                 requests=self._request_lines(heads.requests),
                 statuses=[
                     self.mask.url(line.decode("latin-1")).encode("latin-1")
@@ -144,9 +155,17 @@ class _Traces:
             )
         )
 
-    def _field_lines(self, lines: list[bytes]) -> list[bytes]:
-        shown = zip(lines, shown_as_sent(lines), strict=True)
-        return [line if as_sent else self._bytes(line) for line, as_sent in shown]
+    def _field_lines(self, heads: HeadTexts) -> list[bytes]:
+        """Field lines. Nearly all are surely shown as they are sent."""
+        names, of = heads.names
+        secret = np.array([not is_public(name.decode("latin-1")) for name in names], bool)[of]
+        shown = list(heads.lines)
+        for i in np.flatnonzero(secret).tolist():
+            shown[i] = self._bytes(shown[i])
+        for i in _like_urls(heads.lines):
+            if not secret[i] and may_hold_url(heads.lines[i]):
+                shown[i] = self._bytes(heads.lines[i])
+        return shown
 
     def _bytes(self, line: bytes) -> bytes:
         known = self._hidden.get(line)
@@ -167,8 +186,11 @@ class _Traces:
 
     def _request_lines(self, lines: list[bytes]) -> list[bytes]:
         """Request lines. Most captures have none in which a credential could stand."""
-        if names_secret(b"\n".join(lines).decode("latin-1")):
+        every = b"\n".join(lines)
+        if names_secret(every.decode("latin-1")):
             return list(map(self._request_line, lines))
+        if not may_hold_userinfo(every):
+            return lines
         return [self._request_line(line) if may_hold_userinfo(line) else line for line in lines]
 
     def _request_line(self, line: bytes) -> bytes:
@@ -213,6 +235,18 @@ class _Traces:
         if raw == line.raw and value == line.value:
             return line
         return HeaderLine(line.name, value, raw)
+
+
+def _like_urls(lines: list[bytes]) -> Iterator[int]:
+    """Every line for which `may_hold_url` may be true, in order, looked at many together."""
+    for low in range(0, len(lines), _TOGETHER):
+        some = lines[low : low + _TOGETHER]
+        end = running(np.fromiter(map(len, some), np.int64, len(some)))[1:]
+        data = np.frombuffer(b"".join(some), np.uint8)
+        marked: Column = (data == _PERCENT) | (data == _EQUALS)
+        marked[1:] |= (data[1:] == _SLASH) & (data[:-1] == _SLASH)
+        found = np.searchsorted(end, np.flatnonzero(marked), "right")
+        yield from (found[np.diff(found, prepend=-1) != 0] + low).tolist()
 
 
 class _Texts:

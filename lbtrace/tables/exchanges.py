@@ -26,6 +26,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, RowsByKey
 from lbtrace.tables.rows import Rows, rows_of
 from lbtrace.tables.table import RowTable, Table, bounds, column, item, part, shared, table
+from lbtrace.tables.words import numbering, numbers
 
 NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `MessageTable.body`
 EPOCH: Final = "ns since the epoch"
@@ -47,6 +48,13 @@ class HeadTexts(Table):
     statuses: list[bytes] = shared(
         "status lines; those in use are as `http.head` finds nothing odd about"
     )
+
+    @cached_property
+    def names(self) -> tuple[list[bytes], Column]:
+        """What stands before the first colon of lines, and per line which of these it is."""
+        known = numbering()
+        of = numbers(known, (line.partition(b":")[0] for line in self.lines), len(self.lines))
+        return list(known), of
 
     def only(
         self, asked: MessageTable, answered: MessageTable

@@ -20,8 +20,9 @@ from lbtrace import compare, show
 from lbtrace.cli import cli
 from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import lowered
+from lbtrace.http_fields.masking import may_hold_url
 from lbtrace.http_fields.secrets import is_secret
-from lbtrace.render.masked import masked_capture_report, masked_report
+from lbtrace.render.masked import _like_urls, masked_capture_report, masked_report
 from tests.golden import SAMPLES
 from tests.simulator import Balancer, Simulation
 
@@ -298,3 +299,15 @@ def test_a_word_that_is_a_cookie_too_is_not_blotted_out(tmp_path: Path) -> None:
     page = printed(["compare", *map(str, files), "--all", "--width", "400"])
     assert "backend side" in page
     assert "192.168.0.5" in page
+
+
+@given(st.lists(st.binary(max_size=6) | st.sampled_from([b"a/", b"/b", b"//", b"x=1", b"%", b""])))
+def test_lines_are_looked_at_together_as_they_are_one_by_one(lines: list[bytes]) -> None:
+    assert set(_like_urls(lines)) >= {i for i, line in enumerate(lines) if may_hold_url(line)}
+
+
+def test_a_line_without_any_mark_of_a_url_is_passed_over() -> None:
+    assert list(_like_urls([b"Accept: */*", b"A: b", b"", b"A: %2f", b"B: c=d=e", b"C: d"])) == [
+        3,
+        4,
+    ]
