@@ -38,9 +38,16 @@ def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     _write(out, _trace_document(report, view))
 
 
-def _write(out: TextIO, lines: Iterator[str]) -> None:
+def _write(out: TextIO, lines: Iterator[str | Twice]) -> None:
+    """Write lines, each with its line end. A Twice stands for all of its lines."""
     batch: list[str] = []
     for text in lines:
+        if isinstance(text, Twice):
+            _write(out, iter(batch))
+            batch.clear()
+            if not text.copy_to(out):
+                _write(out, text.second())
+            continue
         batch.append(text)
         if len(text) > _LONG:  # not copied once more
             for each in batch:
@@ -74,7 +81,7 @@ def _array(name: str, items: Iterable[str], end: str = ",") -> Iterator[str]:
     yield f"]{end}"
 
 
-def _trace_document(report: CaptureReport, view: View) -> Iterator[str]:
+def _trace_document(report: CaptureReport, view: View) -> Iterator[str | Twice]:
     yield _head("lbtrace-trace", __version__, view)
     yield f'"not_captured":{quoted(report.not_captured)},'
     yield from _array("findings", parts.findings(report.findings))
@@ -92,7 +99,7 @@ def _trace_document(report: CaptureReport, view: View) -> Iterator[str]:
     yield "]}"
 
 
-def _only(alone: CaptureAlone) -> Iterator[str]:
+def _only(alone: CaptureAlone) -> Iterator[str | Twice]:
     """The only capture, as `capture` and as the one of `captures`."""
     head = parts.trace_head(alone.trace) + ","
     with Twice(partial(_body, alone.trace)) as body:
@@ -103,7 +110,7 @@ def _only(alone: CaptureAlone) -> Iterator[str]:
         yield '"captures":['
         yield _not_captured(alone)
         yield head[1:]
-        yield from body.second()
+        yield body
         yield "]}"
 
 

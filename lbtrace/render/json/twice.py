@@ -9,12 +9,17 @@ Invariant: `second()` gives the same lines as `first()`, in as few pieces as it 
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from tempfile import SpooledTemporaryFile
+from typing import TextIO
 
 _FEW = 1 << 22  # bytes
 _PIECE = 1 << 20  # bytes copied at a time
+# the system copies from no file of this kind, or to none
+_CANNOT_COPY = (errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.EOPNOTSUPP)
 
 
 class Twice:
@@ -51,9 +56,41 @@ class Twice:
         while lines := self._kept.read(_PIECE):
             yield (lines + self._kept.readline())[:-1].decode("ascii")
 
+    def copy_to(self, out: TextIO) -> bool:
+        """Write the lines once more, each with its line end, if the system can copy them from file
+        to file; whether it did.
+        """
+        if not self._whole or not self._in_a_file() or not _takes_ascii(out):
+            return False
+        try:
+            out.flush()
+            source, target = self._kept.fileno(), out.fileno()
+            self._kept.flush()
+        except (OSError, ValueError):  # `out` is no file
+            return False
+        at, end = 0, os.fstat(source).st_size
+        while at < end:
+            try:
+                copied = os.sendfile(target, source, at, end - at)
+            except OSError as error:
+                if at or error.errno not in _CANNOT_COPY:
+                    raise
+                return False
+            at += copied
+        return True
+
+    def _in_a_file(self) -> bool:
+        """Whether the lines have left the memory of this process."""
+        return hasattr(os, "sendfile") and self._kept.tell() > _FEW
+
     def __enter__(self) -> Twice:
         return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):
             self._kept.close()
+
+
+def _takes_ascii(out: TextIO) -> bool:
+    """Whether ASCII text is written as its own bytes."""
+    return "\n".encode(out.encoding or "ascii") == b"\n"

@@ -1,8 +1,11 @@
 """Lines that a document holds twice: the second time they are those of the first."""
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
-from io import BytesIO
+from io import BytesIO, StringIO
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -83,3 +86,42 @@ def test_what_was_not_asked_for_to_its_end_is_made_again() -> None:
     with Twice(made) as both:
         next(both.first())
         assert written(both.second()) == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-16"])
+@given(PIECES, st.integers(1, 20))
+def test_lines_copied_from_file_to_file_are_the_same(
+    encoding: str, pieces: list[str], few: int
+) -> None:
+    with (
+        TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patched,
+        open(f"{folder}/out", "w+", encoding=encoding, newline="") as out,
+    ):
+        patched.setattr(twice, "_FEW", few)
+        with Twice(Counting(pieces)) as both:
+            first = written(both.first())
+            out.write("before\n")
+            copied = both.copy_to(out)
+            assert copied == (len(first) > few and encoding != "utf-16")
+            out.write("behind\n")
+        out.seek(0)
+        assert out.read() == f"before\n{first if copied else ''}behind\n"
+
+
+def test_lines_are_copied_into_no_page_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twice, "_FEW", 1)
+    with Twice(Counting(["a line"])) as both:
+        assert written(both.first())
+        assert not both.copy_to(StringIO())
+
+
+def test_what_the_system_cannot_copy_is_left_to_the_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(twice, "_FEW", 1)
+    monkeypatch.setattr(os, "sendfile", refuse)
+    with Twice(Counting(["a line"])) as both, open(os.devnull, "w", encoding="ascii") as out:
+        assert written(both.first())
+        assert not both.copy_to(out)
