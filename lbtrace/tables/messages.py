@@ -38,6 +38,8 @@ class Heads(Table):
 
     def which(self, wanted: Column) -> tuple[Column, Column]:
         """`wanted`: bool per line number → (exchange, line) of each such line, in order."""
+        if not wanted.any():  # nearly every field that is asked for is not there
+            return np.zeros(0, np.int64), self.line[:0]
         at = np.flatnonzero(wanted[self.line])
         return np.searchsorted(self.first, at, "right") - 1, self.line[at]
 
