@@ -17,6 +17,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TextIO
 
 _FEW = 1 << 22  # bytes
+_TOGETHER = 1 << 16  # characters that are kept together
 _PIECE = 1 << 20  # bytes copied at a time
 # the system copies from no file of this kind, or to none
 _CANNOT_COPY = (errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.EOPNOTSUPP)
@@ -33,16 +34,22 @@ class Twice:
     def first(self) -> Iterator[str]:
         """The pieces as they are made."""
         keep = True
+        waiting: list[str] = []
+        size = 0
         for piece in self._make():
             yield piece
-            keep = keep and self._keep(piece)
-        self._whole = keep
+            if keep:
+                waiting.append(piece)
+                size += len(piece)
+            if size > _TOGETHER:
+                keep = keep and self._keep(waiting)
+                waiting, size = [], 0
+        self._whole = keep and self._keep(waiting)
 
-    def _keep(self, piece: str) -> bool:
-        """Whether there was room for a piece."""
+    def _keep(self, pieces: list[str]) -> bool:
+        """Whether there was room for these pieces."""
         try:
-            self._kept.write(piece.encode("ascii"))
-            self._kept.write(b"\n")
+            self._kept.write("".join([f"{piece}\n" for piece in pieces]).encode("ascii"))
         except OSError:
             return False
         return True
