@@ -219,12 +219,19 @@ def print_results(
 
 
 def tell_where(keep: str | None, kept: Path | None) -> None:
-    """What became of the captures, on stderr."""
+    """What became of the captures, and of the keys of their TLS, on stderr."""
     if kept is None:
         text = "The captures are deleted. To look at their packets, run this again with --keep DIR."
-    else:
-        text = f"Kept in {keep}: {', '.join(sorted(p.name for p in kept.iterdir()))}"
-    click.echo(text, err=True)
+        click.echo(text, err=True)
+        return
+    click.echo(f"Kept in {keep}: {', '.join(sorted(p.name for p in kept.iterdir()))}", err=True)
+    keys = sorted(str(p.relative_to(kept)) for p in kept.rglob("*.keys"))
+    if keys:
+        click.echo(
+            f"Keys that open the TLS there, readable by you alone: {', '.join(keys)}. For "
+            "compare and show: --keylog.",
+            err=True,
+        )
 
 
 def check_and_print(report: Report, wanted: Standard) -> int:
@@ -243,15 +250,18 @@ def check_and_print(report: Report, wanted: Standard) -> int:
 
 
 def compared(directory: Path) -> Report:
-    """Compare a recorded pair. Say on stderr whether the logs of the programs that took part agree
-    with the result.
+    """Compare a recorded pair, with the keys of its TLS. Say on stderr whether the logs of the
+    programs that took part agree with the result.
     """
+    from lbtrace.lab import key_logs
     from lbtrace.lab.agree import agree
     from lbtrace.lab.ground_truth import GroundTruth
+    from lbtrace.options import Options
     from lbtrace.pipeline import compare
 
     backends = [[str(path)] for path in sorted(directory.glob("backend*.pcap"))]
-    report = compare([[str(directory / "client.pcap")]], backends)
+    options = Options(keylogs=key_logs.every(directory))
+    report = compare([[str(directory / "client.pcap")]], backends, options)
     truth = directory / "truth.json"
     if truth.exists():
         agreement = agree(report, GroundTruth.read(truth))

@@ -1,13 +1,14 @@
 """The backend: a small real HTTP application, `/divide/N` → 100 / N, that keeps its own log.
 
     python -m lbtrace.lab.app ADDRESS PORT LOG [--idle SECONDS] [--fails] [--tls CERTIFICATE]
-                                            [--below PATH] [--answers-all]
+                                            [--keys FILE] [--below PATH] [--answers-all]
                                             [--proxy unaware|demanded]
 
 The log has one JSON object a line (`ground_truth.BackendLine`): who asked over which connection,
 what, when, and how it was answered. It is the backend's part of the ground truth, written by the
 program that answered and not by anything that reads packets. A connection that carried no request
-is logged too (method ""): a TCP health check looks like that from here.
+is logged too (method ""): a TCP health check looks like that from here. With --tls, connections
+that begin as TLS does are TLS, and their secrets are logged; others are plain.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from urllib.parse import parse_qsl
 # is in the balancer's log too.
 REQUEST_IDS = ("X-Request-Id", "X-Amzn-Trace-Id")
 WEBSOCKET_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
+HANDSHAKE = b"\x16"  # a record of TLS begins with its type (RFC 8446 §5.1)
 PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
@@ -99,7 +101,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         self.proxied = read_proxy_header(self.request) if aware else None
         if self.server.proxy == "demanded" and self.proxied is None:
             raise ConnectionAbortedError
-        if self.server.tls is not None:
+        if self.server.tls is not None and self.request.recv(1, socket.MSG_PEEK) == HANDSHAKE:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
         self.request.settimeout(self.server.idle)
@@ -444,6 +446,7 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=75.0)
     parser.add_argument("--fails", action="store_true")
     parser.add_argument("--tls")
+    parser.add_argument("--keys")
     parser.add_argument("--below", default="")
     parser.add_argument("--answers-all", action="store_true")
     parser.add_argument("--proxy", choices=("unaware", "demanded"), default="")
@@ -452,6 +455,7 @@ def main() -> None:
     if options.tls:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(options.tls)
+        tls.keylog_filename = options.keys
     with open(options.log, "a", encoding="utf-8") as log:
         server = BackendServer(options.address, options.port, log, options.idle, options.fails, tls)
         server.below, server.answers_all = options.below, options.answers_all

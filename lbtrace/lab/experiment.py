@@ -2,7 +2,7 @@
 capture, run the traffic, stop, write the ground truth.
 
 In: a balancer, a traffic, a directory. Out: `client.pcap`, `backend.pcap` (`backend2.pcap` with two
-backends), `truth.json` and `logs/` there; for TLS also `keys.log`. It runs as process 1 of its own
+backends), `truth.json` and `logs/` there; for TLS also `key_logs`. It runs as process 1 of its own
 namespaces (`confine`), so nothing of it can outlive it.
 """
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lbtrace.lab import ground_truth as t
+from lbtrace.lab import key_logs
 from lbtrace.lab.clients import Clients, make_certificate
 from lbtrace.lab.clocks import drift
 from lbtrace.lab.conntrack import translations
@@ -37,7 +38,6 @@ from lbtrace.lab.network import (
 )
 from lbtrace.lab.own import Configuration
 from lbtrace.lab.plan import Balancer, Setup, Traffic
-from lbtrace.lab.scratch import private_file
 
 BACKENDS = ((INSTANCE, INSTANCE_ADDRESS), (SECOND, SECOND_ADDRESS))
 SETTLE_SECONDS = 0.3
@@ -63,7 +63,7 @@ class Experiment:
 def record(experiment: Experiment) -> None:
     """Run the experiment and leave captures and ground truth in the directory."""
     logs = experiment.directory / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     network = Network(
         logs,
         experiment.balancer.home_nat,
@@ -93,6 +93,10 @@ def record(experiment: Experiment) -> None:
             drift(path, experiment.traffic.backend_gains_ppm)
     if experiment.own is None:
         write_truth(network, experiment, setup, clients)
+    if setup.keys is not None:
+        for log in logs.glob(experiment.balancer.secrets_in or "-"):
+            key_logs.take_out(log, setup.keys)
+        key_logs.finish(experiment.directory)
 
 
 def start_balancer(network: Network, experiment: Experiment, setup: Setup) -> None:
@@ -107,9 +111,11 @@ def start_balancer(network: Network, experiment: Experiment, setup: Setup) -> No
 def prepare(network: Network, experiment: Experiment) -> Setup:
     """Start the backends; return what the traffic asks of the balancer."""
     traffic, balancer = experiment.traffic, experiment.balancer
-    encrypted = "tls" in traffic.needs
-    passed = encrypted and "http" not in balancer.features
-    certificate = Path(make_certificate(network)[0]) if encrypted else None
+    certificate = keys = None
+    if "tls" in traffic.needs:
+        certificate = Path(make_certificate(network)[0])
+        keys = key_logs.made(experiment.directory, key_logs.OF_BALANCER)
+    reached = tls_of(balancer, traffic) in ("passed", "reencrypted")
     hosts = BACKENDS[: traffic.backends]
     for number, (host, address) in enumerate(BACKENDS if traffic.service else hosts):
         if number == 0 and traffic.first_backend == "refuses":
@@ -118,13 +124,15 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
         options += ["--fails"] if number == 0 and traffic.first_backend == "fails" else []
         if traffic.first_backend in ("unaware", "demanded"):
             options += ["--proxy", traffic.first_backend]
-        options += ["--tls", str(certificate)] if passed else []
+        if reached:
+            own_keys = key_logs.made(experiment.directory, key_logs.of_backend(number))
+            options += ["--tls", str(certificate), "--keys", str(own_keys)]
         if experiment.own is not None:
             options += ["--below", experiment.own.path, "--answers-all"]
         log = str(network.directory / f"app-{host}.log")
         started = network.python(host, "lbtrace.lab.app", address, str(APP_PORT), log, *options)
         network.wait_for_port(host, address, APP_PORT, started)
-    port = 443 if encrypted else 80
+    port = 80 if certificate is None else 443
     if experiment.own is not None:
         port = experiment.own.port
     return Setup(
@@ -133,7 +141,17 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
         network.directory,
         port,
         certificate,
+        keys,
     )
+
+
+def tls_of(balancer: Balancer, traffic: Traffic) -> str:
+    """What becomes of the clients' TLS, as `ground_truth` calls it."""
+    if "tls" not in traffic.needs:
+        return ""
+    if "http" not in balancer.features:
+        return "passed"
+    return "reencrypted" if "tls-behind" in traffic.needs else "terminated"
 
 
 def start_captures(network: Network, experiment: Experiment) -> list[Started]:
@@ -170,9 +188,7 @@ def make_clients(network: Network, experiment: Experiment, setup: Setup) -> Clie
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        keys = experiment.directory / "keys.log"
-        private_file(keys).close()
-        context.keylog_filename = str(keys)
+        context.keylog_filename = str(key_logs.made(experiment.directory, key_logs.OF_CLIENT))
         clients = replace(clients, tls=context)
     if experiment.own is not None:
         clients = replace(
@@ -209,18 +225,11 @@ def write_truth(network: Network, experiment: Experiment, setup: Setup, clients:
         points,
         hosts[-1][1] if setup.wants("mirror") else "",
     )
-    tls = (
-        ""
-        if setup.certificate is None
-        else "terminated"
-        if "http" in experiment.balancer.features
-        else "passed"
-    )
     complete = "tcp-checks" not in experiment.traffic.needs
     names = experiment.balancer.name, experiment.traffic.name, experiment.balancer.kind
     t.GroundTruth(
         *names,
-        tls,
+        tls_of(experiment.balancer, experiment.traffic),
         software(experiment.balancer),
         requests,
         others,

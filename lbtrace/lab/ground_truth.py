@@ -11,7 +11,8 @@ The file is one JSON object:
       "format": "lbtrace-lab-truth", "version": 1,
       "balancer": "nginx", "traffic": "four",
       "kind": "l7-proxy",          what stands between, by construction: a lbtrace.model.report.Kind
-      "tls": "",                   "terminated" by the balancer, "passed" through it, "": no TLS
+      "tls": "",                   "terminated" by the balancer, "reencrypted" (it speaks TLS of its
+                                   own to the backend), "passed" through it, "": no TLS
       "software": {"nginx": "1.22.1"},
       "requests": [                every request of a captured client, in order of time
         {

@@ -39,6 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbtrace.errors import LabError
+from lbtrace.lab.scratch import private_file
 
 LAPTOP, OFFICE, HOME, INTERNET, BALANCER, VPC, INSTANCE, SECOND = (
     "laptop",
@@ -93,6 +94,7 @@ SHOWN_ROWS = 90  # of a configuration, when it is shown
 SCRATCH = Path("/run/lab")  # in the private /run: for programs that insist on giving up root
 
 CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000  # sys/mount.h
 SIOCETHTOOL = 0x8946
 # ethtool commands that switch something: linux/ethtool.h
 OFFLOADS_OFF = (0x00000017, 0x0000001F, 0x00000024, 0x0000002C)  # tx checksums, TSO, GSO, GRO
@@ -229,7 +231,7 @@ class Network:
         self.say(f"{host}# {shlex.join(command)}")
         self._counter += 1
         log = self.directory / f"{self._counter:02d}-{host}-{Path(command[0]).name}.log"
-        with log.open("wb") as output:
+        with private_file(log) as output:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", host, *command],
                 stdin=subprocess.DEVNULL,
@@ -369,6 +371,17 @@ def _mount_private() -> None:
             )
     SCRATCH.mkdir(mode=0o777)
     SCRATCH.chmod(0o777)
+
+
+def mounted_at(place: Path, directory: Path) -> None:
+    """Show a directory at another place too, in this mount namespace alone."""
+    place.mkdir(exist_ok=True)
+    mount = ctypes.CDLL(None, use_errno=True).mount
+    if mount(bytes(directory), bytes(place), None, MS_BIND, None) != 0:
+        raise LabError(
+            "lab-no-mount",
+            f"{directory} cannot be shown at {place}: {os.strerror(ctypes.get_errno())}.",
+        )
 
 
 def _interfaces(host: str) -> Iterator[tuple[str, str]]:

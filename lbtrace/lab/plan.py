@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FEATURES = {
     "http": "reads HTTP: sends each request to a backend it chooses",
     "tls": "TLS on port 443 towards the client (ended there, or passed through to the backend)",
+    "tls-behind": "TLS of its own towards the backend",
     "websocket": "passes Upgrade: websocket on",
     "retry": "tries another backend after a failure",
     "timeout": "gives up on a backend after one second",
@@ -85,7 +86,7 @@ class BalancerLine(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What the experiment asks of the balancer. Configuration and logs go to `directory`; the file
-    `certificate` holds key and certificate.
+    `certificate` holds key and certificate; a balancer that can appends its TLS secrets to `keys`.
     """
 
     backends: tuple[tuple[str, int], ...]
@@ -93,6 +94,7 @@ class Setup:
     directory: Path
     port: int = 80
     certificate: Path | None = None
+    keys: Path | None = None
 
     def wants(self, feature: str) -> bool:
         """Whether the traffic needs this feature switched on."""
@@ -110,7 +112,8 @@ class Balancer:
     `kind` is the right verdict, by construction. `programs` maps programs to Debian packages.
     `start` starts it in the balancer's namespace and returns once it listens. `lines` reads its own
     log after the traffic. `home_nat` False: the home router does not translate addresses. `own`:
-    how it takes a configuration of somebody's own.
+    how it takes a configuration of somebody's own. `secrets_in`: its logs that have TLS secrets
+    among other lines, as a pattern of their names.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Balancer:
     front: str = "balancer"  # "instance": the client connects to the backend itself
     missing: Callable[[], str] = field(default=lambda: "")  # why it cannot run here, "" when it can
     own: Own | None = None
+    secrets_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ def adapted(
         )
     if below and not below.startswith("/"):
         raise OptionError("lab-bad-path", f"--below {below}: a path begins with /.")
-    return balancer.own.adapt(path, Wish("tls" in traffic.needs, host, below))
+    wish = Wish("tls" in traffic.needs, host, below, "tls-behind" in traffic.needs)
+    return balancer.own.adapt(path, wish)
 
 
 def _modules(room: ModuleType) -> Iterator[ModuleType]:

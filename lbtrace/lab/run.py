@@ -1,7 +1,7 @@
 """One experiment from outside: check that it can run here, then run it confined.
 
-In: names. Out: a directory with `client.pcap`, `backend*.pcap`, `truth.json` (and `logs/`,
-`keys.log`). Every reason not to run is a LabError or OptionError in one line, raised before
+In: names. Out: a directory with `client.pcap`, `backend*.pcap`, `truth.json`, `logs/`, and for TLS
+the `key_logs`. Every reason not to run is a LabError or OptionError in one line, raised before
 anything is started.
 """
 
@@ -14,15 +14,21 @@ from typing import NamedTuple
 
 from lbtrace.errors import LabError
 from lbtrace.lab.confine import require_linux_root, require_programs, run_confined
+from lbtrace.lab.key_logs import OF_BALANCER, OF_CLIENT
 from lbtrace.lab.plan import Balancer
 from lbtrace.lab.registry import adapted, find_balancer, find_traffic, require_match
 from lbtrace.lab.scratch import scratch_directory
 
 ALWAYS = {"curl": "curl", "nft": "nftables"}
-RESULTS = ("client.pcap", "backend.pcap", "backend2.pcap", "truth.json", "keys.log")
+RESULTS = ("client.pcap", "backend.pcap", "backend2.pcap", "truth.json")
 
-# The sample whose key log `lbtrace demo` uses by itself, and what it is called there
-OPENED = {"alb-like-tls": "client.keys"}
+# The key log that a sample keeps, and what it is called there: `lbtrace demo` uses *.keys by itself
+KEY_LOGS = {
+    "alb-like-tls": (OF_CLIENT, OF_CLIENT),
+    "envoy-tls": (OF_BALANCER, OF_BALANCER),
+    "haproxy-tcp-tls": (OF_CLIENT, OF_CLIENT),
+    "haproxy-tls": (OF_CLIENT, "keys.log"),
+}
 
 # The recorded pairs in samples/: folder → (balancer, traffic)
 SAMPLES = {
@@ -34,9 +40,11 @@ SAMPLES = {
     "caddy": ("caddy", "gzip"),
     "direct": ("direct", "four"),
     "envoy": ("envoy", "retry"),
+    "envoy-tls": ("envoy", "tls-reencrypted"),
     "haproxy": ("haproxy", "forged"),
     "haproxy-proxy-v2": ("haproxy-proxy-v2", "four"),
     "haproxy-tcp": ("haproxy-tcp", "keep-alive"),
+    "haproxy-tcp-tls": ("haproxy-tcp", "tls"),
     "haproxy-tls": ("haproxy", "tls"),
     "nginx": ("nginx", "keep-alive"),
     "nginx-concurrent": ("nginx", "concurrent-few"),
@@ -108,8 +116,9 @@ def record_sample(name: str, folder: Path) -> Path:
     with scratch_directory() as scratch:
         run(balancer, traffic, scratch)
         target.mkdir(parents=True, exist_ok=True)
-        for result in RESULTS:
+        results = [(result, result) for result in RESULTS]
+        results += [KEY_LOGS[name]] if name in KEY_LOGS else []
+        for result, name_there in results:
             if (scratch / result).exists():
-                name_there = OPENED.get(name, result) if result == "keys.log" else result
                 shutil.copyfile(scratch / result, target / name_there)
     return target

@@ -113,16 +113,33 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Path]]:
     """Experiments that are copies of a sample: nobody needs to be root. Returns where they ran."""
     ran = list[Path]()
 
-    def copied(balancer: str, _traffic: str, directory: Path, *_options: object) -> None:
+    def copied(balancer: str, traffic: str, directory: Path, *_options: object) -> None:
         ran.append(directory)
         if balancer == "nginx" and len(ran) == 1:
             raise LabError("lab-failed", "The experiment failed.")
-        for path in (SAMPLES / "nlb-like").iterdir():
+        for path in (SAMPLES / ("haproxy-tcp-tls" if traffic == "tls" else "nlb-like")).iterdir():
             shutil.copyfile(path, directory / path.name)
 
     monkeypatch.setattr("lbtrace.lab.run.require_experiment", lambda *_: None)
     monkeypatch.setattr("lbtrace.lab.run.run", copied)
     return lambda: ran
+
+
+def test_keys_open_what_was_recorded_and_it_says_where_they_are(
+    recorder: Callable[[], list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept"
+    code, out, err = said(capsys, "run", "haproxy-tcp", "--traffic", "tls", "--keep", str(kept))
+    assert code == 0
+    assert "TLS passes through to the backend" in out
+    assert "agree with this report (4 of 4 requests" in err
+    assert "Keys that open the TLS there, readable by you alone: client.keys." in err
+
+
+def test_without_tls_nothing_is_said_of_keys(
+    recorder: Callable[[], list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "Keys" not in said(capsys, "run", "nat", "--keep", str(tmp_path / "kept"))[2]
 
 
 @pytest.mark.parametrize("name", ["kept", "a b/c d", "./kept", "käpt"])

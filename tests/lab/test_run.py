@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import lbtrace
+from lbtrace.cli import run as cli
 from lbtrace.errors import LabError
 from lbtrace.lab.agree import agree
 from lbtrace.lab.confine import stop_without_caller
@@ -95,12 +96,17 @@ def running(directory: Path) -> list[str]:
     return found
 
 
+RENEWED = {"tls-terminating", "tls-reencrypting"}
+ENCRYPTING = ("nginx", "haproxy", "envoy")
 EXPERIMENTS = [
     *((name, "four") for name in balancers() if name != "ipvs"),
     ("nginx", "timeout"),
     ("haproxy", "checks"),
     ("nginx", "two-backends"),
     ("nat", "tls"),
+    ("haproxy-tcp", "tls"),
+    *((name, "tls") for name in ENCRYPTING),
+    *((name, "tls-reencrypted") for name in ENCRYPTING),
     ("nginx", "mirror"),
     ("nginx", "retried-post"),
     ("nginx", "four-http2"),
@@ -134,8 +140,9 @@ TOLD = {
     "proxy-demanded": "protocol-mismatch.unanswered-backend",
     "sni": "tls-alerts.by-server-client",
 }
-# nothing shows what kind of balancer it is: no request reaches a backend, or none is answered
-NO_VERDICT = {"proxy-demanded", "proxy-unaware"}
+# nothing shows what kind of balancer it is: no request reaches a backend, none is answered, or none
+# can be read on either side (without the keys)
+NO_VERDICT = {"proxy-demanded", "proxy-unaware", "tls-reencrypted"}
 
 
 @pytest.fixture(scope="module")
@@ -178,10 +185,71 @@ def test_every_balancer_agrees_with_the_logs(
     assert running(directory) == []
 
 
-def compared(directory: Path | LabError) -> Report:
-    """The report on what an experiment recorded."""
+def compared(directory: Path | LabError, *keys: str) -> Report:
+    """The report on what an experiment recorded, with some of its key logs."""
     assert isinstance(directory, Path), directory
-    return lbtrace.compare(directory / "client.pcap", *sorted(directory.glob("backend*.pcap")))
+    return lbtrace.compare(
+        directory / "client.pcap",
+        *sorted(directory.glob("backend*.pcap")),
+        keylog=[directory / name for name in keys],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "traffic", "keys", "modifiers"),
+    [
+        ("nginx", "tls", ["client.keys"], {"tls-terminating"}),
+        ("haproxy", "tls", ["client.keys"], {"tls-terminating"}),
+        ("haproxy", "tls", ["balancer.keys"], {"tls-terminating"}),
+        ("envoy", "tls", ["balancer.keys"], {"tls-terminating"}),
+        ("nginx", "tls-reencrypted", ["client.keys", "backend.keys"], RENEWED),
+        ("haproxy", "tls-reencrypted", ["balancer.keys", "backend.keys"], RENEWED),
+        ("envoy", "tls-reencrypted", ["balancer.keys"], RENEWED),
+        ("envoy", "tls-reencrypted", ["client.keys", "backend.keys"], RENEWED),
+        ("haproxy-tcp", "tls", ["client.keys"], {"tls-passthrough"}),
+        ("haproxy-tcp", "tls", ["backend.keys"], {"tls-passthrough"}),
+        ("nat", "tls", ["client.keys"], set()),  # packets pass, whatever is in them
+    ],
+)
+def test_the_keys_that_were_logged_open_what_was_recorded(
+    name: str,
+    traffic: str,
+    keys: list[str],
+    modifiers: set[str],
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    must_run(name)
+    directory = recorded[name, traffic]
+    assert isinstance(directory, Path), directory
+    report = compared(directory, *keys)
+    told = agree(report, GroundTruth.read(directory / "truth.json"))
+    assert (told.right, told.unsure, told.disagreements) == (4, 0, [])
+    assert {word for word in report.verdict.modifiers if word.startswith("tls")} == modifiers
+
+
+def test_keys_are_for_nobody_else_and_stand_in_no_log(
+    recorded: dict[tuple[str, str], Path | LabError],
+) -> None:
+    for directory in recorded.values():
+        if not isinstance(directory, Path):
+            continue
+        assert (directory / "logs").stat().st_mode & 0o077 == 0
+        for path in directory.glob("*.keys"):
+            assert path.stat().st_mode & 0o077 == 0
+            assert path.stat().st_size
+        for log in (directory / "logs").glob("*.log"):
+            assert b"TRAFFIC_SECRET" not in log.read_bytes()
+
+
+def test_envoy_reads_its_files_wherever_a_scratch_directory_lies(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It reads nothing below /proc, where the file system in memory is."""
+    must_run("envoy")
+    assert cli(["lab", "run", "envoy", "--traffic", "tls-reencrypted"]) == 0
+    out, err = capsys.readouterr()
+    assert "agree with this report (4 of 4 requests" in err
+    assert "TLS ends at the balancer; the balancer speaks TLS" in out
 
 
 def test_copies_of_a_mirror_are_no_retries(

@@ -55,7 +55,7 @@ BALANCERS = (
         "an Application Load Balancer as AWS documents it (nginx)",
         "l7-proxy",
         {"nginx": "nginx"},
-        frozenset({"http", "tls", "redirect", "fixed", "timeout"}),
+        frozenset({"http", "tls", "tls-behind", "redirect", "fixed", "timeout"}),
         start,
         nginx.lines,
         ("nginx", "-v"),

@@ -11,7 +11,7 @@ import shlex
 import sys
 from typing import TypeAlias
 
-from lbtrace.lab.envoy_program import program
+from lbtrace.lab.envoy_program import program, within_reach
 from lbtrace.lab.network import BALANCER, FRONT, Network
 from lbtrace.lab.own.envoy import OWN
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
@@ -119,15 +119,8 @@ def configuration(setup: Setup) -> Json:
     chain: dict[str, Json] = {"filters": [{"name": "http", "typed_config": manager}]}
     if setup.wants("tls"):
         file: Json = {"filename": str(setup.certificate)}
-        chain["transport_socket"] = {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": f"{EXTENSION}.transport_sockets.tls.v3.DownstreamTlsContext",
-                "common_tls_context": {
-                    "tls_certificates": [{"certificate_chain": file, "private_key": file}]
-                },
-            },
-        }
+        certificates: Json = [{"certificate_chain": file, "private_key": file}]
+        chain["transport_socket"] = _tls(setup, "Downstream", {"tls_certificates": certificates})
     cluster: dict[str, Json] = {
         "name": "targets",
         "type": "STATIC",
@@ -153,6 +146,8 @@ def configuration(setup: Setup) -> Json:
                 "http_health_check": {"path": "/health"},
             }
         ]
+    if setup.wants("tls-behind"):
+        cluster["transport_socket"] = _tls(setup, "Upstream", {})
     listener: Json = {
         "name": "front",
         "address": _address(FRONT, setup.port),
@@ -161,17 +156,29 @@ def configuration(setup: Setup) -> Json:
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
 
 
+def _tls(setup: Setup, end: str, common: dict[str, Json]) -> Json:
+    """TLS at one of its ends, whose secrets Envoy logs."""
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": f"{EXTENSION}.transport_sockets.tls.v3.{end}TlsContext",
+            "common_tls_context": {**common, "key_log": {"path": str(setup.keys)}},
+        },
+    }
+
+
 def _address(address: str, port: int) -> Json:
     return {"socket_address": {"address": address, "port_value": port}}
 
 
 def launch(network: Network, setup: Setup) -> None:
     """Start it."""
+    setup = within_reach(setup)
     path = network.configure("envoy.json", json.dumps(configuration(setup), indent=1))
     command = [
         program() or "envoy",
         "-c",
-        str(path),
+        str(setup.directory / path.name),
         "--disable-hot-restart",
         "--concurrency",
         "1",
@@ -206,6 +213,7 @@ BALANCERS = (
             {
                 "http",
                 "tls",
+                "tls-behind",
                 "websocket",
                 "retry",
                 "timeout",

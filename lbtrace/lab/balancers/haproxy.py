@@ -15,9 +15,10 @@ from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 CONFIGURATION = """
 global
-  log stdout format raw local0 info
+  log stdout len 8192 format raw local0 info
   maxconn 512
   nbthread 1
+  {keylog}
 defaults
   mode {mode}
   log global
@@ -39,6 +40,16 @@ HTTP_LOG = (
     '{\\"client\\":\\"%ci:%cp\\",\\"time\\":\\"%Ts.%ms\\",\\"method\\":\\"%HM\\",\\"target\\":%{+Q}HU,\\"status\\":%ST,'
     '\\"request_id\\":\\"%ID\\",\\"from\\":\\"%bi:%bp\\",\\"server\\":\\"%si:%sp\\"}'
 )
+# of a connection with TLS 1.3, as in the description of tune.ssl.keylog
+SECRETS = "".join(
+    f"\\n{label} %[ssl_fc_client_random,hex] %[{sample}]"
+    for label, sample in (
+        ("CLIENT_HANDSHAKE_TRAFFIC_SECRET", "ssl_fc_client_handshake_traffic_secret"),
+        ("SERVER_HANDSHAKE_TRAFFIC_SECRET", "ssl_fc_server_handshake_traffic_secret"),
+        ("CLIENT_TRAFFIC_SECRET_0", "ssl_fc_client_traffic_secret_0"),
+        ("SERVER_TRAFFIC_SECRET_0", "ssl_fc_server_traffic_secret_0"),
+    )
+)
 TCP_LOG = (
     '{\\"client\\":\\"%ci:%cp\\",\\"time\\":\\"%Ts.%ms\\",\\"method\\":\\"\\",\\"target\\":\\"\\",\\"status\\":null,'
     '\\"request_id\\":\\"\\",\\"from\\":\\"%bi:%bp\\",\\"server\\":\\"%si:%sp\\"}'
@@ -50,7 +61,7 @@ def frontend_of(setup: Setup, mode: str) -> str:
     if mode == "tcp":
         return f'  log-format "{TCP_LOG}"'
     rows = [
-        f'  log-format "{HTTP_LOG}"',
+        f'  log-format "{HTTP_LOG}{setup.given("tls", SECRETS)}"',
         "  option forwardfor",
         "  unique-id-format %[uuid()]",
         "  unique-id-header X-Request-Id",
@@ -82,6 +93,7 @@ def launcher(
 
     def launch(network: Network, setup: Setup) -> None:
         checked = "check inter 1s" if setup.wants("checks") or setup.wants("tcp-checks") else ""
+        behind = setup.given("tls-behind", "ssl verify none")
         terminated = mode == "http" and setup.wants("tls")
         text = CONFIGURATION.format(
             mode=mode,
@@ -89,10 +101,11 @@ def launcher(
             front=front,
             port=setup.port,
             tls=f"ssl crt {setup.certificate} {setup.given('sni', 'strict-sni')}" * terminated,
+            keylog="tune.ssl.keylog on" * terminated,
             frontend=frontend_of(setup, mode),
             backend=backend_of(setup, mode, reuse),
             servers="\n".join(
-                f"  server s{n} {a}:{p} {server} {checked}"
+                f"  server s{n} {a}:{p} {server} {behind} {checked}"
                 for n, (a, p) in enumerate(setup.backends)
             ),
         )
@@ -121,6 +134,7 @@ HTTP = frozenset(
     {
         "http",
         "tls",
+        "tls-behind",
         "websocket",
         "retry",
         "timeout",
@@ -148,6 +162,7 @@ BALANCERS = (
             lines,
             VERSION,
             own=OWN if reuse == "safe" else None,
+            secrets_in="*-balancer-haproxy.log",
         )
         for reuse in ("safe", "never", "aggressive", "always")
     ),

@@ -45,7 +45,7 @@ http {{
     {mirrored}
     location / {{
       {mirror}
-      proxy_pass http://targets{path};
+      proxy_pass {scheme}://targets{path};
 {location}
       {version}
       {options}
@@ -58,7 +58,7 @@ STATED = "$proxy_protocol_addr:$proxy_protocol_port"
 MIRRORED = """
     location = /mirrored {{
       internal;
-      proxy_pass http://{address}:{port}$request_uri;
+      proxy_pass {scheme}://{address}:{port}$request_uri;
 {location}
     }}
 """
@@ -70,7 +70,7 @@ LOCATION = """
 """
 FEATURES = frozenset(
     {"http", "tls", "websocket", "retry", "timeout", "gzip", "prefix", "redirect", "fixed", "cache"}
-    | {"mirror", "http2"}
+    | {"mirror", "http2", "tls-behind"}
 )
 
 
@@ -100,9 +100,9 @@ def launch(
     ]
     if keep and not setup.wants("websocket") and "Connection" not in location:
         options.append('proxy_set_header Connection "";')
-    copies = setup.wants("mirror")
+    copies, scheme = setup.wants("mirror"), setup.given("tls-behind", "https", "http")
     mirrored = MIRRORED.format(
-        address=setup.backends[-1][0], port=setup.backends[-1][1], location=location
+        scheme=scheme, address=setup.backends[-1][0], port=setup.backends[-1][1], location=location
     )
     text = CONFIGURATION.format(
         directory=setup.directory,
@@ -128,6 +128,7 @@ def launch(
         gzip=setup.given(
             "gzip", "gzip on; gzip_types text/plain text/event-stream; gzip_min_length 100;"
         ),
+        scheme=scheme,
         path="",
         location=location,
         version="proxy_http_version 1.1;" if keep or setup.wants("websocket") else "",

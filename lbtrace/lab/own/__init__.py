@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lbtrace.errors import LabError, OptionError
+from lbtrace.lab.key_logs import OF_BALANCER
 from lbtrace.lab.network import APP_PORT, INSTANCE_ADDRESS, SECOND_ADDRESS
 
 if TYPE_CHECKING:
@@ -27,18 +28,20 @@ if TYPE_CHECKING:
 BACKENDS = (INSTANCE_ADDRESS, SECOND_ADDRESS)
 HERE = "@LAB@"  # in a text: the directory of the experiment, which is made later
 CERTIFICATE = f"{HERE}/both.pem"
+KEY_LOG = f"{HERE}/../{OF_BALANCER}"
 MAPPED = "upstream servers are the lab's backends"
 MOST_BYTES = 4_000_000
 
 
 class Wish(NamedTuple):
     """What the clients are to ask: with TLS or without, for which host, below which path; "" leaves
-    the choice to the configuration.
+    the choice to the configuration. `behind`: TLS that it speaks to its servers stays.
     """
 
     tls: bool = False
     host: str = ""
     path: str = ""
+    behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,11 @@ class Targets:
     group has as many as the lab has.
     """
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, wish: Wish) -> None:
         self.changes = changes
+        self.wish = wish
         self.most = 1
+        self.encrypted = False
         self._groups: Counter[str] = Counter()
 
     def place(self, group: str) -> str | None:
@@ -113,6 +118,19 @@ class Targets:
         self.most = max(self.most, number + 1)
         self.changes.change(MAPPED)
         return f"{BACKENDS[number]}:{APP_PORT}"
+
+    def keeps_tls(self) -> bool:
+        """To be asked where the configuration speaks TLS to a server: whether that stays."""
+        self.encrypted = True
+        self.changes.change(
+            "certificates of the servers" if self.wish.behind else "TLS to the servers is left out"
+        )
+        return self.wish.behind
+
+    def require_tls(self, path: Path) -> None:
+        """OptionError when the traffic is for TLS behind, and the configuration has none."""
+        if self.wish.behind and not self.encrypted:
+            raise wrong(path, 0, "it speaks TLS to no server.", "Use --traffic tls.")
 
 
 def wrong(path: Path | str, line: int, message: str, hint: str = "") -> OptionError:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lbtrace.lab.envoy_program import program
+from lbtrace.lab.envoy_program import program, within_reach
 from lbtrace.lab.network import APP_PORT, BALANCER, FRONT, Network
 from lbtrace.lab.own import (
     CERTIFICATE,
+    KEY_LOG,
     Changes,
     Configuration,
     Own,
@@ -80,8 +81,9 @@ def _adapted(path: Path, root: Node, wish: Wish) -> Configuration:
     host = host or next(iter(front.hosts), None)
     below = wish.path.rstrip("/") or (_below(path, host) if host else "")
     changes = Changes()
-    adapter = EnvoyAdapter(wish, changes, Targets(changes))
+    adapter = EnvoyAdapter(wish, changes, Targets(changes, wish))
     adapter.run(root, resources)
+    adapter.targets.require_tls(path)
     return Configuration(
         path.name,
         json.dumps(root, indent=1),
@@ -235,6 +237,7 @@ class EnvoyAdapter:
         context = tls.setdefault("typed_config", {})
         common = context.setdefault("common_tls_context", {})
         kept = {k: v for k, v in common.items() if k in ("alpn_protocols", "tls_params")}
+        kept["key_log"] = {"path": KEY_LOG}
         certificates = [{"certificate_chain": file, "private_key": file}]
         context["common_tls_context"] = {**kept, "tls_certificates": certificates}
         context.pop("require_client_certificate", None)
@@ -260,10 +263,11 @@ class EnvoyAdapter:
     def _cluster(self, cluster: Node) -> None:
         """Its endpoints are the lab's backends, whatever told them before."""
         name = str(cluster.get("name", ""))
-        if "transport_socket" in cluster:
-            self.changes.change("TLS to the servers is left out")
+        socket = cluster.get("transport_socket")
+        tls = _towards_servers(socket) if socket and self.targets.keeps_tls() else {}
         for key in OF_CLUSTERS:
             cluster.pop(key, None)
+        cluster.update(tls)
         self._http1(cluster)
         cluster["type"] = "STATIC"
         localities = cluster.get("load_assignment", {}).get("endpoints", ())
@@ -296,17 +300,26 @@ class EnvoyAdapter:
                 options["explicit_http_config"] = {"http_protocol_options": {}}
 
 
+def _towards_servers(socket: Node) -> Node:
+    """The TLS of a cluster without its certificates, and with a key log."""
+    context = socket.get("typed_config", {})
+    common = {k: v for k, v in context.get("common_tls_context", {}).items() if k == "tls_params"}
+    context["common_tls_context"] = {**common, "key_log": {"path": KEY_LOG}}
+    return {"transport_socket": socket}
+
+
 def _address(address: str) -> Node:
     return {"socket_address": {"address": address, "port_value": APP_PORT}}
 
 
 def start(network: Network, setup: Setup, configuration: Configuration) -> None:
     """Let Envoy test it, then start it."""
+    setup = within_reach(setup)
     path = network.configure("envoy.json", configuration.within(setup.directory))
     command = [
         program() or "envoy",
         "-c",
-        str(path),
+        str(setup.directory / path.name),
         "--disable-hot-restart",
         "--log-level",
         "warn",

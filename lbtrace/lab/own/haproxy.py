@@ -33,6 +33,11 @@ OF_SERVERS = {
     "agent-addr": 1, "agent-inter": 1, "agent-send": 1, "source": 1, "interface": 1, "track": 1,
     "namespace": 1, "socks4": 1,
 }  # fmt: skip
+# of these, what stays where TLS to the servers does
+OF_TLS_SERVERS = {
+    "ssl", "check-ssl", "no-ssl", "sni", "check-sni", "ciphers", "ciphersuites", "ssl-min-ver",
+    "ssl-max-ver", "force-tlsv12",
+}  # fmt: skip
 # words of `bind` that stay, whatever the traffic
 OF_BINDS = {"name": 1, "maxconn": 1, "defer-accept": 0}
 OF_TLS_BINDS = {"alpn": 1, "ciphers": 1, "ciphersuites": 1, "ssl-min-ver": 1, "no-sslv3": 0}
@@ -54,8 +59,9 @@ def adapt(path: Path, wish: Wish) -> Configuration:
     changes = Changes()
     found = document(path)
     front = _chosen(found, wish)
-    adapter = HaproxyAdapter(found, wish, changes, Targets(changes), path.parent)
+    adapter = HaproxyAdapter(found, wish, changes, Targets(changes, wish), path.parent)
     adapter.run()
+    adapter.targets.require_tls(path)
     return Configuration(
         path.name,
         found.text,
@@ -248,11 +254,12 @@ class HaproxyAdapter:
 
     def _kept(self, words: Sequence[str]) -> list[str]:
         """The options of a server without those that the lab has no use for."""
-        if "ssl" in words:
-            self.changes.change("TLS to the servers is left out")
-        dropped = {at for at, word in enumerate(words) if word in OF_SERVERS
+        tls = "ssl" in words and self.targets.keeps_tls()
+        stay = OF_TLS_SERVERS if tls else set()
+        dropped = {at for at, word in enumerate(words) if word in OF_SERVERS.keys() - stay
                    for at in range(at, at + 1 + OF_SERVERS[word])}  # fmt: skip
-        return [word for at, word in enumerate(words) if at not in dropped]
+        kept = [word for at, word in enumerate(words) if at not in dropped]
+        return [*kept, "verify", "none"] if tls else kept
 
 
 def _words(words: Sequence[str], wanted: dict[str, int]) -> list[str]:

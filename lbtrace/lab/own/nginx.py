@@ -43,6 +43,11 @@ OF_TLS = {
     "ssl_stapling", "ssl_stapling_verify", "ssl_stapling_file", "ssl_ocsp", "ssl_reject_handshake",
     "http2", "http3", "http3_hq", "quic_retry", "quic_gso",
 }  # fmt: skip
+# of TLS to the servers, what needs no file of the machine
+OF_TLS_BEHIND = {
+    "proxy_ssl", "proxy_ssl_name", "proxy_ssl_server_name", "proxy_ssl_session_reuse",
+    "proxy_ssl_protocols", "proxy_ssl_ciphers",
+}  # fmt: skip
 OF_CLIENTS = ("auth_basic", "auth_basic_user_file", "auth_request", "auth_request_set", "auth_jwt")
 OTHER_PROTOCOLS = (
     "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass",
@@ -76,8 +81,9 @@ def adapt(path: Path, wish: Wish) -> Configuration:
     ]
     chosen = choose(path, list(listeners(servers)), wish)
     prefix = below(chosen, wish)
-    adapter = NginxAdapter(path, wish, changes, Targets(changes))
+    adapter = NginxAdapter(path, wish, changes, Targets(changes, wish))
     adapter.run(root)
+    adapter.targets.require_tls(path)
     name = next(iter(chosen.names), "")
     return Configuration(
         path.name,
@@ -164,8 +170,10 @@ class NginxAdapter:
         if name in OTHER_PROTOCOLS:
             self.changes.leave_out(f"{name} (the lab's backends speak HTTP), answered with 502")
             return [Directive("return", ["502"])]
-        if name in OF_TLS or name.startswith("proxy_ssl_"):
+        if name in OF_TLS:
             return []
+        if name.startswith("proxy_ssl"):
+            return self._proxy_ssl(directive)
         handler = self._handlers().get(name)
         return [directive] if handler is None else handler(directive)
 
@@ -229,6 +237,18 @@ class NginxAdapter:
         directive.args = [CERTIFICATE]
         return [directive] if self.wish.tls else []
 
+    def _proxy_ssl(self, directive: Directive) -> list[Directive]:
+        """TLS to the servers; of `stream` this directive alone says whether there is any."""
+        if directive.name == "proxy_ssl" and directive.args == ["on"]:
+            self.targets.keeps_tls()
+        return [directive] if self.wish.behind and directive.name in OF_TLS_BEHIND else []
+
+    def _scheme(self, scheme: str | None) -> str:
+        """How the backends are spoken to where a server was by this scheme."""
+        if not scheme:
+            return ""
+        return "https://" if scheme == "https://" and self.targets.keeps_tls() else "http://"
+
     def _load_module(self, directive: Directive) -> list[Directive]:
         name = Path(directive.args[0]).name if directive.args else ""
         found = next((folder / name for folder in MODULES if (folder / name).exists()), None)
@@ -256,7 +276,7 @@ class NginxAdapter:
             place = self._direct()
             if self.variables[name]:  # the port stands behind the variable
                 place = place.partition(":")[0]
-            scheme = "http://" if match["scheme"] else ""
+            scheme = self._scheme(match["scheme"])
             directive.args = [name, f"{scheme}{place}{match['rest'] or ''}"]
         return [directive]
 
@@ -290,9 +310,7 @@ class NginxAdapter:
             scheme = "http://" if target.startswith("http") else ""
             directive.args = [f"{scheme}{self._direct()}{path}"]
             return [directive]
-        if match["scheme"] == "https://":
-            self.changes.change("TLS to the servers is left out")
-        scheme = "http://" if match["scheme"] else ""
+        scheme = self._scheme(match["scheme"])
         directive.args = [f"{scheme}{self._place(match)}{match['rest']}"]
         return [directive]
 

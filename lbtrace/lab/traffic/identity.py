@@ -120,4 +120,10 @@ TRAFFICS = (
         needs=frozenset({"websocket"}),
     ),
     Traffic("tls", "HTTPS in front", encrypted, needs=frozenset({"tls"})),
+    Traffic(
+        "tls-reencrypted",
+        "HTTPS in front, and TLS of the balancer's own behind",
+        encrypted,
+        needs=frozenset({"http", "tls", "tls-behind"}),
+    ),
 )

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lbtrace.errors import OptionError
 from lbtrace.lab.own import Wish
-from tests.lab.own.files import adapted, adapted_text
+from tests.lab.own.files import FILES, adapted, adapted_text
 
 
 def test_routes_stay_and_clusters_are_the_labs_backends() -> None:
@@ -40,6 +41,27 @@ def test_with_tls_the_certificate_is_the_labs() -> None:
     assert found.text.count("@LAB@/both.pem") == 2
     assert "/etc/envoy/tls" not in found.text
     assert "require_tls" in found.text
+
+
+def test_tls_to_the_servers_stays_where_the_traffic_is_about_it(tmp_path: Path) -> None:
+    """With Envoy's own key log on both of its sides, and no certificate of the machine."""
+    wish = Wish(tls=True, behind=True)
+    with pytest.raises(OptionError, match="it speaks TLS to no server"):
+        adapted("envoy", "envoy.yaml", wish)
+    root = yaml.safe_load((FILES / "envoy.yaml").read_text("utf-8"))
+    files = {"validation_context": {"trusted_ca": {"filename": "/etc/ca.pem"}}}
+    root["static_resources"]["clusters"][0]["transport_socket"] = {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {"@type": "x", "sni": "a.test", "common_tls_context": files},
+    }
+    found = adapted_text("envoy", tmp_path, yaml.safe_dump(root), wish)
+    assert found.text.count('"path": "@LAB@/../balancer.keys"') == 2
+    assert '"sni": "a.test"' in found.text
+    assert "/etc/ca.pem" not in found.text
+    (cluster, *_) = json.loads(
+        adapted_text("envoy", tmp_path, yaml.safe_dump(root), Wish(tls=True)).text
+    )["static_resources"]["clusters"]
+    assert "transport_socket" not in cluster
 
 
 @pytest.mark.parametrize(

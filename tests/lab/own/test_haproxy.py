@@ -41,6 +41,20 @@ def test_with_tls_the_certificate_is_the_labs() -> None:
     assert "http-request redirect scheme https unless { ssl_fc }" in found.text
 
 
+def test_tls_to_the_servers_stays_where_the_traffic_is_about_it(tmp_path: Path) -> None:
+    found = adapted("haproxy", "haproxy.cfg", Wish(tls=True, behind=True))
+    assert "server web1 172.31.11.95:8080 ssl check cookie w1 verify none\n" in found.text
+    assert "/etc/ssl/ca.pem" not in found.text
+    assert "certificates of the servers" in found.said
+    with pytest.raises(OptionError, match="it speaks TLS to no server"):
+        adapted_text(
+            "haproxy",
+            tmp_path,
+            "frontend f\n bind :443 ssl\n default_backend b\nbackend b\n server s a:1\n",
+            Wish(tls=True, behind=True),
+        )
+
+
 def test_a_template_of_servers_is_as_many_as_the_lab_has() -> None:
     text = adapted("haproxy", "haproxy.cfg").text
     assert "server api1 172.31.11.95:8080 check inter 2s\n" in text

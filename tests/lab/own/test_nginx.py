@@ -34,6 +34,28 @@ def test_with_tls_the_certificate_is_the_labs() -> None:
     assert "ssl_certificate @LAB@/both.pem; ssl_certificate_key @LAB@/both.pem;" in text
 
 
+def test_tls_to_the_servers_stays_where_the_traffic_is_about_it(tmp_path: Path) -> None:
+    site = """upstream shop { server a:8443; }
+    server { listen 443 ssl; location / { proxy_pass https://shop; proxy_ssl_verify on;
+    proxy_ssl_name a.test; } location /p { proxy_pass http://shop; } }"""
+    text = _words(adapted_text("nginx", tmp_path, site, Wish(tls=True, behind=True)).text)
+    assert "proxy_pass https://shop; proxy_ssl_name a.test; }" in text
+    assert "proxy_pass http://shop;" in text
+    assert "proxy_ssl_verify" not in text
+    text = _words(adapted_text("nginx", tmp_path, site, Wish(tls=True)).text)
+    assert "https://shop" not in text
+    assert "proxy_ssl_name" not in text
+    with pytest.raises(OptionError, match="it speaks TLS to no server"):
+        adapted("nginx", SHOP, Wish(tls=True, behind=True))
+
+
+def test_tls_of_a_stream_is_one_directive(tmp_path: Path) -> None:
+    stream = "stream { server { listen 443 ssl; proxy_pass a:1; proxy_ssl on; } }"
+    kept = adapted_text("nginx", tmp_path, stream, Wish(tls=True, behind=True))
+    assert "proxy_ssl on;" in _words(kept.text)
+    assert "proxy_ssl" not in adapted_text("nginx", tmp_path, stream, Wish(tls=True)).text
+
+
 def test_what_decides_the_behaviour_stays_word_for_word() -> None:
     text = _words(adapted("nginx", SHOP).text)
     for kept in (

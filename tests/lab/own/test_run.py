@@ -54,6 +54,19 @@ def test_it_behaves_as_its_kind_and_makes_no_error(
 
 
 @pytest.mark.lab
+def test_tls_on_both_sides_is_opened_with_the_keys_of_the_lab(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _needs("nginx")
+    file = str(FILES / "tls-behind.conf")
+    assert run(["lab", "run", "nginx", "--config", file, "--traffic", "tls-reencrypted"]) == 0
+    out, err = capsys.readouterr()
+    assert "certificates of the servers" in err
+    assert "in 4 requests" in out
+    assert "TLS ends at the balancer; the balancer speaks TLS" in " ".join(out.split())
+
+
+@pytest.mark.lab
 def test_what_the_product_refuses_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
