@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from lbtrace.cli.demo import sample_files, sample_names, samples_folder
+from lbtrace.cli.demo import sample_files, sample_keylogs, sample_names, samples_folder
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.report import Report
+from lbtrace.options import Options
 from lbtrace.pipeline import compare
 
 
@@ -17,9 +18,10 @@ def samples() -> list[str]:
 
 @cache
 def report_of(sample: str) -> Report:
-    """The report of a sample."""
+    """The report of a sample, with the keys that it brings."""
     clients, backends = sample_files(samples_folder(), sample)
-    return compare([clients], backends)
+    keys = tuple(sample_keylogs(samples_folder(), sample))
+    return compare([clients], backends, Options(keylogs=keys))
 
 
 def behaviour_of(sample: str) -> Behaviour:
