@@ -14,10 +14,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from lbtrace import capture, decode, http, tcp, tls
 from lbtrace._version import __version__
@@ -28,6 +31,7 @@ from lbtrace.model.report import CaptureAlone, CaptureReport, Finding, Report
 from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
 from lbtrace.options import DEFAULT, UNKNOWN, Options, Progress, quiet
 from lbtrace.recordings import recordings
+from lbtrace.tables.columns import Column, distinct, running
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import StreamTable
 
@@ -65,7 +69,9 @@ def _inspect(
         secrets = keylogs.secrets = keylogs.secrets.joined(read.secrets)
         pauses = tcp.pauses(read.streams).data
         opened = tls.opened(read.streams, secrets, progress)
-        carried = http.exchanges(read.connections, opened.streams, options, progress)
+        carried = http.exchanges(
+            read.connections, opened.streams, options, progress, several=_shards(options.jobs)
+        )
         applications, exchanges = carried.applications, carried.exchanges
         reasons = http.stated_reasons(opened.streams, applications, exchanges)
         connections, applications = http.settled(read.connections, applications)
@@ -96,6 +102,28 @@ def _inspect(
         parts=carried.parts,
         tunnels=carried.tunnels,
     )
+
+
+def _shards(jobs: int) -> http.Several:
+    """What reads the connections of a capture in shards, each in a process of its own."""
+
+    def several(
+        read: Callable[[int, int, Progress], http.Shard], costs: Column, progress: Progress
+    ) -> Sequence[http.Shard]:
+        from lbtrace import side_by_side
+
+        sizes = running(costs)
+        shares = sizes[-1] * np.arange(1, jobs) // jobs
+        cuts = distinct(np.append(np.searchsorted(sizes, shares), (0, len(costs)))).tolist()
+        bounds = list(pairwise(cuts)) or [(0, 0)]
+        return side_by_side.results(
+            lambda k, progress: read(*bounds[k], progress),
+            [int(sizes[high] - sizes[low]) for low, high in bounds],
+            jobs,
+            progress,
+        )
+
+    return several if jobs > 1 else http.one_shard
 
 
 def show(
@@ -308,6 +336,8 @@ def _side_by_side(asked: _Asked, options: Options, progress: Progress) -> tuple[
     every = [path for files, _, _ in asked for path in files]
     if not all(map(os.path.isfile, every)):
         return None
+    jobs = options.jobs
+    options = replace(options, jobs=max(jobs // len(asked), 1))  # for the shards of each
 
     def read(k: int, progress: Progress) -> tuple[Trace, bool]:
         keylogs = tls.read(())
@@ -315,7 +345,7 @@ def _side_by_side(asked: _Asked, options: Options, progress: Progress) -> tuple[
         return trace, bool(keylogs.secrets)
 
     sizes = [sum(map(os.path.getsize, files)) for files, _, _ in asked]
-    found = side_by_side.results(read, sizes, options.jobs, progress)
+    found = side_by_side.results(read, sizes, jobs, progress)
     if any(secrets for _, secrets in found):
         return None
     return tuple(trace for trace, _ in found)

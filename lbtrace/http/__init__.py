@@ -6,17 +6,25 @@ alone is read byte by byte (`connection`, `h1/`, `h2/`). Invariant: bulk reading
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.http.bulk.bulk_connections import BulkConnections
-from lbtrace.http.connection import HTTP1, ConnectionReader
+from lbtrace.http.cursor import StreamPieces
 from lbtrace.http.event_streams import event_streams
 from lbtrace.http.grpc import calls
 from lbtrace.http.roles import guessed, settled
+from lbtrace.http.shards import (
+    Several,
+    Shard,
+    can_be_joined,
+    costs,
+    joined,
+    one_shard,
+    read_shard,
+)
 from lbtrace.http.stated_reasons import stated_reasons
 from lbtrace.model.event_stream import EventStream
 from lbtrace.model.http import Application, Exchange
@@ -25,16 +33,22 @@ from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic
 from lbtrace.model.tunnel import Tunnel
 from lbtrace.model.websocket import WebSocket
-from lbtrace.options import Options
+from lbtrace.options import Options, Progress
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.control_frames import ControlFrames, WindowStalls
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable
 from lbtrace.tables.grpc_calls import GrpcCalls
 from lbtrace.tables.packets import Column, StreamTable
 
-__all__ = ["Carried", "exchanges", "settled", "stated_reasons"]
-
-_STEP = 2048  # connections between two reports of progress
+__all__ = [
+    "Carried",
+    "Several",
+    "Shard",
+    "exchanges",
+    "one_shard",
+    "settled",
+    "stated_reasons",
+]
 
 
 class Carried(NamedTuple):
@@ -60,30 +74,24 @@ def exchanges(
     connections: Sequence[Connection],
     streams: StreamTable,
     options: Options,
-    progress: Callable[[str, float], None],
+    progress: Progress,
     careful: bool = False,
+    several: Several = one_shard,
 ) -> Carried:
     """Streams → what they carry.
 
     An Application that is `reversed` says that the end taken for the server is the client.
-    `careful`: nothing is read in bulk; the result is the same (a law in the tests).
+    `careful`: nothing is read in bulk; the result is the same (a law in the tests). `several` reads
+    connections in shards; the result is the same, too.
     """
-    count = len(connections)
-    bulk = BulkConnections(
-        streams,
-        options.decode_content,
-        lambda fraction: progress("reading HTTP", fraction),
-        careful,
-    )
-    by_port = guessed(ConnectionTable.of(connections)).tolist()
-    reading = ConnectionReader(streams, options, bulk.ready(), by_port)
-    applications = [HTTP1] * count
-    for done, i in enumerate(np.flatnonzero(~bulk.complete).tolist()):
-        if done % _STEP == 0 and done:
-            progress("reading HTTP", i / count)
-        applications[i] = reading.connection(i)
-    table = bulk.table(reading.rows)
-    found = reading.found + bulk.unanswered(reading.pieces, reading.context.caches)
+    by_port = guessed(ConnectionTable.of(connections))
+
+    def read(low: int, high: int, progress: Progress) -> Shard:
+        return read_shard(streams, by_port, range(low, high), options, progress, careful)
+
+    shards = several(read, costs(streams), progress)
+    shard = joined(shards) if can_be_joined(shards) else read(0, len(connections), progress)
+    table, found = shard.table, shard.found
     table.id, ids = _ids(table, found)
     found = [found[k] for k in np.argsort(ids).tolist()]
     make = tuple.__new__
@@ -91,17 +99,18 @@ def exchanges(
         zip(np.sort(ids).tolist(), found, strict=True)
     ):  # in place: there are never two of each
         found[i] = make(Exchange, (id_, *exchange[1:]))
+    pieces = StreamPieces(streams)
     return Carried(
-        applications,
+        shard.applications,
         Exchanges(table, found),
-        reading.weirds.diagnostics(),
-        reading.control(),
-        WindowStalls.of(reading.stalls),
-        GrpcCalls.of(list(calls(found, reading.counts))),
-        reading.web_sockets,
-        event_streams(table, found, applications, reading.pieces, reading.events),
-        list(_parts(found, reading.parts)),
-        reading.tunnels,
+        shard.weirds.diagnostics(),
+        shard.control,
+        WindowStalls.of(shard.stalls),
+        GrpcCalls.of(list(calls(found, shard.counts))),
+        shard.web_sockets,
+        event_streams(table, found, shard.applications, pieces, shard.events),
+        list(_parts(found, shard.parts)),
+        shard.tunnels,
     )
 
 

@@ -25,6 +25,11 @@ class ExchangeBudget:
         self._own = 0
         self.limit = SPARE
 
+    @property
+    def shared(self) -> bool:
+        """Whether a connection had more than its own."""
+        return self._spare < SPARE
+
     def begin(self, size: int) -> None:
         """A connection of `size` bytes is read next."""
         self._own = size // BYTES_EACH

@@ -128,6 +128,18 @@ class Weirds:
         entry[0] += 1
         entry[1] = min(entry[1], frame)
 
+    @property
+    def limited(self) -> bool:
+        """Whether a slug has more different details than are kept."""
+        return any(count > _MAX_DETAILS for count in self.details.values())
+
+    def take(self, others: Weirds) -> None:
+        """Count what others counted, who are not `limited`, as if it had been seen afterwards."""
+        for (slug, detail), (count, frame) in others.found.items():
+            self.add(slug, frame, detail)
+            entry = self.found.get((slug, detail)) or self.found[slug, ""]
+            entry[0] += count - 1
+
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The counts as diagnostics, in order of slug."""
         return tuple(

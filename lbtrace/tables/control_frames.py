@@ -52,6 +52,17 @@ class ControlFrames(RowTable[ControlFrame]):
             texts=list(texts),
         )
 
+    @classmethod
+    def together(cls, parts: Sequence[ControlFrames]) -> ControlFrames:
+        """The frames of all parts, whose texts are numbered apart."""
+        texts: dict[str, int] = {"": 0}
+        moved = []
+        for part in parts:
+            text = np.array([texts.setdefault(t, len(texts)) for t in part.texts], np.int32)
+            moved.append(part.with_columns(text=text[part.text]) if len(part) else part)
+        every = list(texts)
+        return cls.joined([part.with_columns(texts=every) for part in moved])
+
     def make(self, rows: Column) -> list[ControlFrame]:
         """The frames of these rows."""
         columns: list[list[Any]] = self.values(ControlFrame._fields[:-1], rows)
