@@ -59,6 +59,7 @@ class Target:
     ladder: Ladder = ""
     selection: Selection = EVERYTHING
     language: str = ENGLISH
+    jobs: int = 1
     command: str = ""  # what gives the same page again, if that is not what was typed
 
     def check(self, inputs: Sequence[str]) -> None:
@@ -178,6 +179,7 @@ class Target:
             zoom=self.zoom,
             ladder=self.ladder,
             selection=self.selection,
+            jobs=self.jobs,
             language=self.language if _can_write(out, _LETTERS.get(self.language, "")) else ENGLISH,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from lbtrace.cli import completing
@@ -37,4 +39,4 @@ def command(captures: tuple[str, ...], keylogs: tuple[str, ...], jobs: int, targ
     with ProgressBar() as progress:
         points = points_of_any_side(captures, progress)
         report = show(points, Options(keylogs=keylogs, jobs=jobs), progress)
-    target.write_trace(report)
+    replace(target, jobs=jobs).write_trace(report)

@@ -53,7 +53,8 @@ class View:
     cannot take other characters, `show_secrets` instead of masked credentials. Times of day are
     those of `zone`. `command` is what was typed, for what to type next. `zoom` names one problem or
     exchange to show instead, `ladder` how to draw its steps alone. `selection` chooses what is
-    listed. `language` is that of the fixed words and of the findings.
+    listed. `language` is that of the fixed words and of the findings. `jobs`: how many processes
+    may write side by side; it changes no result.
     """
 
     width: int = 80
@@ -67,6 +68,7 @@ class View:
     ladder: Ladder = ""
     selection: Selection = EVERYTHING
     language: str = ENGLISH
+    jobs: int = 1
 
     @property
     def everything(self) -> bool:

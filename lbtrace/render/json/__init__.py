@@ -9,8 +9,9 @@ ASCII, ending in a line end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from functools import partial
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from lbtrace._version import __version__
 from lbtrace.model.report import CaptureAlone, CaptureReport, Report
@@ -19,9 +20,11 @@ from lbtrace.render import View
 from lbtrace.render.json import pairs, parts, rows, sets
 from lbtrace.render.json.behaviour import behaviour
 from lbtrace.render.json.connections import connections
+from lbtrace.render.json.row_files import RowFiles, row_files
 from lbtrace.render.json.text import TRUTH, quoted
 from lbtrace.render.json.twice import Twice
 
+_Lines: TypeAlias = str | Twice | RowFiles
 SUMMARY = "everything, for programs (docs/json-format.md)"
 FORMAT_VERSION = 1
 _BATCH = 500  # lines per write
@@ -38,11 +41,11 @@ def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
     _write(out, _trace_document(report, view))
 
 
-def _write(out: TextIO, lines: Iterator[str | Twice]) -> None:
-    """Write lines, each with its line end. A Twice stands for all of its lines."""
+def _write(out: TextIO, lines: Iterator[_Lines]) -> None:
+    """Write lines, each with its line end. A Twice, and RowFiles, stand for all of their lines."""
     batch: list[str] = []
     for text in lines:
-        if isinstance(text, Twice):
+        if not isinstance(text, str):
             _write(out, iter(batch))
             batch.clear()
             if not text.copy_to(out):
@@ -81,13 +84,13 @@ def _array(name: str, items: Iterable[str], end: str = ",") -> Iterator[str]:
     yield f"]{end}"
 
 
-def _trace_document(report: CaptureReport, view: View) -> Iterator[str | Twice]:
+def _trace_document(report: CaptureReport, view: View) -> Iterator[_Lines]:
     yield _head("lbtrace-trace", __version__, view)
     yield f'"not_captured":{quoted(report.not_captured)},'
     yield from _array("findings", parts.findings(report.findings))
     yield from _array("problems", parts.problems(report))
     if len(report.captures) == 1:
-        yield from _only(report.captures[0])
+        yield from _only(report.captures[0], view.jobs)
         return
     yield '"captures":['
     before = ""
@@ -99,18 +102,27 @@ def _trace_document(report: CaptureReport, view: View) -> Iterator[str | Twice]:
     yield "]}"
 
 
-def _only(alone: CaptureAlone) -> Iterator[str | Twice]:
+def _only(alone: CaptureAlone, jobs: int) -> Iterator[_Lines]:
     """The only capture, as `capture` and as the one of `captures`."""
-    head = parts.trace_head(alone.trace) + ","
-    with Twice(partial(_body, alone.trace)) as body:
+    trace = alone.trace
+    head = parts.trace_head(trace) + ","
+    with ExitStack() as stack:
+        body: list[Twice | RowFiles] = [
+            Twice(partial(_before_exchanges, trace)),
+            row_files(trace, jobs) or Twice(partial(rows.texts, trace)),
+            Twice(partial(_behind_exchanges, trace)),
+        ]
+        for each in body:
+            stack.enter_context(each)
         yield '"capture":'
         yield head
-        yield from body.first()
+        for each in body:
+            yield from each.first()
         yield ","
         yield '"captures":['
         yield _not_captured(alone)
         yield head[1:]
-        yield body
+        yield from body
         yield "]}"
 
 
@@ -127,9 +139,17 @@ def _trace(trace: Trace) -> Iterator[str]:
 
 def _body(trace: Trace) -> Iterator[str]:
     """The arrays of a capture, and its closing brace."""
+    yield from _before_exchanges(trace)
+    yield from rows.texts(trace)
+    yield from _behind_exchanges(trace)
+
+
+def _before_exchanges(trace: Trace) -> Iterator[str]:
     yield from _array("connections", connections(trace))
     yield '"exchanges":['
-    yield from rows.texts(trace)
+
+
+def _behind_exchanges(trace: Trace) -> Iterator[str]:
     yield "],"
     yield from _array("diagnostics", parts.diagnostics(trace))
     yield f'"exchange_count":{len(trace.exchanges)}}}'

@@ -29,23 +29,25 @@ _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the p
 _EOL = "\\r\\n"
 
 
-def texts(trace: Trace) -> Iterator[str]:
-    """The exchanges of a trace: texts of one or more lines, each line but the first of all
-    beginning with a comma.
+def texts(trace: Trace, which: range | None = None) -> Iterator[str]:
+    """The exchanges of a trace, or those with the ids `which`: texts of one or more lines, each
+    line but that of exchange 0 beginning with a comma.
     """
     writer = ExchangeWriter(trace)
     exchanges = trace.exchanges
+    which = range(len(exchanges)) if which is None else which
     if not (isinstance(exchanges, Exchanges) and len(exchanges.table)):
-        yield from _after_commas(writer.lines(exchanges))
+        held = exchanges.objects if isinstance(exchanges, Exchanges) else exchanges
+        before = "," if which.start else ""
+        yield from _after_commas(writer.lines(held[which.start : which.stop]), before)
         return
     rows = RowWriter(exchanges, trace, writer)
-    for low in range(0, len(exchanges), _ROWS):
-        lines = rows.lines(low, min(low + _ROWS, len(exchanges)))
+    for low in range(which.start, which.stop, _ROWS):
+        lines = rows.lines(low, min(low + _ROWS, which.stop))
         yield "\n".join(lines)
 
 
-def _after_commas(lines: Iterable[str]) -> Iterator[str]:
-    before = ""
+def _after_commas(lines: Iterable[str], before: str) -> Iterator[str]:
     for line in lines:
         yield before + line
         before = ","

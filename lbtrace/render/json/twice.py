@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from tempfile import SpooledTemporaryFile
-from typing import TextIO
+from typing import IO, TextIO
 
 _FEW = 1 << 22  # bytes
 _TOGETHER = 1 << 16  # characters that are kept together
@@ -59,32 +59,13 @@ class Twice:
         if not self._whole:
             yield from self._make()
             return
-        self._kept.seek(0)
-        while lines := self._kept.read(_PIECE):
-            yield (lines + self._kept.readline())[:-1].decode("ascii")
+        yield from pieces(self._kept)
 
     def copy_to(self, out: TextIO) -> bool:
         """Write the lines once more, each with its line end, if the system can copy them from file
         to file; whether it did.
         """
-        if not self._whole or not self._in_a_file() or not _takes_ascii(out):
-            return False
-        try:
-            out.flush()
-            source, target = self._kept.fileno(), out.fileno()
-            self._kept.flush()
-        except (OSError, ValueError):  # `out` is no file
-            return False
-        at, end = 0, os.fstat(source).st_size
-        while at < end:
-            try:
-                copied = os.sendfile(target, source, at, end - at)
-            except OSError as error:
-                if at or error.errno not in _CANNOT_COPY:
-                    raise
-                return False
-            at += copied
-        return True
+        return self._whole and self._in_a_file() and copied(self._kept, out)
 
     def _in_a_file(self) -> bool:
         """Whether the lines have left the memory of this process."""
@@ -96,6 +77,36 @@ class Twice:
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):
             self._kept.close()
+
+
+def copied(kept: IO[bytes], out: TextIO) -> bool:
+    """Write all of a file of ASCII to `out`, if the system can copy it; whether it did."""
+    if not _takes_ascii(out):
+        return False
+    try:
+        out.flush()
+        kept.flush()
+        source, target = kept.fileno(), out.fileno()
+    except (OSError, ValueError):  # `out` is no file
+        return False
+    at, end = 0, os.fstat(source).st_size
+    while at < end:
+        try:
+            at += os.sendfile(target, source, at, end - at)
+        except OSError as error:
+            if at or error.errno not in _CANNOT_COPY:
+                raise
+            return False
+    return True
+
+
+def pieces(kept: IO[bytes]) -> Iterator[str]:
+    """All lines of a file of ASCII, in as few pieces as possible, each without its last line
+    end.
+    """
+    kept.seek(0)
+    while lines := kept.read(_PIECE):
+        yield (lines + kept.readline())[:-1].decode("ascii")
 
 
 def _takes_ascii(out: TextIO) -> bool:

@@ -1,0 +1,78 @@
+"""The exchanges of a trace, written side by side by several processes, each some of them into a
+temporary file without a name.
+
+Invariant: the files hold, one behind the other, the lines of `rows.texts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from tempfile import TemporaryFile
+from typing import IO, TextIO
+
+from lbtrace.model.trace import Trace
+from lbtrace.options import Progress, quiet
+from lbtrace.render.json import rows
+from lbtrace.render.json.twice import copied, pieces
+
+WORTH = 8_000_000  # bytes to write that are worth a process
+_EACH = 1000  # bytes of an exchange, about
+
+
+class RowFiles:
+    """The lines of all exchanges, in files. A context manager."""
+
+    def __init__(self, files: Sequence[IO[bytes]], stack: ExitStack) -> None:
+        self._files, self._stack = files, stack
+
+    def first(self) -> Iterator[RowFiles]:
+        """Itself: all lines are there."""
+        yield self
+
+    def copy_to(self, out: TextIO) -> bool:
+        """Write the lines, each with its line end, if the system can copy them from file to file;
+        whether it did.
+        """
+        return all(copied(file, out) for file in self._files)
+
+    def second(self) -> Iterator[str]:
+        """The lines, in as few pieces as possible."""
+        for file in self._files:
+            yield from pieces(file)
+
+    def __enter__(self) -> RowFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def row_files(trace: Trace, jobs: int) -> RowFiles | None:
+    """The exchanges of a trace, written by at most `jobs` processes; None where one process may as
+    well write them straight to the output, or where there is no room for files.
+    """
+    count = len(trace.exchanges)
+    if jobs < 2 or count * _EACH < WORTH * jobs:
+        return None
+    from lbtrace import side_by_side
+
+    cuts = [count * k // jobs for k in range(jobs + 1)]
+    with ExitStack() as stack:
+        try:
+            files = [stack.enter_context(TemporaryFile()) for _ in range(jobs)]
+
+            def write(k: int, _progress: Progress) -> bool:
+                files[k].seek(0)
+                files[k].truncate()
+                for text in rows.texts(trace, range(cuts[k], cuts[k + 1])):
+                    files[k].write(text.encode("ascii") + b"\n")
+                files[k].flush()
+                return True
+
+            sizes = [(high - low) * _EACH for low, high in pairwise(cuts)]
+            side_by_side.results(write, sizes, jobs, quiet)
+        except OSError:
+            return None
+        return RowFiles(files, stack.pop_all())
