@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,10 @@ from lbtrace.errors import InputError
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options, Progress, quiet
 from lbtrace.render import View, get_format
+from lbtrace.render.json import row_files
 from lbtrace.side_by_side import WORTH, results
-from tests.bench.generate import write_pair
+from tests.bench.generate import write, write_pair
+from tests.golden import SAMPLES
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "memfd_create"), reason="only Linux has files in memory that processes share"
@@ -157,6 +161,61 @@ def test_what_is_no_file_is_read_one_by_one(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(side_by_side, "WORTH", 1)
-    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    read: list[str] = []  # by this process
+    inspect = pipeline._inspect
+
+    def noted(files: list[str], *rest: Any) -> Trace:
+        read.extend(files)
+        return inspect(files, *rest)
+
+    monkeypatch.setattr(pipeline, "_inspect", noted)
     with pytest.raises(InputError):
         report([[str(pair[0])]], [["/dev/null"]], 2)
+    assert read == [str(pair[0]), "/dev/null"]
+
+
+def document(files: list[str], jobs: int) -> str:
+    out = StringIO()
+    found = pipeline.show([files], Options(jobs=jobs))
+    get_format("json").write_trace(found, out, View(jobs=jobs))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("sample", sorted(p.name for p in SAMPLES.iterdir() if p.is_dir()))
+def test_a_capture_read_in_shards_gives_the_same_document(
+    sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side_by_side, "WORTH", 0)
+    monkeypatch.setattr(row_files, "WORTH", 0)
+    for capture in sorted(SAMPLES.glob(f"{sample}/*.pcap*")):
+        assert document([str(capture)], 3) == document([str(capture)], 1)
+
+
+@pytest.mark.parametrize("kind", ["lossy", "short"])
+def test_a_damaged_capture_read_in_shards_gives_the_same_document(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side_by_side, "WORTH", 1)
+    monkeypatch.setattr(row_files, "WORTH", 1)
+    whole = tmp_path / "whole.pcap"
+    write(whole, kind, 4000)
+    data = whole.read_bytes()
+    random = Random(kind)
+    damaged = bytearray(data)
+    for _ in range(300):
+        damaged[random.randrange(1000, len(data))] = random.randrange(256)
+    for name, content in (("flipped", damaged), ("cut", data[: len(data) * 2 // 3])):
+        path = tmp_path / name
+        path.write_bytes(content)
+        alone = document([str(path)], 1)
+        forked: list[int] = []
+        fork = os.fork
+
+        def counted(fork: Callable[[], int] = fork, forked: list[int] = forked) -> int:
+            forked.append(0)
+            return fork()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fork", counted)
+            assert document([str(path)], 2) == alone
+        assert forked == [0, 0]  # one to read, one to write

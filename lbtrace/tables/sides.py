@@ -141,15 +141,22 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
 
 def _request_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
     """Method, target and version of the requests. Request lines that no row uses are not read."""
-    used, which = np.unique(table.request.start, return_inverse=True)
+    used, which = _used(table.request.start, len(table.heads.requests))
     parts = request_lines([table.heads.requests[i] for i in used.tolist()])
     held = (numbers(words.texts, texts, len(texts))[which] for texts in parts)
     return dict(zip(_REQUEST_LINE, held, strict=True))
 
 
+def _used(of: Column, count: int) -> tuple[Column, Column]:
+    """Numbers below `count` → those that occur, ascending, and the place of each among these."""
+    occurs = np.zeros(count, bool)
+    occurs[of] = True
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[of]
+
+
 def _status_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
     """Status, reason and version of the responses, likewise."""
-    used, which = np.unique(table.response.start, return_inverse=True)
+    used, which = _used(table.response.start, len(table.heads.statuses))
     parts = [status_parts(table.heads.statuses[i]) for i in used.tolist()]
     version = numbers(words.texts, [part[0] for part in parts], len(parts))
     reason = numbers(words.texts, [part[2] for part in parts], len(parts))

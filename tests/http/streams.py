@@ -24,7 +24,7 @@ from lbtrace.model.stream import Connection, Direction, RoleSource
 from lbtrace.model.trace import Diagnostic
 from lbtrace.model.tunnel import Tunnel
 from lbtrace.model.websocket import WebSocket
-from lbtrace.options import DEFAULT, Options
+from lbtrace.options import DEFAULT, Options, quiet
 from lbtrace.tables.packets import StreamTable
 
 MS = 1_000_000
@@ -166,12 +166,15 @@ class Heard:
         return {d.slug for d in self.diagnostics}
 
 
-def hear(*talks: Talk, options: Options = DEFAULT, careful: bool = False) -> Heard:
+def hear(
+    *talks: Talk,
+    options: Options = DEFAULT,
+    careful: bool = False,
+    several: http.Several = http.one_shard,
+) -> Heard:
     """What the HTTP stage makes of them."""
     connections = [connection(i) for i in range(len(talks))]
-    return Heard(
-        *http.exchanges(connections, table(talks), options, lambda _what, _fraction: None, careful)
-    )
+    return Heard(*http.exchanges(connections, table(talks), options, quiet, careful, several))
 
 
 def story(heard: Heard) -> list[tuple[str | None, int | None]]:

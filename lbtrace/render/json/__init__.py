@@ -20,7 +20,7 @@ from lbtrace.render import View
 from lbtrace.render.json import pairs, parts, rows, sets
 from lbtrace.render.json.behaviour import behaviour
 from lbtrace.render.json.connections import connections
-from lbtrace.render.json.row_files import RowFiles, row_files
+from lbtrace.render.json.row_files import RowFiles, written_side_by_side
 from lbtrace.render.json.text import TRUTH, quoted
 from lbtrace.render.json.twice import Twice
 
@@ -109,7 +109,7 @@ def _only(alone: CaptureAlone, jobs: int) -> Iterator[_Lines]:
     with ExitStack() as stack:
         body: list[Twice | RowFiles] = [
             Twice(partial(_before_exchanges, trace)),
-            row_files(trace, jobs) or Twice(partial(rows.texts, trace)),
+            written_side_by_side(trace, jobs) or Twice(partial(rows.texts, trace)),
             Twice(partial(_behind_exchanges, trace)),
         ]
         for each in body:

@@ -49,7 +49,7 @@ class RowFiles:
         self._stack.close()
 
 
-def row_files(trace: Trace, jobs: int) -> RowFiles | None:
+def written_side_by_side(trace: Trace, jobs: int) -> RowFiles | None:
     """The exchanges of a trace, written by at most `jobs` processes; None where one process may as
     well write them straight to the output, or where there is no room for files.
     """
