@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Protocol, runtime_checkable
 
 from lbtrace.errors import OptionError
 
@@ -46,6 +47,16 @@ def offset_too_far(shown: str) -> OptionError:
 
 
 DEFAULT = Options()
+
+
+@runtime_checkable
+class Resting(Protocol):
+    """A Progress with a thread of its own. A process with threads cannot be forked: `rest` ends the
+    thread, and the next call starts it again.
+    """
+
+    def rest(self) -> None:
+        """End the thread for now."""
 
 
 def quiet(_what: str, _fraction: float) -> None:

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
 
 import numpy as np
 
-from lbtrace.options import Progress
+from lbtrace.options import Progress, Resting
 
 WORTH: int = 8_000_000  # bytes to read that are worth a process: it costs some milliseconds
 _Result = TypeVar("_Result")
@@ -43,6 +43,8 @@ def results(
     """`work(k, progress)` for each k, whose cost `sizes[k]` is known, in at most `jobs` processes
     with this one.
     """
+    if jobs > 1 and max(sizes, default=0) >= WORTH:
+        _rest(progress)
     mine, *others = _lots(sizes, jobs)
     workers = [_Worker(work, lot, progress) for lot in others]
     found: dict[int, _Result] = {}
@@ -57,6 +59,11 @@ def results(
         for worker in workers:
             worker.end()
     return [found[k] if k in found else work(k, progress) for k in range(len(sizes))]
+
+
+def _rest(progress: object) -> None:
+    if isinstance(progress, Resting):
+        progress.rest()
 
 
 def _lots(sizes: Sequence[int], jobs: int) -> list[list[int]]:

@@ -21,8 +21,8 @@ _BLOCK = 4  # of a bar that only moves
 
 class ProgressBar:
     """Call it with (what is being done, fraction done). As a context manager it draws, and clears
-    its line at the end. Its thread starts with the first call: a process with threads cannot be
-    forked, and captures are read in forks.
+    its line at the end. Its thread starts with the first call, and ends when it has to `rest`: a
+    process with threads cannot be forked, and captures are read in forks.
     """
 
     def __init__(self) -> None:
@@ -38,6 +38,14 @@ class ProgressBar:
         self._doing = (what, fraction)
         if self._wanted and not self._drawing.ident:
             self._drawing.start()
+
+    def rest(self) -> None:
+        """Draw no more, and have no thread, until the next call."""
+        if self._drawing.ident:
+            self._done.set()
+            self._drawing.join()
+            self._done = Event()
+            self._drawing = Thread(target=self._draw_on, daemon=True)
 
     def draw(self) -> None:
         """Draw what is being done, if it has taken long enough for that."""

@@ -120,8 +120,11 @@ def test_every_stage_has_a_bar_of_its_own() -> None:
     assert told == ["decoding", "following connections", "reading HTTP", "looking for problems"]
 
 
-def test_captures_are_read_side_by_side_at_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process with threads is not forked: the bar's comes later."""
+@pytest.mark.parametrize("drawing", [False, True])
+def test_processes_work_side_by_side_at_a_terminal_too(
+    drawing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process with threads is not forked: the bar's comes later, or ends for the time."""
     monkeypatch.setattr("lbtrace.cli.progress.sys.stderr", Terminal())
 
     def work(k: int, progress: Progress) -> int:
@@ -129,6 +132,9 @@ def test_captures_are_read_side_by_side_at_a_terminal_too(monkeypatch: pytest.Mo
         return os.getpid()
 
     with progress.ProgressBar() as bar:
+        if drawing:
+            bar(WHAT, 0.1)
+        assert threading.active_count() == 1 + drawing
         first, other = side_by_side.results(work, [side_by_side.WORTH] * 2, 2, bar)
         assert {first, other} > {os.getpid()}
         assert threading.active_count() == 2
