@@ -41,8 +41,8 @@ _ByStream: TypeAlias = dict[tuple[int, int], tuple[int | None, int | None]]
 class Shard:
     """What some connections carry, and what is unusual about it. Their applications stand in order
     of the connections. Exchanges have no ids yet. `counts`, `events` and `parts` are of streams of
-    HTTP/2: (connection, stream) → messages of gRPC, event streams, and in how many parts they came. `alone`: no limit that it shares
-    with other shards was used.
+    HTTP/2: (connection, stream) → messages of gRPC, event streams, and in how many parts they came.
+    `alone`: no limit that it shares with other shards was used.
     """
 
     applications: list[Application]
