@@ -253,7 +253,8 @@ jobs_option: _Decorator = click.option(
     type=click.IntRange(1),
     metavar="N",
     default=_cores,
-    help="How many captures are read side by side. Default: as many as there are processors.",
+    help="How many processes read and write side by side. Default: as many as there are "
+    "processors.",
 )
 
 keylog_option: _Decorator = click.option(
