@@ -1,17 +1,19 @@
 """Clients that gave up.
 
 Meaning:
-    A client closed or reset its connection while it waited for the answer: its own time limit was
-    shorter than what the server took, or a person went away. Proxies log this in their own way: 499
-    (nginx), a termination state that begins with C (HAProxy), 460 (AWS ALB).
+    A client closed or reset its connection, or reset its stream of HTTP/2, while it waited for the
+    answer: its own time limit was shorter than what the server took, or a person went away. Proxies
+    log this in their own way: 499 (nginx), a termination state that begins with C (HAProxy), 460
+    (AWS ALB).
 Decided by:
     A whole request, and a FIN or RST of the client end before any byte of an answer and before any
     end of the server's; a FIN a tenth of a second after the request or later, for a client that
-    closes at once may only half-close. An answer that came later was refused by a RST, or there was
+    closes at once may only half-close. Of HTTP/2 a RST_STREAM with CANCEL of the client end counts
+    in the same way. An answer that came later was refused by a RST, or there was
     none. An answer that the capture may have missed is not waited for in vain. Where both ends ask,
     what comes from the other end need not be an answer: nothing is said of such a connection.
 Evidence:
-    The request, the FIN or RST, and on the backend side the request that went on.
+    The request, the FIN, RST or RST_STREAM, and on the backend side the request that went on.
 Remedy:
     Find out why the answer takes longer than the client waits, or let the client wait longer. The
     time limit of the client must be longer than that of the balancer, and that longer than the
@@ -23,7 +25,7 @@ Variants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -32,9 +34,11 @@ from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT, FailedHandshakes
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
+from lbtrace.findings._streams import Steered, steered
 from lbtrace.match.exchange_times import given_up
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
+from lbtrace.model.http2 import ControlKind, Http2Error
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -61,12 +65,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding: of the clients, or of one capture."""
     side = comparison.captured[0]
     table = comparison.table(side)
-    waited = _waited(table)
+    resets = _resets(comparison, side)
+    waited = _waited(table, resets)
     rows = np.flatnonzero(waited != NEVER)
     if not len(rows):
         return
     shortest, longest = int(waited[rows].min()), int(waited[rows].max())
     both = differ(shortest, longest)
+    by_stream = sum(row in resets and resets[row].frame.from_client for row in rows.tolist())
     late = _late(comparison, rows)
     event, failed = _failed_behind(comparison, rows, waited)
     yield (
@@ -75,13 +81,21 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             Severity.LOW,
             Confidence.HIGH,
             ("The client end" if comparison.alone else "The client")
-            + " gave up {count} of {of} requests: it closed or reset the connection {shortest}"
+            + " gave up {count} of {of} requests: "
+            + (
+                "it closed or reset the connection"
+                if not by_stream
+                else "it reset the stream"
+                if by_stream == len(rows)
+                else "it closed or reset the connection or the stream"
+            )
+            + " {shortest}"
             + (" to {longest}" if both else "")
             + " after it had asked, before any answer."
             + _behind("The server end" if comparison.alone else "The backend", late)
             + (" Behind the balancer meanwhile: {event}." if event else ""),
-            _frames(comparison, side, rows),
-            note="the request, and the end of its connection",
+            _frames(comparison, side, rows, resets),
+            note="the request, and the end of its connection or stream",
             remedy=REMEDY.format(client="client end" if comparison.alone else "client")
             + ("" if comparison.alone else ORDER),
             count=len(rows),
@@ -120,7 +134,20 @@ def _behind(who: str, late: Column) -> str:
     return f" {who} answered {{late}} of them, after {{took}}{more}, to nobody."
 
 
-def _waited(table: SideTable) -> Column:
+def _resets(comparison: Comparison, side: Side) -> dict[int, Steered]:
+    """The first RST_STREAM about each exchange: those with another code than CANCEL, or from the
+    server end, say that something else ended it.
+    """
+    found: dict[int, Steered] = {}
+    for each in steered(comparison, side, ControlKind.RST_STREAM):
+        if each.row >= 0:
+            known = found.get(each.row)
+            if known is None or each.frame.time_ns < known.frame.time_ns:
+                found[each.row] = each
+    return found
+
+
+def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
     """Per exchange how long its client waited before it left; NEVER where it did not, or where an
     answer may have come.
     """
@@ -130,6 +157,9 @@ def _waited(table: SideTable) -> Column:
         for server in (False, True)
     )
     reset = _end(table, "rst_ns", False)[table.connection] == gone
+    for row, each in resets.items():
+        left_it = each.frame.from_client and each.frame.code == Http2Error.CANCEL
+        gone[row], reset[row] = each.frame.time_ns if left_it else LATER, left_it
     unknown = sum(MARKS[mark] for mark in (Mark.LOST, Mark.CAPTURE_ENDED))
     known = (table.marks & unknown == 0) & (
         table.of_ends("missing", server=True)[table.connection] == 0
@@ -163,11 +193,16 @@ def _late(comparison: Comparison, rows: Column) -> Column:
     return took
 
 
-def _frames(comparison: Comparison, side: Side, rows: Column) -> Iterator[FrameRef]:
+def _frames(
+    comparison: Comparison, side: Side, rows: Column, resets: Mapping[int, Steered]
+) -> Iterator[FrameRef]:
     table = comparison.table(side)
     for row in rows[:EXAMPLES].tolist():
         yield comparison.request_frame(side, table.ref(row))
-        yield comparison.closing_frame(side, int(table.connection[row]), server=False)
+        if row in resets:
+            yield resets[row].ref
+        else:
+            yield comparison.closing_frame(side, int(table.connection[row]), server=False)
     if not comparison.alone:
         pairs = comparison.pairs
         yield from comparison.request_frames(pairs.where(np.isin(pairs.client, rows[:EXAMPLES])))

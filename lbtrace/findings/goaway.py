@@ -84,7 +84,8 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
     harmed, failed = again < len(above) or len(below) > 0, group.code != Http2Error.NO_ERROR
     texts = [short(s.frame.text) for s in those if s.frame.text]
     statement = (
-        "The {sender} ended {count} HTTP/2 connections on the {side} side by GOAWAY with {code}"
+        "The {sender} ended {count} HTTP/2 {count:connection|connections} on the {side} side by "
+        "GOAWAY with {code}"
     )
     statement += ": {said}." if any(texts) else "."
     statement += (

@@ -223,11 +223,21 @@ def _closed_by(
         ),
         Severity.MEDIUM if upgraded else Severity.INFO,
         Confidence.HIGH,
-        told(comparison, "The {closer} closed {count} idle connections on the {side} side")
+        told(
+            comparison,
+            "The {closer} closed {count} idle {protocols} {count:connection|connections} on the "
+            "{side} side"
+            if len(upgraded) == len(close.connections)
+            else "The {closer} closed {count} idle connections on the {side} side",
+        )
         + " after {least}"
         + (" to {most}" if differ else "")
         + " of silence"
-        + (", {upgraded} of them {protocols} connections" if upgraded else "")
+        + (
+            ", {upgraded} of them {protocols} connections"
+            if 0 < len(upgraded) < len(close.connections)
+            else ""
+        )
         + "."
         + (
             " After {worked} of silence a request was still answered."
@@ -242,7 +252,7 @@ def _closed_by(
         count=len(close.connections),
         least=ns(least),
         most=ns(most) if differ else None,
-        upgraded=len(upgraded) or None,
+        upgraded=len(upgraded) if 0 < len(upgraded) < len(close.connections) else None,
         protocols="/".join(sorted(set(upgraded))) or None,
         worked=ns(worked) if worked is not None and worked < least else None,
     )

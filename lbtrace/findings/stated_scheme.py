@@ -112,8 +112,9 @@ def _plain(comparison: Comparison, side: Side, changed: Column) -> Iterator[Find
         Confidence.MEDIUM,
         told(
             comparison,
-            "{count} of {of} HTTP/2 connections without TLS on the {side} side carry requests for "
-            "https (:scheme): TLS ended before this capture, or their sender states it wrongly.",
+            "{count} of {of} HTTP/2 connections without TLS on the {side} side "
+            "{count:carries|carry} requests for https (:scheme): TLS ended before this capture, or "
+            "their sender states it wrongly.",
         ),
         [
             comparison.request_frame(side, table.ref(r))

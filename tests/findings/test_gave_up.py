@@ -9,6 +9,8 @@ import pytest
 from lbtrace.model.http import Mark
 from lbtrace.model.report import Finding
 from lbtrace.pipeline import show
+from tests.findings.http2 import Http2Talk, of
+from tests.findings.http2 import told as told_alone
 from tests.findings.simulated import values
 from tests.findings.test_protocol_mismatch import told
 from tests.simulator.script import Script
@@ -142,3 +144,49 @@ def test_what_failed_behind_is_named_beside_clients_that_left(tmp_path: Path) ->
     assert "not answered" in str(values(said)["event"])
     (problem,) = (p for p in report.problems if "gave-up.client" in p.slugs)
     assert problem.cause.slug == "connection-failures.no-answer-backend"
+
+
+def reset_stream(code: int = 8, from_client: bool = True) -> list[Finding]:
+    """A stream that is reset a second after its request; its connection goes on for long."""
+    talk = Http2Talk()
+    talk.asks("/a")
+    talk.wait(1000)
+    if from_client:
+        talk.resets(1, code)
+    else:
+        talk.server.reset_stream(1, code)
+        talk.unheard(False)
+    talk.wait(5000)
+    talk.answers(talk.asks("/b"), b"ok")
+    talk.closes(from_client=True)
+    return of(told_alone(talk), "gave-up")
+
+
+def test_a_client_that_resets_its_stream_does_not_close_its_connection() -> None:
+    (said,) = reset_stream()
+    assert (values(said)["count"], values(said)["of"]) == (1, 2)
+    assert 1_000_000_000 <= int(str(values(said)["shortest"])) <= 1_010_000_000
+    assert "it reset the stream" in said.text
+    request, reset = said.evidence[0].frames
+    assert reset.time_ns - request.time_ns == values(said)["shortest"]
+
+
+@pytest.mark.parametrize(("code", "from_client"), [(1, True), (8, False), (2, False)])
+def test_a_stream_that_ends_for_another_reason_was_not_given_up(
+    code: int, from_client: bool
+) -> None:
+    """The client's end of its connection, later, is no end of this request."""
+    assert reset_stream(code, from_client) == []
+
+
+def test_streams_and_connections_are_told_together() -> None:
+    talk = Http2Talk()
+    talk.asks("/a")
+    talk.asks("/b")
+    talk.wait(1000)
+    talk.resets(1)
+    talk.wait(2000)
+    talk.closes(from_client=True)
+    (said,) = of(told_alone(talk), "gave-up")
+    assert values(said)["count"] == 2
+    assert "the connection or the stream" in said.text

@@ -81,8 +81,8 @@ def settings(comparison: Comparison) -> Iterator[Observation]:
     yield Observation.of(
         "settings",
         "different" if 2 * len(differ) >= len(known) else "different-in-some",
-        "{count} of {of} pairs of HTTP/2 connections have other SETTINGS behind the balancer than "
-        "in front of it, for example {before} → {after}.",
+        "The SETTINGS of HTTP/2 differ on the two sides of the balancer in {count} of {of} pairs "
+        "of connections, for example {before} → {after}.",
         _frames(differ),
         count=len(differ),
         of=len(known),
