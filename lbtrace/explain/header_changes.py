@@ -166,13 +166,15 @@ def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[He
 @dataclass(slots=True)
 class _Compared:
     """The heads of pairs in one direction, before and after the balancer: of pair `place[i]` the
-    i-th of both.
+    i-th of both. `converted`: one of the two is of HTTP/2, whose names are in lower case, whoever
+    writes them (RFC 9113 §8.2.1).
     """
 
     place: Column
     before: Heads
     after: Heads
     address: list[str]  # of the client
+    converted: Column
 
     @classmethod
     def of(
@@ -197,10 +199,12 @@ class _Compared:
         c, b = c[fine], b[fine]
         heads = mine.heads.taken(c), theirs.heads.taken(b)
         addresses = client.client_address[client.connection[c]].tolist()
+        http2 = client.words.texts.get("HTTP/2", NO_LINE)
         return cls(
             chosen[fine],
             *(heads if request else heads[::-1]),
             [client.words.text_list[i] for i in addresses],
+            (mine.version[c] == http2) != (theirs.version[b] == http2),
         )
 
     def sent(self, words: Words) -> Counter[str]:
@@ -216,6 +220,9 @@ def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[Change
     """What differs, counted by kind and field."""
     names, kinds = list(words.fields), list(_KINDS)
     rows = _rows(_differing(heads, words), words)
+    rows = rows.taken(
+        np.flatnonzero((rows.kind != _KINDS[ChangeKind.RECASED]) | ~heads.converted[rows.pair])
+    )
     group = rows.kind * len(names) + rows.field
     tallies = {}
     for code, of in _by_group(rows, group):

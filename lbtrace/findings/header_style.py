@@ -6,7 +6,8 @@ Meaning:
     (Traefik, Caddy), or the client's style.
 Decided by:
     The field names of every paired request: all in lower case; all in canonical case, and sorted
-    after Host and User-Agent; or as the client wrote them.
+    after Host and User-Agent; or as the client wrote them. Requests of HTTP/2 are left out: there
+    all names are in lower case (RFC 9113 §8.2.1).
 Evidence:
     The request heads of example pairs on both sides.
 Remedy:
@@ -32,10 +33,14 @@ MIN_FIELDS = 5  # of the longest head: fewer may be sorted by chance
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding when the style differs between the sides."""
-    both = comparison.request_heads
+    (client, backend), spelled = comparison.sides, Spelling(comparison.sides[0].words)
+    both, http2 = comparison.request_heads, client.words.texts.get("HTTP/2", -1)
+    both = both.where(
+        (client.requests.version[both.client] != http2)
+        & (backend.requests.version[both.backend] != http2)
+    )
     if not len(both):
         return
-    (client, backend), spelled = comparison.sides, Spelling(comparison.sides[0].words)
     before = _style(spelled.heads(client.requests.heads, both.client))
     after = _style(spelled.heads(backend.requests.heads, both.backend))
     if before == after:

@@ -36,13 +36,17 @@ def head(*lines: str) -> tuple[HeaderLine, ...]:
 
 
 def kinds(
-    before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...]
+    before: tuple[HeaderLine, ...], after: tuple[HeaderLine, ...], converted: bool = False
 ) -> list[tuple[ChangeKind, str]]:
     words = Words()
     one, other = (
         Heads(np.array([0, len(lines)]), numbers(words.lines, lines)) for lines in (before, after)
     )
-    return list(_tallies(_Compared(np.zeros(1, np.int64), one, other, [""]), words, set()))
+    return list(
+        _tallies(
+            _Compared(np.zeros(1, np.int64), one, other, [""], np.array([converted])), words, set()
+        )
+    )
 
 
 def test_each_kind() -> None:
@@ -63,6 +67,12 @@ def test_authority_and_host_are_one_field() -> None:
     assert kinds(head("Host: shop.test"), (authority,)) == []
     assert kinds((authority,), head("Host: 10.0.0.7:8080")) == [(ChangeKind.CHANGED, "host")]
     assert kinds((authority,), ()) == [(ChangeKind.REMOVED, ":authority")]
+
+
+def test_letter_case_is_no_change_between_http2_and_http1() -> None:
+    """HTTP/2 has names in lower case only (RFC 9113 §8.2.1); a value that differs is a change."""
+    assert kinds(head("Host: x"), head("host: x"), converted=True) == []
+    assert kinds(head("host: x"), head("Host: y"), converted=True) == [(ChangeKind.CHANGED, "host")]
 
 
 lines = st.lists(st.sampled_from(["A: 1", "A: 2", "B: 1", "b: 1", "C: 3", "D: 4"]), max_size=6)
@@ -96,7 +106,9 @@ def test_columns_tell_of_many_pairs_what_differences_tells_of_one(
         Heads(running(np.array(list(map(len, side)))), numbers(words.lines, chain(*side)))
         for side in lists
     )
-    compared = _Compared(np.arange(len(pairs)), before, after, [""] * len(pairs))
+    compared = _Compared(
+        np.arange(len(pairs)), before, after, [""] * len(pairs), np.zeros(len(pairs), bool)
+    )
     told = _tallies(compared, words, set())
     expected: dict[tuple[ChangeKind, str], list[tuple[int, str, str]]] = {}
     for place, both in enumerate(zip(*lists, strict=True)):

@@ -101,6 +101,12 @@ def test_a_stripped_prefix_changes_the_target() -> None:
     assert (values(said)["before"], values(said)["after"]) == ("/divide/25", "/25")
 
 
+def test_the_lower_case_of_http2_is_no_style() -> None:
+    spoken = judge_simulation(four(Balancer(http2=True)))
+    assert not spoken.of("header-style")
+    assert not spoken.of("request-headers.re-cased")
+
+
 def test_lower_case_names_are_a_style() -> None:
     said = judge_simulation(four(Balancer(recase=True))).one("header-style")
     assert values(said)["after"] == "in lower case"
