@@ -142,7 +142,7 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
         before=before.target,
         after=after.target,
     )
-    methods = targets.where(q.method[targets.client] != p.method[targets.backend])
+    methods = targets.where(client.method[targets.client] != backend.method[targets.backend])
     if len(methods):
         before, after = methods[0].requests
         yield KIND.finding(

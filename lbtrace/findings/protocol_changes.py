@@ -36,6 +36,7 @@ from lbtrace.model.http import Framing
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, first_met, parted
 from lbtrace.tables.messages import FRAMINGS
+from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint, numbering
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -43,6 +44,7 @@ RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING, CONTENT_ENCODING)
 BODY = [
     FRAMINGS[framing] for framing in (Framing.CHUNKED, Framing.CONTENT_LENGTH, Framing.UNTIL_CLOSE)
 ]
+WEB_SOCKET = "websocket"  # as Upgrade names it
 OLD = (
     "Speak HTTP/1.1 to the backend to keep connections open: proxy_http_version 1.1 (nginx "
     "before 1.29.7)."
@@ -199,14 +201,8 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
     )
     left = every.where(switched)
     of_client, of_backend = (
-        [
-            table.traces[ref.point].applications[ref.id].upgraded
-            for ref in map(table.connection_ref, connections.tolist())
-        ]
-        for table, connections in (
-            (client, left.client_connection),
-            (backend, left.backend_connection),
-        )
+        _upgraded(client, left.client, left.client_connection),
+        _upgraded(backend, left.backend, left.backend_connection),
     )
     # where an answer or a part of a head is not in the capture, what became of the connection is
     # unknown
@@ -233,6 +229,18 @@ def _upgrades(comparison: Comparison) -> Iterator[Finding]:
     ):
         if rows:
             yield _some(comparison, left, rows, variant, statement, names=", ".join(names))
+
+
+def _upgraded(table: SideTable, exchanges: Column, connections: Column) -> list[str]:
+    """What each of these exchanges left HTTP for, "" for nothing: its connection did, or its stream
+    of HTTP/2.
+    """
+    by_stream = table.extended[exchanges] & (table.responses.start[exchanges] == 200)
+    refs = map(table.connection_ref, connections.tolist())
+    return [
+        WEB_SOCKET if stream else table.traces[ref.point].applications[ref.id].upgraded
+        for ref, stream in zip(refs, by_stream.tolist(), strict=True)
+    ]
 
 
 def _some(

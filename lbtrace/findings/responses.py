@@ -66,7 +66,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     answered = every.where(every.answered & got.there[every.client] & gave.there[every.backend])
     if not len(answered):
         return
-    status, given = got.start[answered.client], gave.start[answered.backend]
+    status, given = client.status[answered.client], backend.status[answered.backend]
     # among interchangeable pairs it may be another one's of the group
     changed = (status != given) & ~_in_group(answered, status, answered.group, given)
     by_copy = changed & np.isin(

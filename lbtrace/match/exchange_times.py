@@ -333,14 +333,15 @@ def may_be_caused(client: Exchange, backend: Exchange) -> bool:
     """False when the two requests cannot be one: another method, or another body (RFC 9110 §7.6: an
     intermediary changes neither).
 
-    A cache may ask with GET for what it was asked with HEAD.
+    A cache may ask with GET for what it was asked with HEAD, and a proxy with GET and Upgrade
+    for what it was asked by an extended CONNECT.
     """
     q, p = client.request, backend.request
     if q is None or p is None:
         return True
-    return (q.method == p.method or (q.method, p.method) == ("HEAD", "GET")) and same_body(
-        q.body, p.body
-    ) is not False
+    methods = tuple("GET" if e.extended else m.method for e, m in ((client, q), (backend, p)))
+    same = methods[0] == methods[1] or methods == ("HEAD", "GET")
+    return same and same_body(q.body, p.body) is not False
 
 
 def may_be_answer(client: Exchange, backend: Exchange) -> bool:
@@ -350,7 +351,10 @@ def may_be_answer(client: Exchange, backend: Exchange) -> bool:
     r, s = client.response, backend.response
     if r is None or s is None:
         return True
-    if r.status != s.status:
+    statuses = (
+        101 if e.extended and m.status == 200 else m.status for e, m in ((client, r), (backend, s))
+    )
+    if len(set(statuses)) > 1:
         return False
     if client.request is not None and client.request.method == "HEAD":
         return True
@@ -375,7 +379,7 @@ def may_be_caused_each(client: Facts, backend: Facts, cs: Column, bs: Column) ->
     """`may_be_caused`, pair by pair."""
     q, p = client.table.requests, backend.table.requests
     texts = client.table.words.texts
-    same = (q.method[cs] == p.method[bs]) | (
+    same = (client.table.method[cs] == backend.table.method[bs]) | (
         (q.method[cs] == texts.get("HEAD", -1)) & (p.method[bs] == texts.get("GET", -1))
     )
     fine: Column = ~(q.there[cs] & p.there[bs]) | (same & ~different_bodies(q, cs, p, bs))
@@ -386,6 +390,7 @@ def may_be_answer_each(client: Facts, backend: Facts, cs: Column, bs: Column) ->
     """`may_be_answer`, pair by pair."""
     q, r, s = client.table.requests, client.table.responses, backend.table.responses
     head = q.there[cs] & (q.method[cs] == client.table.words.texts.get("HEAD", -1))
-    same = (r.start[cs] == s.start[bs]) & (head | ~different_bodies(r, cs, s, bs))
+    same = client.table.status[cs] == backend.table.status[bs]
+    same &= head | ~different_bodies(r, cs, s, bs)
     fine: Column = ~(r.there[cs] & s.there[bs]) | same
     return fine

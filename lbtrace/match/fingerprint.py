@@ -241,7 +241,8 @@ def request_keys(
     q, words = facts.table.requests, facts.table.words
     targets = q.start[at].tolist()
     forms = {t: form(words.text_list[t]) for t in set(targets)}
-    columns: list[Iterable[Hashable]] = [q.method[at].tolist(), map(forms.__getitem__, targets)]
+    methods = facts.table.method[at].tolist()
+    columns: list[Iterable[Hashable]] = [methods, map(forms.__getitem__, targets)]
     if kept is not None:
         heads = _signatures(q.heads, words, kept)
         columns += [_bodies(q)[at].tolist(), map(heads.__getitem__, numbers)]
@@ -259,9 +260,8 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hash
     empty = q.there & (q.method == words.texts.get("HEAD", -1))
     body = np.where(empty, 0, _bodies(r))
     silent = facts.silent if facts.side is Side.BACKEND else np.zeros(len(facts), bool)
-    rows = zip(
-        r.start[at].tolist(), body[at].tolist(), map(heads.__getitem__, numbers), strict=True
-    )
+    said = map(heads.__getitem__, numbers)
+    rows = zip(facts.table.status[at].tolist(), body[at].tolist(), said, strict=True)
     known = (r.there & (body >= 0))[at].tolist()
     return [
         "none" if none else row if answered else None

@@ -78,7 +78,7 @@ def resolve(
 
 def _asked_in_full(state: Pairing, made: Sequence[Class]) -> list[int]:
     """The client exchanges that stand with backend exchanges of another method: HEAD with GET."""
-    mine, theirs = state.client.table.requests.method, state.backend.table.requests.method
+    mine, theirs = state.client.table.method, state.backend.table.method
     return [c for k in made if mine[k.clients[0]] != theirs[k.backends[0]] for c in k.clients]
 
 

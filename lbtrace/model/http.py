@@ -165,6 +165,15 @@ class Exchange(NamedTuple):
         return self.response.first_frame if self.response is not None else 0
 
     @property
+    def extended(self) -> bool:
+        """Whether it asks for a WebSocket by an extended CONNECT (RFC 8441 §4): a CONNECT of HTTP/2
+        for a path.
+        """
+        q = self.request
+        asked = self.stream_id is not None and q is not None and q.method == "CONNECT"
+        return asked and q is not None and q.target.startswith("/")
+
+    @property
     def total_ns(self) -> int | None:
         """From the first byte of the request to the last byte of the response; None when either is
         missing, or the clock was set back in between.

@@ -111,6 +111,30 @@ class SideTable(Table):
         return among(self.connection, self.connection[from_server])
 
     @cached_property
+    def extended(self) -> Column:
+        """Per exchange, whether it asks for a WebSocket by an extended CONNECT (RFC 8441 §4): a
+        CONNECT of HTTP/2 for a path. A proxy makes one of GET and Upgrade, and the other way round.
+        """
+        connect = self.words.texts.get("CONNECT", -1)
+        asked: Column = (self.stream != NO_STREAM) & (self.requests.method == connect)
+        for row in np.flatnonzero(asked).tolist():
+            asked[row] = self.words.text_list[self.requests.start[row]].startswith("/")
+        return asked
+
+    @cached_property
+    def method(self) -> Column:
+        """The method of each request; GET of one that asks for a WebSocket in HTTP/2, as HTTP/1
+        does.
+        """
+        return np.where(self.extended, self.words.texts.get("GET", -1), self.requests.method)
+
+    @cached_property
+    def status(self) -> Column:
+        """The status of each response; 101 where 200 grants a WebSocket in HTTP/2."""
+        granted = self.extended & (self.responses.start == 200)
+        return np.where(granted, 101, self.responses.start)
+
+    @cached_property
     def whole_connections(self) -> Column:
         """Per connection, whether no byte of it is missing from the capture: what is not in it was
         not sent.

@@ -201,7 +201,7 @@ def _same_request(comparison: Comparison, matches: Pairs) -> Column:
         & p.there[backs]
         & r.there[fronts]
         & s.there[backs]
-        & (q.method[fronts] == p.method[backs])
+        & (client.method[fronts] == backend.method[backs])
     )
     rows = np.flatnonzero(same)
     first, which = first_met(joint(q.start[fronts[rows]], p.start[backs[rows]]))
@@ -441,7 +441,7 @@ def _long_ends(table: SideTable) -> set[str]:
 def _targets(table: SideTable) -> set[tuple[str, str]]:
     """Methods with the targets they were sent with, bare "/" left out: anybody asks for that."""
     q, text = table.requests, table.words.text_list
-    asked = set(zip(q.method[q.there].tolist(), q.start[q.there].tolist(), strict=True))
+    asked = set(zip(table.method[q.there].tolist(), q.start[q.there].tolist(), strict=True))
     return {(text[method], text[target]) for method, target in asked if text[target] != "/"}
 
 
@@ -455,7 +455,7 @@ def _contents(table: SideTable) -> dict[tuple[str, str], set[str]]:
     )
     found: dict[tuple[str, str], set[str]] = {}
     for method, target, digest in set(
-        zip(*(column[q.there].tolist() for column in (q.method, q.start, content)), strict=True)
+        zip(*(column[q.there].tolist() for column in (table.method, q.start, content)), strict=True)
     ):
         last = text[target].partition("?")[0].rpartition("/")[2]
         found.setdefault((text[method], last), set()).add(text[digest])

@@ -100,7 +100,7 @@ class Http2Direction:
         """`decode`: content digests are wanted. `limit`: the most messages that are read, interim
         ones included. `asked`: streams on which the other end asked for a WebSocket.
         """
-        self._asked = asked
+        self.asked = asked
         self.cursor = cursor
         self._limit = limit
         self._interims = 0
@@ -213,7 +213,7 @@ class Http2Direction:
         section = half.section
         if section is None:
             return BodyDigest("")
-        if half.stream in self._asked or section.protocol == WEB_SOCKET:
+        if half.stream in self.asked or section.protocol == WEB_SOCKET:
             return WebSocketDigest()
         if is_event_stream(section.content_type) and section.coding in ("", "identity"):
             return EventDigest()
