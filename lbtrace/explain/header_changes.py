@@ -44,6 +44,7 @@ MOST_COMPARED = (
 )
 
 NO_LINE: Final = -1
+HTTP2: Final = "HTTP/2"  # its names are in lower case, whoever writes them (RFC 9113 §8.2.1)
 _KINDS: Final = {kind: i for i, kind in enumerate(ChangeKind)}
 
 
@@ -166,8 +167,7 @@ def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[He
 @dataclass(slots=True)
 class _Compared:
     """The heads of pairs in one direction, before and after the balancer: of pair `place[i]` the
-    i-th of both. `converted`: one of the two is of HTTP/2, whose names are in lower case, whoever
-    writes them (RFC 9113 §8.2.1).
+    i-th of both. `converted`: one of the two is of HTTP/2, the other is not.
     """
 
     place: Column
@@ -199,7 +199,7 @@ class _Compared:
         c, b = c[fine], b[fine]
         heads = mine.heads.taken(c), theirs.heads.taken(b)
         addresses = client.client_address[client.connection[c]].tolist()
-        http2 = client.words.texts.get("HTTP/2", NO_LINE)
+        http2 = client.words.texts.get(HTTP2, NO_LINE)
         return cls(
             chosen[fine],
             *(heads if request else heads[::-1]),

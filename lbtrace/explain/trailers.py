@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from lbtrace.explain.header_changes import Difference, Tally, change, differences
+from lbtrace.explain.header_changes import HTTP2, Difference, Tally, change, differences
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import Exchange, HeaderLine, Request, Response
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Ref
@@ -41,7 +41,10 @@ def changes(client: SideTable, backend: SideTable, pairs: PairTable) -> tuple[He
         of = 0
         for place, before, after in _messages(compared, request):
             of += 1
+            converted = (before.version == HTTP2) != (after.version == HTTP2)
             for kind, name, line, other in _differences(before.trailers, after.trailers):
+                if converted and kind is ChangeKind.RECASED:
+                    continue
                 found[kind, name].append(Difference(place, line, other, ""))
         out += [
             change(request, kind, name, Tally.of(each, frozenset()), of)

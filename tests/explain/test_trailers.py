@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.correlate import correlate
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern
@@ -70,3 +72,22 @@ def test_trailers_are_looked_for_in_every_capture_of_a_side() -> None:
     recorded.backends.append(replace(back, point=1, connections=[], applications=[], exchanges=[]))
     assert changed(recorded) == told
     assert len(told) == 2
+
+
+@pytest.mark.parametrize(("version", "told"), [("HTTP/2", 0), ("HTTP/1.1", 1)])
+def test_the_lower_case_of_http2_is_no_change(version: str, told: int) -> None:
+    """Behind the balancer the trailer is X-Digest; in front of it HTTP/2 has no other case."""
+    recorded = SCENARIOS["trailers-passed-on"]().run()
+    front, back = recorded.clients[0], recorded.backends[0]
+    sides = []
+    for trace, name, spoken in ((front, "x-digest", version), (back, "X-Digest", "HTTP/1.1")):
+        line = HeaderLine(name, "1", f"{name}: 1")
+        answers = [
+            e._replace(
+                response=e.response and e.response._replace(trailers=(line,), version=spoken)
+            )
+            for e in trace.exchanges
+        ]
+        sides.append(replace(trace, exchanges=answers))
+    recorded.clients[0], recorded.backends[0] = sides
+    assert len(changed(recorded)) == told
