@@ -10,6 +10,7 @@ from lbtrace.model.net import Side
 from lbtrace.tables.columns import Column
 
 HTTP, HTTPS = "http", "https"
+SCHEMES = HTTP, HTTPS, ""  # as `scheme_used` numbers them; the last is not known
 
 
 def in_tls(application: Application) -> bool:
@@ -32,3 +33,12 @@ def applications(comparison: Comparison, side: Side) -> list[Application]:
 def for_https(comparison: Comparison, side: Side) -> Column:
     """Per connection, whether its requests are for https: they came in TLS, or say so."""
     return np.array([in_tls(a) or stated(a) == HTTPS for a in applications(comparison, side)], bool)
+
+
+def scheme_used(comparison: Comparison, side: Side) -> Column:
+    """Per connection, which of `SCHEMES` its client used. What is plain and says https ended TLS
+    before, or states it wrongly: that is not known.
+    """
+    carried = applications(comparison, side)
+    plain = [2 if stated(a) == HTTPS else 0 for a in carried]
+    return np.array([1 if in_tls(a) else n for a, n in zip(carried, plain, strict=True)], np.int64)

@@ -36,7 +36,7 @@ from lbtrace.comparison import (
     present,
 )
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._scheme import for_https
+from lbtrace.findings._scheme import SCHEMES, scheme_used
 from lbtrace.http_fields import HOST, Meaning, fields_of, spelling
 from lbtrace.http_fields.addresses import stated_addresses
 from lbtrace.http_fields.lines import field_value
@@ -109,13 +109,13 @@ def _verdicts(
 def _client_facts(comparison: Comparison, heads: Pairs) -> dict[Meaning, _Facts]:
     """What the client's capture shows of what a field may state."""
     client, connection = comparison.sides[0], heads.client_connection
-    encrypted = for_https(comparison, Side.CLIENT)
+    used = scheme_used(comparison, Side.CLIENT)
     ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
     host, _, hosts = field_values(comparison, HOST).of(heads)
     return {
         Meaning.CLIENT_ADDRESS: (client.client_address[connection], client.words.text_list),
         Meaning.CLIENT_PORT: (port, list(map(str, ports.tolist()))),
-        Meaning.CLIENT_PROTOCOL: (encrypted.astype(np.int64)[connection], ("http", "https")),
+        Meaning.CLIENT_PROTOCOL: (used[connection], SCHEMES),
         Meaning.CLIENT_HOST: (host, hosts),
     }
 
@@ -198,7 +198,7 @@ def _port(
 def _protocol(
     comparison: Comparison, name: str, spoken: str | None, sent: str, written: str
 ) -> bool | None:
-    if _overwritten(sent, written):
+    if not spoken or _overwritten(sent, written):
         return None
     return written.lower() in (("https", "wss") if spoken == "https" else ("http", "ws"))
 

@@ -71,3 +71,19 @@ def test_one_capture_alone() -> None:
     assert said.slug == "stated-scheme.plain"
     assert (values(said)["count"], values(said)["of"]) == (1, 2)
     assert "side" not in said.text
+
+
+@pytest.mark.parametrize(("scheme", "judged"), [("https", False), ("http", True)])
+def test_whether_x_forwarded_proto_is_right_is_open_where_a_plain_client_says_https(
+    tmp_path: Path, scheme: str, judged: bool
+) -> None:
+    """TLS may have ended before the balancer, which says http then; or the client is wrong."""
+    front, behind = talk(scheme), Http2Talk(50001, at=2, isn=9000)
+    behind.between("10.0.0.80", Endpoint("172.16.0.11", 8080))
+    stated = ("x-forwarded-proto", "http")
+    behind.answers(behind.asks("/0", None, ("x-id", "7f3a9c1e5b2d4860"), stated), b"ok 0")
+    paths = tmp_path / "client.pcap", tmp_path / "backend.pcap"
+    for path, one in zip(paths, (front, behind), strict=True):
+        path.write_bytes(pcap(one.wire))
+    found = of(list(compare([[str(paths[0])]], [[str(paths[1])]]).findings), "forwarded-fields")
+    assert [f.slug for f in found] == (["forwarded-fields.right"] if judged else [])
