@@ -16,12 +16,13 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.model.http2 import ControlKind, setting_name
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.tables.columns import first_met, group_starts
+from lbtrace.tables.columns import Column, among, first_met, group_starts
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.control_frames import NONE, ControlFrames
 from lbtrace.tables.words import joint
 from lbtrace.verdict.weigh import Observation
 
+MOST_COMPARED = 1000  # pairs of connections
 Setting = tuple[int, int]  # its number and its value, NONE both in a frame that holds none
 
 
@@ -50,14 +51,12 @@ def settings(comparison: Comparison) -> Iterator[Observation]:
     requests.
     """
     alone = comparison.distinct_pairs
-    front = _settings(comparison, Side.CLIENT) if alone else {}
-    behind = _settings(comparison, Side.BACKEND) if front else {}
     begins, _ = first_met(joint(alone.client_connection, alone.backend_connection))
-    connections = zip(
-        alone.client_connection[begins].tolist(),
-        alone.backend_connection[begins].tolist(),
-        strict=True,
-    )
+    begins = begins[:: len(begins) // MOST_COMPARED + 1]
+    fronts, backs = alone.client_connection[begins], alone.backend_connection[begins]
+    front = _settings(comparison, Side.CLIENT, fronts)
+    behind = _settings(comparison, Side.BACKEND, backs) if front else {}
+    connections = zip(fronts.tolist(), backs.tolist(), strict=True)
     known = [(front[c], behind[b]) for c, b in connections if c in front and b in behind]
     if not known:
         return
@@ -91,9 +90,9 @@ def settings(comparison: Comparison) -> Iterator[Observation]:
     )
 
 
-def _settings(comparison: Comparison, side: Side) -> dict[int, Ends]:
-    """By the number of its connection what both ends of it sent: of connections that were captured
-    from their SYN on without a gap.
+def _settings(comparison: Comparison, side: Side, wanted: Column) -> dict[int, Ends]:
+    """By the number of its connection what both ends of it sent: of those connections that were
+    captured from their SYN on without a gap.
     """
     table = comparison.table(side)
     whole = table.whole_connections & (table.of_connections("syns") > 0)
@@ -104,17 +103,18 @@ def _settings(comparison: Comparison, side: Side) -> dict[int, Ends]:
     found: dict[int, Ends] = {}
     for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
         frames = ControlFrames.of(trace.control).of_kind(ControlKind.SETTINGS)
-        frames = frames.where(~frames.ack & whole[first + frames.connection.astype(np.int64)])
+        number = first + frames.connection.astype(np.int64)
+        frames = frames.where(~frames.ack & whole[number] & among(number, wanted))
         begins = group_starts(frames.connection.astype(np.int64) * 2 + frames.from_client)
         sent = list(zip(frames.code.tolist(), frames.value.tolist(), strict=True))
         for begin, end in pairwise([*begins.tolist(), len(frames)]):
-            number, from_client = first + int(frames.connection[begin]), frames.from_client[begin]
-            found.setdefault(number, {})[bool(from_client)] = _Said(
+            row, from_client = first + int(frames.connection[begin]), frames.from_client[begin]
+            found.setdefault(row, {})[bool(from_client)] = _Said(
                 tuple(sent[begin:end]),
                 trace.ref(int(frames.frame[begin]), int(frames.time_ns[begin])),
-                bool(closed[bool(from_client)][number]),
+                bool(closed[bool(from_client)][row]),
             )
-    return {number: ends for number, ends in found.items() if len(ends) == len(closed)}
+    return {row: ends for row, ends in found.items() if len(ends) == len(closed)}
 
 
 def _told(said: _Said) -> str:
