@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from lbtrace.match.balancer_signature import OWN_STATUS, Manner, hand, manner
 from lbtrace.match.model import match
 from lbtrace.model.http import HeaderLine, Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
+from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
 
@@ -104,3 +107,71 @@ def test_only_answers_that_balancers_give_are_theirs_by_what_they_lack(
     """An application's error has no Date either, if the application forgets it."""
     sign = hand(said(status, "Server: awselb/2.0"), PLAIN, 1000)
     assert (sign is not None and sign.detail is UnpairedDetail.NO_DATE) == own
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_error_that_a_balancer_says_of_its_backends_may_be_a_backends(status: int) -> None:
+    """What a backend that was not captured sends is passed on with its own name."""
+    theirs = hand(said(status, "Server: gunicorn", DATED), PLAIN, 1000)
+    assert theirs == (UnpairedDetail.GATEWAY_ERROR, Confidence.LOW, str(status))
+    nameless = PLAIN._replace(got={""}, sent={""}, given={""})
+    sign = hand(said(status, DATED), nameless, 1000)
+    assert sign == (UnpairedDetail.GATEWAY_ERROR, Confidence.HIGH, str(status))
+    # backends that were captured send it, and no client gets it from them
+    silent = PLAIN._replace(sent={"gunicorn", "node"}, given={"gunicorn", "node"})
+    assert hand(said(status, "Server: node", DATED), silent, 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "own"),
+    [
+        *((status, True) for status in (400, 411, 413, 414, 417, 431, 494, 497)),
+        *((status, False) for status in (401, 403, 404, 405, 412, 415, 416, 418, 500)),
+    ],
+)
+def test_a_balancer_that_signs_every_answer_refuses_by_what_is_about_the_request(
+    status: int, own: bool
+) -> None:
+    signed = Manner({"nginx"}, {"nginx", "gunicorn"}, {"gunicorn"}, dated=True, keep=False)
+    sign = hand(said(status, "Server: nginx", DATED), signed, 1000)
+    assert (sign is not None) is own
+    if sign is not None:
+        assert sign == (UnpairedDetail.REFUSED_REQUEST, Confidence.MEDIUM, str(status))
+    # a backend that says so itself
+    both = signed._replace(given={"nginx", "gunicorn"})
+    assert hand(said(status, "Server: nginx", DATED), both, 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "own"), [(301, True), (308, True), (403, True), (500, True), (404, False)]
+)
+def test_where_no_client_got_a_backends_answer_the_status_is_a_sign(status: int, own: bool) -> None:
+    nothing = Manner(set(), set(), set(), dated=False, keep=False)
+    sign = hand(said(status, "Server: x", DATED), nothing, 1000)
+    expected = (UnpairedDetail.UNPASSED_STATUS, Confidence.MEDIUM, str(status)) if own else None
+    assert sign == expected
+
+
+def without(trace: Trace, *names: str) -> Trace:
+    """The same trace, and no answer in it has these fields."""
+    exchanges = list(trace.exchanges)
+    for n, exchange in enumerate(exchanges):
+        answer = exchange.response
+        if answer is not None:
+            kept = tuple(x for x in answer.lines if x.name.lower() not in names)
+            exchanges[n] = exchange._replace(response=answer._replace(lines=kept))
+    return replace(trace, exchanges=exchanges)
+
+
+@pytest.mark.parametrize("dates", [0, 4, 7, 8])
+def test_backends_without_a_name_and_perhaps_without_a_clock(dates: int) -> None:
+    """What lacks a Server field is no sign then, and a Date only where every answer has one."""
+    simulation = Simulation(seed=2, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
+    for i in range(8):
+        given = [("Date", DATED[6:])] if i < dates else []
+        client.asks("GET", f"/{i}", at_ms=60 * i, answer_headers=given)
+    recorded = simulation.run()
+    front, back = ([without(t, "server") for t in r] for r in (recorded.clients, recorded.backends))
+    seen = manner(match(front, back, DEFAULT).pairs)
+    assert seen == Manner({""}, {""}, {""}, dated=dates == 8, keep=False)
