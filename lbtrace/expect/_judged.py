@@ -49,6 +49,11 @@ def known(behaviour: Behaviour, name: str) -> Fact | None:
     return None if fact is None or fact.value is None else fact
 
 
+def interval(fact: Fact, value: int) -> tuple[int, int]:
+    """Where the number of a fact lies: it is `value` itself where no error is known."""
+    return value if fact.low is None else fact.low, value if fact.high is None else fact.high
+
+
 def extent(share: Share) -> str:
     """How many of how many."""
     return f"{share.count} of {share.of}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.expect._judged import Judged, known, missing, open_, verdict
+from lbtrace.expect._judged import Judged, interval, known, missing, open_, verdict
 from lbtrace.expect._wanted import Bound, duration, text_of
 from lbtrace.model.behaviour import Behaviour
 
@@ -35,7 +35,9 @@ def judge(key: str, wanted: str | Bound, behaviour: Behaviour) -> Judged:
         return missing(behaviour.fact(name))
     if isinstance(wanted, str):
         return verdict(str(fact.value) == wanted, fact.seen, fact.evidence)
-    low, high = fact.low or 0, fact.high or 0
+    if not isinstance(fact.value, int):
+        return missing(fact)
+    low, high = interval(fact, fact.value)
     possible = wanted.within(low, high)
     seen = f"every {low / 1e9:.3g} s" + (f" to {high / 1e9:.3g} s" if high > low else "")
     return (

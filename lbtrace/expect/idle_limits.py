@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.expect._judged import Judged, missing, open_, verdict
+from lbtrace.expect._judged import Judged, interval, missing, open_, verdict
 from lbtrace.expect._wanted import Bound, duration
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.render.wording import units
@@ -58,8 +58,9 @@ def judge(key: str, wanted: Bound, behaviour: Behaviour) -> Judged:
     if fact.value is None:
         longer = wanted.sign in (">=", ">") and fact.low is not None and wanted.holds(fact.low)
         return verdict(True, fact.unknown) if longer else missing(fact)
-    low, high = fact.low or 0, fact.high or 0
-    seen = f"after {units.duration(int(fact.value))} ({fact.seen})"
+    value = int(fact.value)
+    low, high = interval(fact, value)
+    seen = f"after {units.duration(value)} ({fact.seen})"
     if wanted.sign == "==" and low <= wanted.number <= high:
         return verdict(True, seen, fact.evidence)
     possible = wanted.within(low, high)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lbtrace.expect._judged import Judged, known, missing, open_, verdict
+from lbtrace.expect._judged import Judged, interval, known, missing, open_, verdict
 from lbtrace.expect._wanted import Bound, duration
 from lbtrace.model.behaviour import Behaviour
 
@@ -32,8 +32,7 @@ def judge(key: str, wanted: Bound, behaviour: Behaviour) -> Judged:
     fact = known(behaviour, name)
     if fact is None or not isinstance(fact.value, int):
         return missing(behaviour.fact(name))
-    low = fact.value if fact.low is None else fact.low
-    high = fact.value if fact.high is None else fact.high
+    low, high = interval(fact, fact.value)
     possible = wanted.within(low, high)
     seen = f"{fact.value / 1e6:.3g} ms {fact.seen}"
     if possible is None:

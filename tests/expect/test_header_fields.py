@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lbtrace import behaviour, verdict
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
-from lbtrace.expect import Expectation, Expectations, judge
+from lbtrace.expect import Expectation, Expectations, judge, observed
 from lbtrace.expect.header_fields import Wanted
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.behaviour import Behaviour
@@ -125,12 +125,41 @@ def test_a_field_is_what_the_messages_show(comparison: Comparison) -> None:
 def test_of_several_properties_the_worst_decides(
     words: tuple[str, ...], answer: Fulfilment
 ) -> None:
-    simulation = Simulation(seed=1, balancer=Balancer(add=[("X-A", "{fresh}")]))
+    told = behind(Balancer(add=[("X-A", "{fresh}")]))
+    assert judged("request.headers.X-A", Wanted(words), told) is answer
+
+
+def behind(balancer: Balancer, *sent: tuple[str, str]) -> Behaviour:
+    """What this balancer does to three requests with these lines, whatever its kind is."""
+    simulation = Simulation(seed=1, balancer=balancer)
     client = simulation.client("192.168.0.5")
     for n in range(3):
-        client.asks("GET", f"/{n}", at_ms=50 * n)
+        client.asks("GET", f"/{n}", at_ms=50 * n, headers=list(sent))
     recorded = simulation.run()
     found = correlate(recorded.clients, recorded.backends, DEFAULT)
     comparison = Comparison(recorded.clients, recorded.backends, found)
     told = behaviour.behaviour(comparison, (), verdict.judge(comparison))
-    assert judged("request.headers.X-A", Wanted(words), Behaviour(told.facts, 3)) is answer
+    return Behaviour(told.facts, 3)
+
+
+@pytest.mark.parametrize(
+    ("added", "sent", "answer"),
+    [
+        ("", (), FAILED),  # it is in no message
+        ("", ("8.8.8.8",), FAILED),  # it is what the client claims
+        ("10.0.0.4", ("8.8.8.8",), OPEN),  # so may a NAT in front show the client
+        ("_hidden", (), OPEN),  # no address
+    ],
+)
+def test_a_field_that_must_state_the_client(
+    added: str, sent: tuple[str, ...], answer: Fulfilment
+) -> None:
+    name = "X-Forwarded-For"
+    balancer = Balancer(add=[(name, added)] if added else [])
+    told = behind(balancer, *((name, value) for value in sent))
+    assert judged(f"request.headers.{name}", Wanted(("client-address",)), told) is answer
+
+
+def test_a_value_with_colons_is_pinned_under_the_name_of_its_field() -> None:
+    told = behind(Balancer(add=[("X-Asked-At", "http://a.example:80/")]))
+    assert ("request.headers.X-Asked-At", "added") in [(k, v) for k, v, _ in observed(told)]

@@ -1,0 +1,154 @@
+"""Every expectation as a sentence, and what was seen where it was held against made-up facts."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.model.behaviour import Behaviour, Fact, Share
+from lbtrace.model.expectation import Fulfilment
+from tests.expect.files import outcomes
+
+HOLDS, FAILED, OPEN = Fulfilment.HOLDS, Fulfilment.FAILED, Fulfilment.INCONCLUSIVE
+MS, S = 10**6, 10**9
+
+SAID = [
+    ("balancer.kind", '"l7-proxy"', "the balancer is of kind l7-proxy"),
+    ("balancer.looks_like", '"nginx"', "looks like nginx"),
+    ("source.address", '"kept"', "the client's address is kept"),
+    ("source.stated_in", '"X-Real-IP"', "the client's address is stated in X-Real-IP"),
+    ("protocol.client", '"HTTP/2"', "the client side speaks HTTP/2"),
+    ("protocol.backend", '"HTTP/1.0"', "the backend side speaks HTTP/1.0"),
+    (
+        "reuse.requests_per_backend_connection",
+        '">= 3"',
+        "requests per backend connection, as a mean: >= 3",
+    ),
+    (
+        "reuse.requests_per_client_connection",
+        "1",
+        "requests per client connection, as a mean: 1",
+    ),
+    ("errors.made_by_balancer", "0", "errors of the balancer's own making: 0"),
+    ("errors.made_by_backend", '"<= 2"', "errors made by a backend: <= 2"),
+    (
+        "errors.duplicate_unsafe_requests",
+        "0",
+        "requests sent twice though not idempotent: 0",
+    ),
+    ("health_checks.request", '"GET /health"', "health checks ask GET /health"),
+    ("health_checks.period", '"<= 15s"', "period of health checks: <= 15s"),
+    ("latency.added_median", '"<= 5ms"', "median of what the balancer adds: <= 5ms"),
+    ("latency.added_p95", '"<= 5ms"', "p95 of what the balancer adds: <= 5ms"),
+    ("distribution.backends", "2", "backends that get requests: 2"),
+    ("distribution.largest_share", '"<= 60%"', "share of the busiest backend: <= 60%"),
+    ("findings.fail_on", '"high"', "no finding of severity high or above"),
+    ("idle_limits.backends", '">= 65s"', "backends close idle connections after >= 65s"),
+    (
+        "trust.client_sent_forwarded",
+        '["append", "keep"]',
+        "forwarding fields that a client sends: append or keep",
+    ),
+    ("request.headers.X-A", '"present"', "X-A is in every message"),
+    (
+        "request.headers.X-A",
+        '{ present = true, equals = "b" }',
+        'X-A is in every message and is always "b"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "sentence"), SAID)
+def test_an_expectation_is_a_sentence(key: str, value: str, sentence: str) -> None:
+    table, _, name = key.rpartition(".")
+    (outcome,) = outcomes(f"[{table}]\n{name} = {value}\n", Behaviour())
+    assert outcome.expected == sentence
+
+
+@pytest.mark.parametrize(
+    ("fact", "key", "value", "answer", "seen", "reason"),
+    [
+        (
+            Fact("latency.added-p95", 6 * MS, "in 20 pairs", "ns"),
+            "latency.added_p95",
+            '"<= 5ms"',
+            FAILED,
+            "6 ms in 20 pairs",
+            "",
+        ),
+        (
+            Fact("latency.added-p95", 6 * MS, "in 20 pairs", "ns", low=4 * MS, high=8 * MS),
+            "latency.added_p95",
+            '"<= 5ms"',
+            OPEN,
+            "6 ms in 20 pairs",
+            "it lies between 4 and 8 ms",
+        ),
+        (
+            Fact("health-checks.period", 5 * S, "", "ns", low=5 * S, high=5 * S),
+            "health_checks.period",
+            '"<= 10s"',
+            HOLDS,
+            "every 5 s",
+            "",
+        ),
+        (
+            Fact("health-checks.period", 5 * S, "", "ns", low=5 * S, high=20 * S),
+            "health_checks.period",
+            '"<= 10s"',
+            OPEN,
+            "every 5 s to 20 s",
+            "not the same for all backends",
+        ),
+        (
+            Fact("distribution.backends", 2, "", shares=(Share("a", 1, 4), Share("b", 3, 4))),
+            "distribution.largest_share",
+            '"<= 60%"',
+            FAILED,
+            "b got 3 of 4",
+            "",
+        ),
+        (
+            Fact(
+                "connections.backend.requests",
+                4,
+                "4 over 3",
+                shares=(Share("per-connection", 4, 3),),
+            ),
+            "reuse.requests_per_backend_connection",
+            '">= 2"',
+            FAILED,
+            "1.33 (4 over 3)",
+            "",
+        ),
+        (
+            Fact("idle-limits.backend.backend", 50 * S, "2 closed", "ns", low=45 * S, high=55 * S),
+            "idle_limits.backends",
+            '"<= 50s"',
+            OPEN,
+            "after 50 s (2 closed)",
+            "it lies between 45 s and 55 s",
+        ),
+        (
+            Fact("idle-limits.backend.backend", 50 * S, "2 closed", "ns"),
+            "idle_limits.backends",
+            '"<= 49s"',
+            FAILED,
+            "after 50 s (2 closed)",
+            "",
+        ),
+        (
+            Fact("idle-limits.backend.forgotten", 50 * S, "2 forgotten", "ns", low=0, high=50 * S),
+            "idle_limits.forgotten_behind",
+            '">= 1s"',
+            OPEN,
+            "after 50 s (2 forgotten)",
+            "it lies between 0 s and 50 s",
+        ),
+    ],
+)
+def test_what_was_seen(
+    fact: Fact, key: str, value: str, answer: Fulfilment, seen: str, reason: str
+) -> None:
+    table, _, name = key.rpartition(".")
+    (outcome,) = outcomes(f"[{table}]\n{name} = {value}\n", Behaviour((fact,), 20))
+    assert (outcome.answer, outcome.seen, outcome.reason) == (answer, seen, reason)
