@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.match import match
-from lbtrace.match.fingerprint import FORMS, _normal, _tail, kept_fields, request_keys, target_form
+from lbtrace.match.fingerprint import (
+    FORMS,
+    _bodies,
+    _normal,
+    _tail,
+    conflicts,
+    cut,
+    kept_fields,
+    may_conflict,
+    request_keys,
+    target_form,
+)
 from lbtrace.match.pairing import Pairing
+from lbtrace.model.http import Mark
 from lbtrace.options import DEFAULT
+from lbtrace.tables.words import MARKS
 from tests.simulator import Balancer, Simulation
 
 segment = st.text("abc09-_", min_size=1, max_size=5)
@@ -71,3 +85,34 @@ def test_a_field_that_the_balancer_drops_is_no_part_of_the_shape() -> None:
     for c, (b,) in pairs.caused.items():
         assert keys[0][c] == keys[1][b]
     assert len(set(keys[0])) == len(keys[0]) == 8
+
+
+@pytest.mark.parametrize(("heads", "believed"), [(0, True), (1, True), (2, False)])
+def test_a_few_heads_that_were_cut_leave_the_others_to_tell(heads: int, believed: bool) -> None:
+    """Two of a hundred are too many."""
+    pairs = learned(Balancer(), [f"/{i}" for i in range(37)])
+    marks = pairs.client.table.requests.marks
+    marks[:heads] |= MARKS[Mark.HEAD_TRUNCATED]
+    assert int(pairs.backend.table.requests.there.sum()) == 37
+    assert cut(pairs) is not believed
+
+
+def test_requests_that_differ_in_a_field_may_conflict_and_others_do_not() -> None:
+    """Pair by pair, what may conflict is what does, or more; what is equal does not."""
+    pairs = learned(Balancer(), ["/same"] * 5)
+    mates = {(c, b) for c, (b,) in pairs.caused.items()}
+    every = [(c, b) for c in range(5) for b in range(5)]
+    cs, bs = (np.array(column) for column in zip(*every, strict=True))
+    may = may_conflict(pairs, cs, bs, frozenset()).tolist()
+    assert may == [pair not in mates for pair in every]
+    assert [bool(conflicts(pairs, c, b)) for c, b in every] == may
+    assert not may_conflict(pairs, cs, bs, {"x-request-id"}).any()
+
+
+def test_an_empty_body_is_known_and_one_that_was_cut_is_not() -> None:
+    pairs = learned(Balancer(), ["/a", "/b"])
+    asked, answered = pairs.client.table.requests, pairs.client.table.responses
+    assert _bodies(asked).tolist() == [0, 0]
+    assert (_bodies(answered) > 0).all()
+    answered.complete[0] = False
+    assert _bodies(answered)[0] == -1

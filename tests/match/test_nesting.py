@@ -118,3 +118,10 @@ def test_a_shelf_is_a_sorted_list(steps: list[tuple[str, int]]) -> None:
                 plain = rest
             assert [item for held in shelf.lists for item in held] == plain
             assert [held[-1] for held in shelf.lists] == shelf.last
+
+
+def test_the_first_that_can_make_room_makes_it() -> None:
+    """Both that were asked before have another option; the order of the options is kept."""
+    assert largest([[0, 2], [1, 3], [0, 1]], 4) == [2, 1, 0]
+    assert largest([[0, 1], [0]], 2) == [1, 0]
+    assert largest([[0], [0]], 1) == [0, -1]

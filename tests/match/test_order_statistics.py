@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.match.order_statistics import surrounded
+from lbtrace.match.order_statistics import _both, surrounded
 
 spans = st.lists(
     st.tuples(st.integers(0, 10**8), st.integers(1, 10**6), st.integers(1, 10**6), st.booleans()),
@@ -45,3 +45,19 @@ def test_what_fits_nowhere_is_no_clock() -> None:
     a = np.array([0, 10_000, 20_000, 30_000])
     x = np.array([0, 1_000_000])
     assert surrounded([(a, a + 500, x, x + 100)]) is None
+
+
+unions = st.lists(st.integers(-40, 40), max_size=12, unique=True).map(sorted)
+
+
+@given(unions, unions)
+def test_what_two_unions_have_in_common_is_what_each_point_says(
+    one: list[int], other: list[int]
+) -> None:
+    """Disjoint intervals, their ends included, made of numbers in order."""
+    first, second = (list(zip(ends[0::2], ends[1::2], strict=False)) for ends in (one, other))
+    common = _both(first, second)
+    assert common == sorted(common)
+    for point in range(-40, 41):
+        inside = [any(a <= point <= b for a, b in union) for union in (first, second, common)]
+        assert inside[2] == (inside[0] and inside[1])
