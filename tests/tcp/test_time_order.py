@@ -121,7 +121,7 @@ def test_numbers_that_go_down_by_one_go_down() -> None:
 
 def test_a_byte_that_is_acknowledged_was_sent_before() -> None:
     """In order of time its acknowledgement, sent twice, would come first."""
-    wire = Wire().c("PSH", 99, b"p", ack=1000, at=90 * S)
-    wire.c("PSH", 100, b"q", ack=1000, at=100 * S).c("PSH", 100, b"q", ack=1000, at=101 * S)
+    wire = Wire().c("PSH", 99, b"p", at=90 * S)
+    wire.c("PSH", 100, b"q", at=100 * S).c("PSH", 100, b"q", at=101 * S)
     wire.s("", 1000, ack=101, at=95 * S).s("", 1000, ack=101, at=96 * S)
     assert slugs(read(wire.segments)) == [SET_BACK]
