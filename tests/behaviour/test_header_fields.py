@@ -1,0 +1,62 @@
+"""Fields of the heads as facts, at the edges of what is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbtrace.model.behaviour import Behaviour
+from tests.behaviour.test_facts import told
+from tests.simulator import Balancer
+from tests.verdict.recorded import XFF, compared, simulation
+
+
+def behind(balancer: Balancer, *sent: list[tuple[str, str]]) -> Behaviour:
+    """What is told of a balancer; each request has these lines."""
+    made = simulation(balancer, count=0)
+    client = made.client("192.168.0.5")
+    for n, lines in enumerate(sent):
+        client.asks("GET", f"/{n}", at_ms=60 * n, headers=lines, answer=b"answer %d" % n)
+    facts, _ = told(compared(made.run()))
+    return facts
+
+
+@pytest.mark.parametrize(("names", "whole"), [(200, "complete"), (201, "partial")])
+def test_two_hundred_fields_are_told_and_no_more(names: int, whole: str) -> None:
+    ordinary = len(list(behind(Balancer(), [], []).under("request.headers")))
+    more = [(f"X-Part-{n:03}", "a") for n in range(names - ordinary)]
+    facts = behind(Balancer(), more, more)
+    heads = facts.fact("request.headers")
+    assert heads is not None
+    assert (heads.value, heads.seen) == (whole, "2 pairs of heads")
+    assert len(list(facts.under("request.headers"))) == 200
+
+
+@pytest.mark.parametrize("values", [1, 5, 6])
+def test_five_values_of_a_field_are_kept_and_of_more_none(values: int) -> None:
+    lines = [[("X-Shop", f"shop {n % values}")] for n in range(8)]
+    fact = behind(Balancer(), *lines).fact("request.headers.x-shop")
+    assert fact is not None
+    kept = tuple(f"shop {n}" for n in range(values))
+    assert tuple(sorted(fact.values)) == (kept if values <= 5 else ())
+
+
+def test_the_fields_that_most_requests_have_come_first_and_then_by_name() -> None:
+    often = [("X-B", "b"), ("X-C", "c")]
+    facts = behind(Balancer(), [*often, ("X-A", "a")], often, often)
+    names = [f.name.rpartition(".")[2] for f in facts.under("request.headers")]
+    own = [name for name in names if name.startswith("x-")]
+    assert own == ["x-b", "x-c", "x-a"]
+
+
+def test_a_change_is_told_before_another_spelling() -> None:
+    """The balancer writes names in lower case, and replaces what a client claims."""
+    facts = behind(Balancer(add=XFF, recase=True), *[[("X-Forwarded-For", "8.8.8.8")]] * 3)
+    host, claim = (facts.fact(f"request.headers.{n}") for n in ("host", "x-forwarded-for"))
+    assert host is not None
+    assert claim is not None
+    assert str(claim.value).startswith("changed")
+    assert str(host.value).startswith("re-cased")
+    assert (host.seen.partition(":")[0], claim.seen.partition(":")[0].lower()) == (
+        "host",
+        "x-forwarded-for",
+    )
