@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace.findings import FindingModule, registry
+from lbtrace.errors import OptionError
+from lbtrace.findings import FindingModule, finding_of, registry, slugs_with_variants
 from lbtrace.findings.__main__ import document
 from lbtrace.findings._document import sections
 from tests.findings.simulated import ALB, Judged, four, judge_simulation
@@ -102,3 +103,26 @@ def test_the_most_severe_is_said_first(spoken: Judged) -> None:
 
 def test_nothing_is_said_of_empty_captures() -> None:
     assert judge_simulation(Simulation()).findings == ()
+
+
+@pytest.mark.parametrize("slug", ["retries", "retries.mirrored", "errors.backend"])
+def test_a_finding_is_known_by_its_slug_with_or_without_a_variant(slug: str) -> None:
+    assert finding_of(slug).slug == slug.partition(".")[0]
+    assert slug in slugs_with_variants()
+
+
+@pytest.mark.parametrize(
+    ("slug", "hint"),
+    [
+        ("retrys", "Did you mean retries"),
+        ("retries.mirored", "retries.mirrored"),
+        ("goaway.nothing-like-it", "goaway"),
+        ("WebSocket", "These speak of it: "),
+        ("qqqqqq", "lbtrace explain lists them."),
+    ],
+)
+def test_a_slug_of_no_finding_is_an_option_that_makes_no_sense(slug: str, hint: str) -> None:
+    with pytest.raises(OptionError) as error:
+        finding_of(slug)
+    assert repr(slug) in str(error.value)
+    assert hint in error.value.hint

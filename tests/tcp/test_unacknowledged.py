@@ -46,6 +46,12 @@ def test_where_the_other_end_was_not_captured_nothing_is_known() -> None:
     assert (c.from_client.unacked, c.from_client.acked_most) == (0, 0)
 
 
+def test_a_byte_that_was_acknowledged_is_one_that_passed() -> None:
+    wire = opened().c("PSH", 100, b"a", ack=1000).c("PSH", 101, b"sk", ack=1000)
+    [c], _ = connections(wire.s("", 1000, ack=101).table())
+    assert (c.from_client.acked_most, c.from_client.unacked_least) == (1, 2)
+
+
 def test_a_size_is_the_one_on_the_wire() -> None:
     wire = opened().c("PSH", 100, b"x" * 50, ack=1000, cut=40).c("PSH", 150, b"y" * 9, ack=1000)
     [c], _ = connections(wire.s("", 1000, ack=150).table())
