@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lbtrace.expect import observed
 from lbtrace.model.behaviour import Behaviour, Fact, Share
 from lbtrace.model.expectation import Fulfilment
 from tests.expect.files import outcomes
@@ -152,3 +153,49 @@ def test_what_was_seen(
     table, _, name = key.rpartition(".")
     (outcome,) = outcomes(f"[{table}]\n{name} = {value}\n", Behaviour((fact,), 20))
     assert (outcome.answer, outcome.seen, outcome.reason) == (answer, seen, reason)
+
+
+def test_what_a_good_run_shows_is_written_down() -> None:
+    """A share of one fate is a word, of several a list; what is unknown in part is not written."""
+
+    def trusted(*fates: str) -> object:
+        shares = tuple(Share(fate, 1, len(fates)) for fate in fates)
+        facts = (Fact("trust.x-forwarded-for", " and ".join(fates), "seen", shares=shares),)
+        written = {key: value for key, value, _ in observed(Behaviour(facts, 4))}
+        return written.get("trust.client_sent_forwarded")
+
+    assert trusted("append") == "append"
+    assert trusted("replace", "append") == ["append", "replace"]
+    assert trusted() is None
+
+    def reused(requests: int, connections: int) -> object:
+        share = Share("per-connection", requests, connections)
+        facts = (Fact("connections.backend.requests", "several", "seen", shares=(share,)),)
+        written = {key: value for key, value, _ in observed(Behaviour(facts, 4))}
+        return written["reuse.requests_per_backend_connection"]
+
+    assert (reused(4, 4), reused(5, 4), reused(3, 4)) == (1, "> 1", "< 1")
+
+
+@pytest.mark.parametrize(("value", "written"), [("unchanged", "unchanged"), ("re-cased", None)])
+def test_host_is_pinned_where_it_is_left_alone(value: str, written: str | None) -> None:
+    shares = Share("present", 3, 3), Share("sent", 3, 3)
+    facts = (
+        Fact("request.headers", "complete", "3 pairs of heads"),
+        Fact("request.headers.host", value, "Host: unchanged in 3 of 3", shares=shares),
+        Fact("request.headers.accept", value, "Accept: unchanged in 3 of 3", shares=shares),
+    )
+    found = {key: told for key, told, _ in observed(Behaviour(facts, 3))}
+    assert found.get("request.headers.Host") == written
+    assert "request.headers.Accept" not in found
+
+
+def test_why_the_absence_of_errors_is_open_says_how_much_is_known() -> None:
+    facts = (
+        Fact("errors.balancer", 0, "none", "count"),
+        Fact("exchanges.explained", 3, "", "count", (Share("requests", 3, 4),)),
+    )
+    (outcome,) = outcomes("[errors]\nmade_by_balancer = 0\n", Behaviour(facts, 4))
+    assert outcome.answer is OPEN
+    known = "it is not known what became of every request (known: 3 of 4)"
+    assert outcome.reason == known

@@ -172,3 +172,18 @@ def test_a_segment_belongs_to_an_older_connection_whose_isns_are_zero() -> None:
     wire = Wire().c("SYN", 0).s("SYN", 0, ack=1).c("SYN", FAR).c("SYN", 2 * FAR)
     wire.c("PSH", 1, b"ask", ack=1).s("PSH", 1, b"tell", ack=4)
     assert incarnations(wire.table()).of.tolist() == [0, 0, 1, 2, 0, 0]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_segment_belongs_to_the_connection_that_the_capture_began_in(before: int) -> None:
+    """Its first segment is the first of the file, or not. Two SYNs came in between."""
+    wire = Wire()
+    if before:
+        wire.client = CLIENT._replace(port=40001)
+        wire.c("SYN", 7)
+        wire.client = CLIENT
+    wire.c("PSH", 1000, b"ask", ack=5000).c("SYN", FAR).c("SYN", 2 * FAR)
+    wire.c("PSH", 1003, b"more", ack=5000)
+    first = before
+    found = incarnations(wire.table()).of.tolist()
+    assert found[before:] == [first, first + 1, first + 2, first]
