@@ -3,6 +3,7 @@ and no evidence is no clock.
 """
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 from hypothesis import given
@@ -198,3 +199,8 @@ def test_what_two_kinds_of_pairs_say_holds_together(
     frames = joined(*numbered).frame
     assert frames is not None
     assert (frames == joined(*numbered).at + 1).all()
+
+
+def test_what_is_less_probable_than_a_number_can_say_is_beyond_all_doubt() -> None:
+    assert significance(400, 0, 400) == inf
+    assert significance(20, 0, 20) < inf

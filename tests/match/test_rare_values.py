@@ -83,3 +83,18 @@ def test_a_body_tells_as_much_as_its_content_is_long(content: bytes) -> None:
 
 def told(state: Pairing) -> float:
     return telling(state.client.exchange(0), state.backend.exchange(0))
+
+
+@pytest.mark.parametrize("value", ["7f3a9c0d51e24b86", "one of a kind"])
+def test_what_a_field_tells_is_as_long_as_its_value(value: str) -> None:
+    """Said on both sides; the names of fields, and what one side alone says, tell nothing."""
+
+    def asked(name: str, given: str) -> Pairing:
+        simulation = Simulation(seed=3, balancer=Balancer(drop=["X-Dropped"]))
+        simulation.client("192.168.0.5").asks("GET", "/", headers=[(name, given)])
+        recorded = simulation.run()
+        return unpaired(recorded.clients, recorded.backends)
+
+    without = told(asked("X-Dropped", value))
+    assert told(asked("X-Id", value)) - without == BITS * len(value)
+    assert without > 0

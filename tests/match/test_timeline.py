@@ -63,7 +63,9 @@ def test_without_a_clock_time_excludes_nobody() -> None:
         for b in range(len(STATE.backend)):
             assert line.inside(c, b)
             assert not line.timed(c, b)
-    assert line.backend_asked == [FAR] * len(STATE.backend)
+    count = len(STATE.backend)
+    assert line.backend_asked == [FAR] * count
+    assert line.backend_answered == line.backend_began == [-FAR] * count
 
 
 def test_a_client_waits_no_shorter_than_its_backend_took() -> None:
