@@ -1,4 +1,4 @@
-# The five verbs of the house. `make` alone lists them.
+# The verbs of the house. `make` alone lists them.
 #
 # Make, not nox: every recipe is a shell line that can be pasted, it uses the same .venv as the
 # README's commands, and it needs nothing from PyPI. The test command has its one place in README.md;
@@ -11,7 +11,7 @@ bin := .venv/bin
 # README's test command ends in the line that runs the tests
 run_tests := $(shell sed -n '/<!-- test-command -->/,/<!-- \/test-command -->/s/.* && //p' README.md)
 
-.PHONY: help test lint bench fuzz docs lowest lock audit
+.PHONY: help test lint bench fuzz docs core sanitize lowest lock audit
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
@@ -43,6 +43,12 @@ docs: .venv/ready ## rewrite the pages that are made from code, then build the s
 	$(bin)/mkdocs build --strict --quiet
 	$(bin)/towncrier build --draft --version next >/dev/null
 
+core: .venv/ready ## compile the optional core in the checkout
+	$(bin)/python hatch_build.py
+
+sanitize: .venv/ready ## run the tests of the compiled core under AddressSanitizer and UBSan
+	$(bin)/python -m tests.compiled.sanitized $(ARGS)
+
 # mutmut and import-linter want a newer click than lbtrace does: what needs them is left out
 lowest: ## run the tests with the lowest versions that pyproject.toml allows (for .ci/nightly)
 	$(PYTHON) -m venv .venv-lowest
@@ -66,7 +72,7 @@ audit: .venv/ready ## look up known vulnerabilities of what is pinned
 	$(bin)/pip-audit --require-hashes --disable-pip -r requirements-dev.lock
 
 # an editable install with everything the verbs need
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml hatch_build.py
 	$(PYTHON) -m venv .venv
 	$(bin)/pip install -q -e '.[dev]'
 	touch $@

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from lbtrace import compiled
 from lbtrace._version import __version__
 from lbtrace.cli.interrupted import hear_again, is_interrupt
 from lbtrace.cli.truncated import tell_truncation
@@ -119,7 +120,11 @@ def _is_file(word: str) -> bool:
     "run, 3 inconclusive.",
 )
 @click.version_option(
-    __version__, "-V", "--version", prog_name="lbtrace", message="%(prog)s %(version)s"
+    __version__,
+    "-V",
+    "--version",
+    prog_name="lbtrace",
+    message=f"%(prog)s %(version)s ({compiled.kind()})",
 )
 def cli() -> None:
     """What did the load balancer do?

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lbtrace import __version__
+from lbtrace import __version__, compiled
 
 
 def test_help_names_every_command_and_imports_nothing_heavy() -> None:
@@ -26,4 +26,4 @@ def test_version(option: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lbtrace", option], capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"lbtrace {__version__}\n"
+    assert done.stdout == f"lbtrace {__version__} ({compiled.kind()})\n"

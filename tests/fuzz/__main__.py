@@ -30,6 +30,7 @@ NAMES = (
     "http2",
     "websocket",
     "tls",
+    "compiled",
     "inspect",
     "pairs",
 )  # as in targets.py, which is imported once it is instrumented

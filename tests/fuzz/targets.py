@@ -10,6 +10,7 @@ promises.
     http2        frames of both ends → control frames, stalls and gRPC calls where they can be
     websocket    bytes of both ends behind an upgrade → counts that the bytes allow
     tls          bytes of both ends and a key log → streams as the tables promise, and exchanges
+    compiled     bursts of both ends → the compiled core gives what pure Python gives
     inspect      bytes of a file → a Trace, and JSON that parses
     pairs        a recorded pair with damage → a report that the truth does not contradict (`pairs`)
 
@@ -40,6 +41,9 @@ from lbtrace.render import View
 from lbtrace.render import json as json_format
 from lbtrace.tables.packets import Recording, RecordTable, SegmentTable, StreamTable
 from tests.bench.generate import write
+from tests.compiled import on_both
+from tests.compiled.conversations import told
+from tests.compiled.heads import NAMES, STARTS, VALUES
 from tests.fuzz.harm import programs
 from tests.fuzz.pairs import pairs
 from tests.http.h2.wire import End, frame
@@ -330,6 +334,20 @@ def _tls_conversation(number: int) -> Tls:
     return found.say(0, get(b"b")).say(1, ok(b"b"))
 
 
+def compiled(data: bytes) -> None:
+    """First byte: how the bursts are cut; what follows: bursts of the client and the server in
+    turn, b"\\xff\\xff" between them. Without the compiled core both roads are one.
+    """
+    mode = data[0] if data else 0
+    size = (1 << 20, 100, 17, 1460)[mode & 3]
+    talk = Talk(syn=not mode & 4)
+    for number, burst in enumerate(data[1:].split(b"\xff\xff")):
+        for at in range(0, len(burst), size):
+            talk.say(number & 1, burst[at : at + size])
+    plain, by_core = on_both(lambda: told([talk.fin()], rotated=bool(mode & 8)))
+    assert plain == by_core
+
+
 def inspect(data: bytes) -> None:
     try:
         report = pipeline.show([[_file(data)]])
@@ -445,6 +463,18 @@ def _tls_seeds() -> Iterator[bytes]:
             yield bytes([kind, kind % 23, kind % 90, 5, 200])
 
 
+def _compiled_seeds() -> Iterator[bytes]:
+    """Heads with oddities that both roads must see alike."""
+    lines = [
+        b": ".join(pair) for name in NAMES for pair in ((name, b"a"), (name, VALUES[len(name)]))
+    ]
+    for mode in (0, 1, 8):
+        for at, start in enumerate(STARTS):
+            head = b"\r\n".join((start, *lines[at : at + 4], b"", b""))
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + VALUES[at] + b"\r\n\r\nok"
+            yield bytes([mode]) + b"\xff\xff".join((head, answer, head, answer))
+
+
 def _http_seeds() -> Iterator[bytes]:
     request = b"GET /a HTTP/1.1\r\nHost: b\r\n\r\n"
     post = (
@@ -528,6 +558,7 @@ TARGETS: dict[str, Target] = {
     "http2": Target(http2, _http2_seeds),
     "websocket": Target(websocket, _websocket_seeds),
     "tls": Target(opened, _tls_seeds),
+    "compiled": Target(compiled, _compiled_seeds),
     "inspect": Target(inspect, _captures),
     "pairs": Target(pairs, programs, slow_s=60),
 }

@@ -12,6 +12,7 @@ flags are what `lbtrace.http.h1.framing` finds in it, and `lbtrace.http.h1.head`
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from itertools import compress, count
 from typing import Final
 
@@ -27,10 +28,12 @@ from lbtrace.tables.packets import Column
 # Flags of a line or block, beside FRAMING, the facts of `body_length`: only the plain reader knows
 # what to make of it; it has an Upgrade; it has a Content-Encoding.
 ODD, UPGRADE, CODED = 1, 2, 4
+LOOSE: Final = 64  # of a line for the compiled core: it is not exactly `name: value`
 FRAMING: Final = ENCODED | CHUNKED | SIZED
 # texts that a TextNumbers knows before it forgets them all; a text that recurs gets a new number
 REMEMBERED: Final = 1 << 15
-_WATCHED: Final = frozenset(name.encode() for name in WATCHED)
+WATCHED_NAMES: Final = tuple(sorted(name.encode() for name in WATCHED))
+_WATCHED: Final = frozenset(WATCHED_NAMES)
 _NEW: Final = 1 << 29  # provisional numbers: this and the place in the batch
 # When fewer than one in _WORTH texts of a batch of at least _MANY had been seen before, the next
 # _WORTH batches are taken for new without a look-up.
@@ -86,9 +89,7 @@ class HeadDictionary:
         self._names = _Names()
         self.raw: list[bytes] = []  # line → as sent
         self._flags = bytearray()  # line → ODD, SIZED, …
-        self._lengths: dict[int, int] = {}  # line → Content-Length
-        self._codings: dict[int, str] = {}  # line → Content-Encoding
-        self._loose: set[int] = set()
+        self._facts = LineFacts()
         self._first = array("q", [0])  # block → its first line in `_line`
         self._line = array("i")
         self._block_flags = bytearray()
@@ -115,8 +116,7 @@ class HeadDictionary:
 
     def coding(self, block: int) -> str:
         """The Content-Encoding of a block in lower case, "" without."""
-        codings = map(self._codings.get, self._line[self._first[block] : self._first[block + 1]])
-        return ", ".join(coding for coding in codings if coding is not None)
+        return self._facts.coding(self._line[self._first[block] : self._first[block + 1]])
 
     def text(self, block: int) -> bytes:
         """The field lines of a block as sent, each with CRLF in front."""
@@ -130,7 +130,8 @@ class HeadDictionary:
     def heads(self, requests: list[bytes], statuses: list[bytes]) -> HeadTexts:
         """All of it, with the start lines."""
         first, line = np.frombuffer(self._first, np.int64), np.frombuffer(self._line, np.int32)
-        return HeadTexts(self.raw, frozenset(self._loose), first, line, requests, statuses)
+        loose = frozenset(self._facts.loose)
+        return HeadTexts(self.raw, loose, first, line, requests, statuses)
 
     def _add(self, blocks: list[bytes]) -> None:
         """Number the lines of new blocks."""
@@ -150,7 +151,7 @@ class HeadDictionary:
             of = block[which]
             found[of[1:][of[1:] == of[:-1]]] |= ODD
             if once == SIZED:
-                length[of] = [self._lengths[line] for line in lines[flagged[which]].tolist()]
+                length[of] = [self._facts.lengths[line] for line in lines[flagged[which]].tolist()]
         found[(found & SIZED != 0) & (found & ENCODED != 0)] |= ODD
         self._block_length.frombytes(length.tobytes())
         self._block_flags += found.tobytes()
@@ -177,25 +178,44 @@ class HeadDictionary:
             parts = [line.partition(b": ") for line in lines]
             which = [k for k, (name, colon, _) in enumerate(parts) if not (colon and names[name])]
         for k in which:
-            self._flags[known + k] = self._line_flags(lines[k], known + k)
+            self._flags[known + k] = self._facts.flags(lines[k], known + k)
 
-    def _line_flags(self, line: bytes, number: int) -> int:
-        """The flags of one line; its Content-Length and Content-Encoding are noted."""
+
+class LineFacts:
+    """What single field lines state, by the number of the line."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[int, int] = {}  # Content-Length
+        self.codings: dict[int, str] = {}  # Content-Encoding
+        self.loose: set[int] = set()  # lines that are not exactly `name: value`
+
+    def flags(self, line: bytes, number: int) -> int:
+        """The flags of a new line; its Content-Length and Content-Encoding are noted."""
         name, colon, value = line.partition(b":")
         if not colon or not TOKEN(name) or b"\r" in value or b"\n" in value or b"\0" in value:
             return ODD
         if value != b" " + value.strip(b" \t"):
-            self._loose.add(number)
+            self.loose.add(number)
         if name.lower() not in _WATCHED:
             return 0
         stated = framing_fields((field_line(line),), ())
         if stated.weirds:
             return ODD
         if stated.declared is not None:
-            self._lengths[number] = stated.declared
+            self.lengths[number] = stated.declared
         if stated.coding:
-            self._codings[number] = stated.coding
+            self.codings[number] = stated.coding
         return stated.facts | UPGRADE * bool(stated.upgrade) | CODED * bool(stated.coding)
+
+    def examined(self, line: bytes, number: int) -> tuple[int, int]:
+        """The flags of a new line, LOOSE among them, and its Content-Length (0 without)."""
+        flags = self.flags(line, number)
+        return flags | LOOSE * (number in self.loose), self.lengths.get(number, 0)
+
+    def coding(self, lines: Iterable[int]) -> str:
+        """The Content-Encoding that these lines state together in lower case, "" without."""
+        codings = map(self.codings.get, lines)
+        return ", ".join(coding for coding in codings if coding is not None)
 
 
 class _Names(dict[bytes, bool]):

@@ -16,22 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import itemgetter
 from typing import Final
 
 import numpy as np
 from xxhash import xxh3_128_digest
 
+from lbtrace import compiled
 from lbtrace.http.bulk.bursts import Bursts
-from lbtrace.http.bulk.head_dictionary import (
-    CODED,
-    FRAMING,
-    ODD,
-    UPGRADE,
-    HeadDictionary,
-)
-from lbtrace.http.bulk.start_lines import HEAD, OLD, PLAIN, StartLines, request_kinds, status_kinds
+from lbtrace.http.bulk.compiled_heads import heads
+from lbtrace.http.bulk.head_dictionary import CODED, FRAMING, ODD, UPGRADE
+from lbtrace.http.bulk.start_lines import HEAD, OLD, PLAIN
 from lbtrace.http.digest import BodyDigest
 from lbtrace.http.h1.body import whole_chunked
 from lbtrace.http.h1.body_length import (
@@ -42,7 +36,7 @@ from lbtrace.http.h1.body_length import (
     SIZED,
     codes,
 )
-from lbtrace.http.h1.head import CRLF, HEAD_END, HeadCaches
+from lbtrace.http.h1.head import HeadCaches
 from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Request, Response
 from lbtrace.tables.columns import running, spans
 from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, HeadTexts, MessageTable
@@ -55,7 +49,6 @@ _BEGINNING: Final = 1 << 16
 # pieces of a large body that are digested at once: joined in the cache, they cost a third of one by
 # one
 _JOINED: Final = 128
-_LONG_HEAD: Final = 1 << 13  # bytes; a longer head is not remembered, and is left to the readers
 _BY_LENGTH, _BY_CHUNKS, _BY_CLOSE = map(
     FRAMINGS.index, (Framing.CONTENT_LENGTH, Framing.CHUNKED, Framing.UNTIL_CLOSE)
 )
@@ -78,10 +71,9 @@ class BulkMessages:
         # Bytes before each piece; and before each burst, as far as bursts are joined.
         self.before = running(streams.length[found.row])
         self.joined = running(np.where(found.size > _LARGE, _BEGINNING, found.size))
-        self.dictionary = HeadDictionary()
-        self.starts = StartLines(request_kinds), StartLines(status_kinds)
+        self._heads = heads()
         self.others: list[Body] = []
-        self.views = [memoryview(buffer) for buffer in streams.buffers]
+        self.views = tuple(memoryview(buffer) for buffer in streams.buffers)
         self.asked = self.answered = MessageTable.empty()
 
     def read(self, progress: Callable[[float], None]) -> None:
@@ -102,12 +94,12 @@ class BulkMessages:
 
     def heads(self) -> HeadTexts:
         """The texts of all heads."""
-        return self.dictionary.heads(self.starts[0].texts, self.starts[1].texts)
+        return self._heads.texts()
 
     def request(self, number: int, caches: HeadCaches) -> Request:
         """A row of `asked` as an object."""
         m = self.asked
-        line = caches.request[self.starts[0].texts[m.start[number]]]
+        line = caches.request[self._heads.start(0, int(m.start[number]))]
         return Request(
             line.method,
             line.target,
@@ -119,7 +111,7 @@ class BulkMessages:
     def response(self, number: int, caches: HeadCaches) -> Response:
         """A row of `answered` as an object."""
         m = self.answered
-        line = caches.status[self.starts[1].texts[m.start[number]]]
+        line = caches.status[self._heads.start(1, int(m.start[number]))]
         return Response(
             line.status,
             line.reason,
@@ -129,7 +121,7 @@ class BulkMessages:
         )
 
     def _lines(self, m: MessageTable, number: int, caches: HeadCaches) -> tuple[HeaderLine, ...]:
-        block = caches.block[self.dictionary.text(int(m.block[number]))]
+        block = caches.block[self._heads.block(int(m.block[number]))]
         return block.lines if block is not None else ()
 
     def _seen(
@@ -160,7 +152,7 @@ class BulkMessages:
         self.head[burst], self.kind[burst] = batch.head, batch.kind
         fits, alone, body, how = self._framing(batch)
         digest = self._digests(body, batch.bodies)
-        length = self.dictionary.lengths(batch.block)
+        length = batch.length
         special = ((batch.rest > 0) & (batch.size > _LARGE)) | (body == OTHER)
         for k in np.flatnonzero(fits & special).tolist():
             found = self._special(batch, k, FRAMINGS[how[k]])
@@ -175,26 +167,15 @@ class BulkMessages:
 
     def _cut(self, side: int, burst: Column) -> _Batch:
         """Cut the bursts into start lines, header blocks and bodies, and number the texts."""
-        size = self.bursts.size[burst]
-        text, bounds = self._text(burst)
-        parts = [text[a:b].partition(HEAD_END) for a, b in pairwise(bounds)]
-        heads = [head.partition(CRLF) for head, _, _ in parts]
-        starts, blocks = [start for start, _, _ in heads], [block for _, _, block in heads]
-        head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(burst))
-        head += len(HEAD_END)
-        # heads that do not end in the burst, or are too long to be remembered
-        for k in np.flatnonzero((head > size) | (head > _LONG_HEAD)).tolist():
-            starts[k] = blocks[k] = b""
-        block = self.dictionary.blocks(blocks, side)
-        start, kind = self.starts[side].of(starts)
-        return _Batch(side, burst, size, head, start, kind, block, [body for _, _, body in parts])
+        size = np.ascontiguousarray(self.bursts.size[burst], np.int64)
+        return _Batch(side, burst, size, *self._heads.cut(side, *self._text(burst), size))
 
     def _framing(self, batch: _Batch) -> tuple[Column, Column, Column, Column]:
         """Whether head and body fill each burst; whether that depends on nothing but the burst;
         what the body is (as in `MessageTable`); and what delimits it, an index in FRAMINGS.
         """
         side, burst, kind, rest = batch.side, batch.burst, batch.kind, batch.rest
-        flags, length = self.dictionary.flags(batch.block), self.dictionary.lengths(batch.block)
+        flags, length = batch.flags, batch.length
         to_head = self._to_head(burst) if side else np.zeros(len(burst), bool)
         bodiless = (kind & BODILESS != 0) | to_head
         how = codes(flags & FRAMING | np.where(bodiless, BODILESS, 0) | RESPONSE * side)
@@ -230,7 +211,7 @@ class BulkMessages:
         )
         return found
 
-    def _text(self, burst: Column) -> tuple[bytes, list[int]]:
+    def _text(self, burst: Column) -> tuple[bytes, Column]:
         """The bytes of these bursts joined, and where each begins in them (with the end of all); of
         a large burst only its beginning.
         """
@@ -245,9 +226,16 @@ class BulkMessages:
             left_out = np.repeat(large, count) & (inside >= _BEGINNING)
             rows, length = rows[~left_out], length[~left_out]
             first = first - running(left_out)[first]
-        return b"".join([view[a:b] for view, a, b in self._places(rows)]), running(length)[
-            first
-        ].tolist()
+        return self._joined(rows), running(length)[first]
+
+    def _joined(self, rows: Column, skipped: Column | int = 0) -> bytes:
+        """The bytes of these pieces, each without its first `skipped` bytes."""
+        if compiled.core is None:
+            return b"".join([view[a:b] for view, a, b in self._places(rows, skipped)])
+        begin = self.streams.payload[rows].astype(np.int64)
+        end = begin + self.streams.length[rows]
+        buffer = self.streams.buffer[rows].astype(np.int64)
+        return compiled.core.gathered(self.views, buffer, begin + skipped, end)
 
     def _places(
         self, rows: Column, skipped: Column | int = 0
@@ -274,7 +262,7 @@ class BulkMessages:
         """The body of message k of a batch, which has no stated length, or is encoded, or large;
         None when a reader has to look at it.
         """
-        coding = self.dictionary.coding(int(batch.block[k])) if self.decode else ""
+        coding = self._heads.coding(int(batch.block[k])) if self.decode else ""
         size = int(batch.size[k])
         if framing is Framing.CHUNKED:
             return whole_chunked(batch.bodies[k], coding) if size <= _LARGE else None
@@ -293,8 +281,7 @@ class BulkMessages:
         skipped = np.clip(head - running(length)[:-1], 0, length)  # bytes of the head in each piece
         for low in range(0, len(rows), _JOINED):
             part = slice(low, low + _JOINED)
-            places = self._places(rows[part], skipped[part])
-            sink.update(b"".join([view[a:b] for view, a, b in places]))
+            sink.update(self._joined(rows[part], skipped[part]))
 
     def _rows(self, batch: _Batch, body: Column, length: Column, digest: Column) -> MessageTable:
         """The rows of a batch."""
@@ -323,8 +310,8 @@ class BulkMessages:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Some bursts of one side (0: clients, 1: servers), cut into parts. `start` and `block` are
-    numbers of texts, `kind` the flags of the start lines, `size` and `head` bytes.
+    """Some bursts of one side (0: clients, 1: servers), cut into parts (see `CutHeads`). `size`:
+    bytes of each.
     """
 
     side: int
@@ -334,6 +321,8 @@ class _Batch:
     start: Column
     kind: Column
     block: Column
+    flags: Column
+    length: Column
     bodies: list[bytes]
 
     @property

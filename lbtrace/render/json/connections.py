@@ -10,9 +10,7 @@ Connection is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import repeat
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,7 +21,8 @@ from lbtrace.model.tls_session import TlsSession
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
 from lbtrace.render.json.http2 import http2
-from lbtrace.render.json.text import NULL, TRUTH, Json, encode, named, numbers, quoted
+from lbtrace.render.json.lines import JsonLines, json_lines
+from lbtrace.render.json.text import NULL, TRUTH, Json, encode, quoted
 from lbtrace.render.json.web_sockets import web_sockets
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import (
@@ -38,18 +37,18 @@ from lbtrace.tables.connections import (
 _Table: TypeAlias = ConnectionTable | Ends | SynOptions
 _ROWS = 512  # connections written at a time
 _REMEMBERED = 4096  # applications
+_TRUTH = list(TRUTH)
 
 
 class _Field(NamedTuple):
     """A key of an object and how its value is written.
 
     `kind`: "number", "frame" (two keys: the number, and the file it is in), "flag", "no" (true for
-    0), or "name" (one of a list). `like` names a key that often has the same value.
+    0), or "name" (one of a list).
     """
 
     key: str
     kind: str = "number"
-    like: str = ""
 
     @property
     def name(self) -> str:
@@ -74,8 +73,8 @@ _CONNECTION = (
     _Field("syn_ns"),
     _Field("synack_ns"),
     _Field("established_ns"),
-    _Field("first", "frame", "syn"),
-    _Field("first_ns", like="syn_ns"),
+    _Field("first", "frame"),
+    _Field("first_ns"),
     _Field("last", "frame"),
     _Field("last_ns"),
 )
@@ -97,7 +96,7 @@ _END = (
     _Field("rst_ns"),
     _Field("first_payload", "frame"),
     _Field("first_payload_ns"),
-    _Field("last_payload_ns", like="first_payload_ns"),
+    _Field("last_payload_ns"),
     _Field("lost"),
     _Field("repeats"),
     _Field("repeat", "frame"),
@@ -137,42 +136,7 @@ def connections(trace: Trace) -> Iterator[str]:
     writer = _Writer(trace)
     count = len(trace.connections)
     for low in range(0, count, _ROWS):
-        yield "\n,".join(writer.lines(low, min(low + _ROWS, count)))
-
-
-class _Lines:
-    """Lines that grow by a value at a time: what all have in common is collected until a column
-    comes.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._text = ""
-        self._columns: list[list[str] | repeat[str]] = []
-
-    def common(self, text: str) -> None:
-        """The same in every line."""
-        self._text += text
-
-    def column(self, texts: list[str]) -> None:
-        """Another in every line."""
-        self._columns += (repeat(self._text, self.count), texts)
-        self._text = ""
-
-    def values(self, column: Column, write: Callable[[Column], list[str]]) -> list[str] | None:
-        """What `write` makes of the values, once if all are the same; the texts, if they are
-        not.
-        """
-        if (column == column[0]).all():
-            self.common(write(column[:1])[0])
-            return None
-        texts = write(column)
-        self.column(texts)
-        return texts
-
-    def joined(self) -> list[str]:
-        """The lines."""
-        return list(map("".join, zip(*self._columns, repeat(self._text, self.count), strict=True)))
+        yield writer.lines(low, min(low + _ROWS, count))
 
 
 class _Writer:
@@ -194,19 +158,19 @@ class _Writer:
         self.web_sockets = web_sockets(trace, self.frames) if trace.web_sockets else {}
         self.carried: dict[int, str] = {}  # by identity: the trace keeps its applications alive
 
-    def lines(self, low: int, high: int) -> list[str]:
-        """The connections low … high."""
-        table, rows, lines = self.table, slice(low, high), _Lines(high - low)
+    def lines(self, low: int, high: int) -> str:
+        """The connections low … high, at least one."""
+        table, rows, lines = self.table, slice(low, high), json_lines(high - low)
         lines.common('{"id":')
-        lines.column([f"{number}" for number in range(low, high)])
+        lines.numbers(np.arange(low, high))
         for key in ("client", "server"):
             lines.common(f',"{key}":')
-            lines.values(getattr(table, key)[rows], partial(named, self.hosts))
-            lines.values(getattr(table, f"{key}_port")[rows], numbers)
+            lines.named(self.hosts, getattr(table, key)[rows])
+            lines.numbers(getattr(table, f"{key}_port")[rows])
             lines.common('"')
         self._object(lines, table, rows, _CONNECTION, ",")
         lines.common(',"application":')
-        self._carry(lines, self.applications[low:high])
+        _texts(lines, list(map(self._carry, self.applications[low:high])))
         for key, place in (("from_client", 0), ("from_server", 1)):
             ends = slice(2 * low + place, 2 * high, 2)
             lines.common(f',"{key}":{{')
@@ -217,77 +181,69 @@ class _Writer:
         for key, held in (("http2", self.http2), ("web_sockets", self.web_sockets)):
             if held:
                 texts = [held.get(number) for number in range(low, high)]
-                lines.column([f',"{key}":{text}' if text else "" for text in texts])
+                _texts(lines, [f',"{key}":{text}' if text else "" for text in texts])
         lines.common("}")
-        return lines.joined()
+        return lines.joined("\n,")
 
     def _object(
         self,
-        lines: _Lines,
+        lines: JsonLines,
         table: _Table,
         rows: slice | Column,
         fields: tuple[_Field, ...],
         before: str = "",
     ) -> None:
         """The members of an object."""
-        written: dict[str, tuple[Column, list[str] | None]] = {}
         for field in fields:
             lines.common(f'{before}"{field.name}":')
             before = ","
             column, missing = getattr(table, field.column)[rows], table.declared[field.column].none
-            known, texts = written.get(field.like, (None, None))
-            file = self.frames.files(column)
-            if texts is not None and known is not None and np.array_equal(column, known):
-                lines.column(texts)
-            else:
-                value = self.frames.numbers(column, file) if field.kind == "frame" else column
-                written[field.key] = column, lines.values(value, self._write(field, missing))
-            if field.kind == "frame":
-                lines.common(f',"{field.key}_file":')
-                file = np.where(column == NO_FRAME, NONE, file)
-                lines.values(file, partial(numbers, missing=NONE))
+            match field.kind:
+                case "name":
+                    lines.named(self.names[field.key], column)
+                case "flag":
+                    lines.named(_TRUTH, column)
+                case "no":
+                    lines.named(_TRUTH, np.equal(column, 0))
+                case "frame":
+                    file = self.frames.files(column)
+                    lines.numbers(self.frames.numbers(column, file), missing)
+                    lines.common(f',"{field.key}_file":')
+                    lines.numbers(np.where(column == NO_FRAME, NONE, file), NONE)
+                case _:
+                    lines.numbers(column, missing)
 
-    def _write(self, field: _Field, missing: int | None) -> Callable[[Column], list[str]]:
-        """What makes text of the values of a field."""
-        match field.kind:
-            case "name":
-                return partial(named, self.names[field.key])
-            case "flag":
-                return partial(named, TRUTH)
-            case "no":
-                return partial(named, TRUTH[::-1])
-            case _:
-                return partial(numbers, missing=missing)
-
-    def _syns(self, lines: _Lines, syn_row: Column) -> None:
+    def _syns(self, lines: JsonLines, syn_row: Column) -> None:
         """What the SYN of an end offered, null where it was not captured."""
         seen = np.flatnonzero(syn_row != NONE)
         if not len(seen):
             lines.common(NULL)
             return
-        some = lines if len(seen) == len(syn_row) else _Lines(len(seen))
+        some = lines if len(seen) == len(syn_row) else json_lines(len(seen))
         some.common("{")
         self._object(some, self.table.syn_options, syn_row[seen], _SYN)
         some.common("}")
         if some is not lines:
-            texts = [NULL] * len(syn_row)
-            for i, text in zip(seen.tolist(), some.joined(), strict=True):
-                texts[i] = text
-            lines.column(texts)
+            which = np.full(len(syn_row), len(seen))
+            which[seen] = np.arange(len(seen))
+            lines.named([*some.joined("\n").split("\n"), NULL], which)
 
-    def _carry(self, lines: _Lines, applications: Sequence[Application]) -> None:
-        known = self.carried.get
-        texts = [known(id(a)) or self._carried(a) for a in applications]
-        if len(set(texts)) == 1:
-            lines.common(texts[0])
-        else:
-            lines.column(texts)
+    def _carry(self, application: Application) -> str:
+        return self.carried.get(id(application)) or self._carried(application)
 
     def _carried(self, application: Application) -> str:
         text = _application(application, self.frames)
         if len(self.carried) < _REMEMBERED:
             self.carried[id(application)] = text
         return text
+
+
+def _texts(lines: JsonLines, texts: list[str]) -> None:
+    """A text for each line."""
+    if len(set(texts)) == 1:
+        lines.common(texts[0])
+    else:
+        lines.named(texts, np.arange(len(texts)))
 
 
 def _application(a: Application, frames: FrameWriter) -> str:

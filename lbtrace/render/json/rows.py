@@ -11,17 +11,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter
 from lbtrace.render.json.frames import FrameWriter
+from lbtrace.render.json.lines import integers
 from lbtrace.render.json.text import numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
-from lbtrace.tables.exchanges import LENGTH, NOTHING, SILENT, Exchanges, MessageTable, status_parts
+from lbtrace.tables.exchanges import (
+    LENGTH,
+    NOTHING,
+    OTHER,
+    SILENT,
+    Exchanges,
+    MessageTable,
+    status_parts,
+)
 from lbtrace.tables.packets import Column
+
+if TYPE_CHECKING:
+    from lbtrace.compiled import _core
 
 _ROWS = 512  # written at a time
 _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor
@@ -43,8 +57,7 @@ def texts(trace: Trace, which: range | None = None) -> Iterator[str]:
         return
     rows = RowWriter(exchanges, trace, writer)
     for low in range(which.start, which.stop, _ROWS):
-        lines = rows.lines(low, min(low + _ROWS, which.stop))
-        yield "\n".join(lines)
+        yield rows.text(low, min(low + _ROWS, which.stop))
 
 
 def _after_commas(lines: Iterable[str], before: str) -> Iterator[str]:
@@ -54,7 +67,9 @@ def _after_commas(lines: Iterable[str], before: str) -> Iterator[str]:
 
 
 class RowWriter:
-    """Writes the exchanges of one trace by their ids."""
+    """Writes the exchanges of one trace by their ids. `_core` is the compiled core, if it is
+    there.
+    """
 
     def __init__(self, exchanges: Exchanges, trace: Trace, writer: ExchangeWriter) -> None:
         self._table, self._objects, self._writer = exchanges.table, exchanges.objects, writer
@@ -67,6 +82,19 @@ class RowWriter:
         self._statuses: dict[int, str] = {}
         self._has_block = np.zeros(len(self._table.heads.first), bool)  # whether `_blocks` knows it
         self._has_line = np.zeros(len(self._table.heads.lines), bool)
+        self._core = compiled.core
+        self._loose = np.zeros(len(self._table.heads.lines), np.uint8)
+        self._loose[list(self._table.heads.loose)] = 1
+
+    def text(self, low: int, high: int) -> str:
+        """The exchanges with the ids from `low` up to `high`, one on each line; each but exchange 0
+        has a comma in front.
+        """
+        first, last = np.searchsorted(self._table.id, (low, high)).tolist()
+        if self._core is None or last - first < high - low:
+            return "\n".join(self.lines(low, high))
+        text = self._compiled_rows(self._core, first, last)
+        return text[1:] if low == 0 else text
 
     def lines(self, low: int, high: int) -> list[str]:
         """The exchanges with the ids from `low` up to `high`; each line but that of exchange 0
@@ -85,6 +113,8 @@ class RowWriter:
         return lines
 
     def _rows(self, low: int, high: int) -> list[str]:
+        if self._core is not None:
+            return self._compiled_rows(self._core, low, high).split("\n")
         t = self._table
         rows = slice(low, high)
         self._meet(np.concatenate((t.request.block[rows], t.response.block[rows])))
@@ -103,6 +133,58 @@ class RowWriter:
                 strict=True,
             )
         ]
+
+    def _compiled_rows(self, core: compiled.Core, low: int, high: int) -> str:
+        """The same lines as `_rows`, written by the compiled core."""
+        t, rows, lines = self._table, slice(low, high), core.Lines(high - low)
+        asked, answered = t.request, t.response
+        for before, column in (
+            (',{"id":', t.id),
+            (',"connection":', t.connection),
+            (',"ordinal":', t.ordinal),
+        ):
+            lines.common(before)
+            lines.numbers(integers(column[rows]))
+        lines.common(',"stream_id":null,"marks":[],"request":{')
+        lines.requests(t.heads.requests, integers(asked.start[rows]))
+        self._compiled_message(lines, asked, rows)
+        lines.common(',"interim":[],"response":{')
+        statuses = self._answers(answered.start[rows].tolist())
+        lines.named(statuses, np.arange(high - low))
+        self._compiled_message(lines, answered, rows)
+        lines.common("}")
+        return lines.joined("\n")
+
+    def _compiled_message(self, lines: _core.Lines, m: MessageTable, rows: slice) -> None:
+        """What stands behind the start line of a message, as in `_messages`."""
+        heads = self._table.heads
+        lines.common(',"headers":')
+        lines.blocks(
+            heads.lines,
+            self._loose,
+            integers(heads.first),
+            np.ascontiguousarray(heads.line, np.int32),
+            integers(m.block[rows]),
+        )
+        lines.common(',"body":')
+        kinds, sizes = m.body[rows], integers(m.length[rows])
+        other = np.flatnonzero(kinds == OTHER)
+        which = np.zeros(len(kinds), np.int64)
+        which[other] = np.arange(len(other))
+        texts = [self._writer.body(self._table.others[k]) for k in sizes[other].tolist()]
+        lines.bodies(kinds, sizes, m.digest[rows], texts, which)
+        lines.common(',"trailers":[]')
+        for name in ("first", "head", "last"):
+            column = getattr(m, f"{name}_frame")[rows]
+            files = self._frames.files(column)
+            lines.common(f',"{name}_frame":')
+            lines.numbers(integers(self._frames.numbers(column, files)))
+            lines.common(f',"{name}_file":')
+            lines.numbers(integers(files))
+        for name in ("first_ns", "head_ns", "last_ns", "offset"):
+            lines.common(f',"{name}":')
+            lines.numbers(integers(getattr(m, name)[rows]))
+        lines.common(',"marks":[]}')
 
     def _messages(self, starts: list[str], m: MessageTable, rows: slice) -> list[str]:
         """The messages of some rows, without the brace in front."""

@@ -1,0 +1,55 @@
+"""The optional compiled core: what is slow in Python and hot in most captures, written in C.
+
+`core` is the module that was compiled when lbtrace was installed, or None: then there was no C
+compiler, or LBTRACE_COMPILED=0 turned it off. Whoever asks looks at `compiled.core` each time, so
+that a test can run both roads.
+
+    Heads      heads cut off, start lines and header blocks numbered    (http/bulk)
+    Lines      lines of JSON from columns                               (render/json)
+    gathered   pieces of several buffers joined                         (http/bulk)
+
+Invariant, and a law in the tests: with and without the core, every output is equal byte for byte.
+The Python road is the reference: it is the one to read, and the one that decides.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbtrace.compiled import _core
+
+SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
+INTERFACE: Final = 1  # what this Python code expects; as in core.h
+
+
+class Core(Protocol):
+    """What the C files offer: lbtrace/compiled/_core.pyi."""
+
+    INTERFACE: int
+    SOURCES: str
+    Heads: type[_core.Heads]
+    Lines: type[_core.Lines]
+    gathered: Callable[..., bytes]
+
+
+def load(wanted: str = "") -> Core | None:
+    """The compiled core, None without one that fits this code. `wanted`: the value of SWITCH."""
+    if wanted == "0":
+        return None
+    try:
+        from lbtrace.compiled import _core
+    except ImportError:
+        return None
+    return cast(Core, _core) if _core.INTERFACE == INTERFACE else None
+
+
+core = load(os.environ.get(SWITCH, ""))
+
+
+def kind() -> str:
+    """How lbtrace runs, for `--version`."""
+    return "pure Python" if core is None else "compiled"

@@ -1,0 +1,57 @@
+"""What the C files offer. Columns are contiguous; an error in one of them is a ValueError or an
+IndexError, and nothing was read outside it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+Column = NDArray[Any]
+
+INTERFACE: int
+SOURCES: str
+
+def gathered(
+    views: tuple[memoryview, ...], view: Column, begin: Column, end: Column, /
+) -> bytes: ...
+
+class Heads:
+    def __init__(
+        self,
+        watched: tuple[bytes, ...],
+        examine: Callable[[bytes, int], tuple[int, int]],
+        seed: int,
+        /,
+    ) -> None: ...
+    def cut(
+        self,
+        side: int,
+        text: bytes,
+        longest: int,
+        bounds: Column,
+        sizes: Column,
+        head: Column,
+        start: Column,
+        block: Column,
+        flags: Column,
+        length: Column,
+        /,
+    ) -> list[bytes]: ...
+    def block(self, number: int, /) -> list[int]: ...
+    def columns(self) -> tuple[bytes, bytes, bytes]: ...
+    def texts(self) -> tuple[list[bytes], list[bytes], list[bytes]]: ...
+
+class Lines:
+    def __init__(self, count: int, /) -> None: ...
+    def common(self, text: str, /) -> None: ...
+    def numbers(self, column: Column, missing: int | None = None, /) -> None: ...
+    def named(self, texts: list[str], column: Column, /) -> None: ...
+    def requests(self, texts: list[bytes], column: Column, /) -> None: ...
+    def blocks(
+        self, texts: list[bytes], loose: Column, first: Column, line: Column, column: Column, /
+    ) -> None: ...
+    def bodies(
+        self, kind: Column, size: Column, digest: Column, texts: list[str], which: Column, /
+    ) -> None: ...
+    def joined(self, between: str, /) -> str: ...

@@ -1,0 +1,113 @@
+/* What the files of the compiled core share.
+ *
+ * Everything that comes in may have been made by an enemy: a capture holds whatever bytes someone
+ * sent. So a length is checked before a byte is read, an index before it is used, and a sum of
+ * sizes before memory is asked for. No item of a buffer is read through a pointer of its type:
+ * `item_i64` and the like copy it, so nothing need be aligned.
+ */
+
+#ifndef LBTRACE_CORE_H
+#define LBTRACE_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030B0000 /* one build serves Python 3.11 and every later one */
+#endif
+#include <Python.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
+#define INTERFACE 1
+
+/* Memory that grows. `bytes` may move each time it grows. */
+typedef struct {
+    char *bytes;
+    size_t used, room;
+} Memory;
+
+int memory_grow(Memory *memory, size_t more);
+
+/* Make room for `more` bytes behind those in use. 0, or -1 with MemoryError set. */
+static inline int memory_reserve(Memory *memory, size_t more) {
+    return memory->room - memory->used >= more ? 0 : memory_grow(memory, more);
+}
+
+/* Append bytes. 0, or -1 with MemoryError set. */
+static inline int memory_append(Memory *memory, const void *bytes, size_t size) {
+    if (size == 0) return 0;
+    if (memory_reserve(memory, size) < 0) return -1;
+    memcpy(memory->bytes + memory->used, bytes, size);
+    memory->used += size;
+    return 0;
+}
+
+/* Give it back. */
+void memory_free(Memory *memory);
+
+/* A column of integers or bytes that Python lent: contiguous items of one size. */
+typedef struct {
+    Py_buffer view;
+    Py_ssize_t count;
+    int held; /* the buffer must be given back */
+} Column;
+
+/* Borrow a buffer of `count` items (any number when -1). 0, or -1 with an error set. */
+int column_borrow(Column *column, PyObject *object, Py_ssize_t item, Py_ssize_t count,
+                  int writable);
+void column_return(Column *column);
+
+static inline int64_t item_i64(const Column *column, Py_ssize_t at) {
+    int64_t value;
+    memcpy(&value, (const char *)column->view.buf + 8 * at, sizeof value);
+    return value;
+}
+
+static inline int32_t item_i32(const Column *column, Py_ssize_t at) {
+    int32_t value;
+    memcpy(&value, (const char *)column->view.buf + 4 * at, sizeof value);
+    return value;
+}
+
+static inline uint8_t item_u8(const Column *column, Py_ssize_t at) {
+    return ((const uint8_t *)column->view.buf)[at];
+}
+
+static inline void set_i64(Column *column, Py_ssize_t at, int64_t value) {
+    memcpy((char *)column->view.buf + 8 * at, &value, sizeof value);
+}
+
+static inline void set_u8(Column *column, Py_ssize_t at, uint8_t value) {
+    ((uint8_t *)column->view.buf)[at] = value;
+}
+
+/* Texts → their numbers: an open hash table that holds no text, only numbers and hashes.
+ *
+ * A search ends after PROBES places whatever the texts are, so no choice of texts makes it slow. A
+ * text that finds no place is not remembered: it gets another number when it comes again, as one
+ * that the Python road has forgotten.
+ */
+typedef struct {
+    struct Place *places; /* mask + 1 of them */
+    size_t mask, used;
+    uint64_t seed;
+} Index;
+
+/* Whether the text with this number is the one looked for. -1 with an error set. */
+typedef int (*Same)(void *context, uint32_t number, const char *text, size_t size);
+
+#define UNKNOWN UINT32_MAX
+
+uint64_t hash_of(const char *text, size_t size, uint64_t seed);
+/* The number of a text; UNKNOWN without one. -1 in `*failed` when `same` failed. */
+uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context, const char *text,
+                    size_t size, int *failed);
+/* Remember a text under its number. 0, or -1 with MemoryError set. */
+int index_add(Index *index, uint64_t hash, uint32_t number);
+void index_free(Index *index);
+
+/* The types of the module, and what tears one of their objects down. */
+extern PyType_Spec heads_spec, lines_spec;
+void object_free(PyObject *self);
+
+#endif

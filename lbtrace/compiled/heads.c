@@ -1,0 +1,458 @@
+/* Heads of messages → numbers: the type `Heads` (RFC 9112 §2, §5).
+ *
+ *     a burst ─▶ cut off the head ─▶ start line ─▶ its number
+ *                                 ─▶ header block ─▶ its number, what its lines state of framing
+ *
+ * The Python road is `lbtrace.http.bulk.head_dictionary`. What a field line means is decided there
+ * and only there: a line whose name is a token, that has no CR, LF or NUL, and whose field does not
+ * bear on framing is taken here; any other line is given to `examine`, a function of that module.
+ *
+ * A block is not kept as text. It is its lines, so it is compared line by line.
+ */
+
+#include "core.h"
+
+#define LINE_END "\r\n"
+#define HEAD_END "\r\n\r\n"
+#define NO_LINES "?" /* stands for a block without lines; no field line */
+/* flags of a line or block; as in head_dictionary.py and body_length.py */
+#define ODD 1u
+#define ENCODED 8u
+#define SIZED 32u
+#define LOOSE 64u /* of a line alone: it is not exactly `name: value` */
+#define MOST INT32_MAX
+
+/* Texts of one kind, each kept once. */
+typedef struct {
+    PyObject *texts; /* list of bytes */
+    Index index;
+} Texts;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *watched; /* tuple of bytes: fields that bear on framing, in small letters */
+    PyObject *examine; /* line, number → (flags, length) */
+    Texts starts[2];   /* of requests, of responses */
+    Texts lines;
+    Index blocks;
+    Memory line_flags;   /* uint8 of each line */
+    Memory line_lengths; /* int64 of each line: its Content-Length */
+    Memory first;        /* int64: the first line of each block in `line`, and the end of all */
+    Memory line;         /* int32 */
+    Memory block_flags;  /* uint8 of each block */
+    Memory block_lengths; /* int64 of each block */
+    int busy; /* a batch is being cut, or one failed: then what is noted may lack something */
+} Heads;
+
+static size_t block_count(const Heads *heads) {
+    return heads->block_flags.used;
+}
+
+static int64_t first_line(const Heads *heads, size_t block) {
+    int64_t first;
+    memcpy(&first, heads->first.bytes + 8 * block, sizeof first);
+    return first;
+}
+
+static int32_t line_at(const Heads *heads, int64_t at) {
+    int32_t line;
+    memcpy(&line, heads->line.bytes + 4 * at, sizeof line);
+    return line;
+}
+
+/* texts */
+
+static int same_text(void *context, uint32_t number, const char *text, size_t size) {
+    char *known;
+    Py_ssize_t known_size;
+    PyObject *held = PyList_GetItem(((Texts *)context)->texts, number);
+    if (held == NULL || PyBytes_AsStringAndSize(held, &known, &known_size) < 0) return -1;
+    return (size_t)known_size == size && memcmp(known, text, size) == 0;
+}
+
+/* The number of a text; `*fresh` is set when it is new. UNKNOWN with an error set. */
+static uint32_t number_of(Texts *texts, const char *text, size_t size, int *fresh) {
+    int failed = 0;
+    uint64_t hash = hash_of(text, size, texts->index.seed);
+    uint32_t number = index_find(&texts->index, hash, same_text, texts, text, size, &failed);
+    *fresh = 0;
+    if (number != UNKNOWN || failed) return number;
+    Py_ssize_t count = PyList_Size(texts->texts);
+    if (count < 0 || count >= MOST) {
+        PyErr_SetString(PyExc_OverflowError, "too many texts");
+        return UNKNOWN;
+    }
+    PyObject *held = PyBytes_FromStringAndSize(text, (Py_ssize_t)size);
+    if (held == NULL) return UNKNOWN;
+    failed = PyList_Append(texts->texts, held);
+    Py_DECREF(held);
+    if (failed < 0 || index_add(&texts->index, hash, (uint32_t)count) < 0) return UNKNOWN;
+    *fresh = 1;
+    return (uint32_t)count;
+}
+
+/* field lines */
+
+/* Whether a byte may stand in a token (RFC 9110 §5.6.2). */
+static int in_token(unsigned char c) {
+    if (c >= '^' && c <= 'z') return 1; /* ^ _ ` and small letters */
+    if (c >= 'A' && c <= 'Z') return 1;
+    if (c >= '0' && c <= '9') return 1;
+    return c == '|' || c == '~' || c == '!' || (c >= '#' && c <= '\'') || c == '*' || c == '+' ||
+           c == '-' || c == '.';
+}
+
+static int same_name(const char *name, const char *small, size_t size) {
+    for (size_t k = 0; k < size; k++) {
+        char c = name[k];
+        if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
+        if (c != small[k]) return 0;
+    }
+    return 1;
+}
+
+/* Whether a field bears on framing. -1 with an error set. */
+static int is_watched(const Heads *heads, const char *name, size_t size) {
+    Py_ssize_t count = PyTuple_Size(heads->watched);
+    for (Py_ssize_t k = 0; k < count; k++) {
+        char *small;
+        Py_ssize_t length;
+        if (PyBytes_AsStringAndSize(PyTuple_GetItem(heads->watched, k), &small, &length) < 0)
+            return -1;
+        if ((size_t)length == size && same_name(name, small, size)) return 1;
+    }
+    return 0;
+}
+
+static int is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+
+/* Whether a line is surely of no interest: `*flags` is then 0 or LOOSE. -1 with an error set. */
+static int is_plain(const Heads *heads, const char *line, size_t size, uint8_t *flags) {
+    const char *colon = memchr(line, ':', size);
+    if (colon == NULL || colon == line) return 0;
+    size_t name = (size_t)(colon - line), value = size - name - 1;
+    for (size_t k = 0; k < name; k++)
+        if (!in_token((unsigned char)line[k])) return 0;
+    const char *text = colon + 1;
+    if (memchr(text, '\r', value) || memchr(text, '\n', value) || memchr(text, 0, value)) return 0;
+    /* one space, then a value that neither begins nor ends with a blank */
+    int exact = value > 0 && text[0] == ' ' &&
+                (value == 1 || (!is_blank(text[1]) && !is_blank(text[value - 1])));
+    *flags = exact ? 0 : LOOSE;
+    int watched = is_watched(heads, line, name);
+    return watched < 0 ? -1 : !watched;
+}
+
+/* Ask Python about a line. */
+static int ask(Heads *heads, uint32_t number, uint8_t *flags, int64_t *length) {
+    long found;
+    long long stated;
+    PyObject *line = PyList_GetItem(heads->lines.texts, number);
+    if (line == NULL) return -1;
+    PyObject *answer = PyObject_CallFunction(heads->examine, "OI", line, (unsigned int)number);
+    if (answer == NULL) return -1;
+    int good = PyTuple_Check(answer) && PyArg_ParseTuple(answer, "lL", &found, &stated);
+    if (!good && !PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "examine gives a pair");
+    Py_DECREF(answer);
+    if (!good) return -1;
+    *flags = (uint8_t)found;
+    *length = stated;
+    return 0;
+}
+
+/* Note what a new line states. */
+static int note_line(Heads *heads, uint32_t number, const char *text, size_t size) {
+    uint8_t flags = 0;
+    int64_t length = 0;
+    int plain = is_plain(heads, text, size, &flags);
+    if (plain < 0 || (!plain && ask(heads, number, &flags, &length) < 0)) return -1;
+    if (memory_append(&heads->line_flags, &flags, 1) < 0) return -1;
+    return memory_append(&heads->line_lengths, &length, sizeof length);
+}
+
+/* blocks */
+
+static int same_block(void *context, uint32_t number, const char *text, size_t size) {
+    Heads *heads = context;
+    int64_t at = first_line(heads, number), end = first_line(heads, number + 1u);
+    for (; at < end; at++) {
+        char *line;
+        Py_ssize_t length;
+        PyObject *held = PyList_GetItem(heads->lines.texts, line_at(heads, at));
+        if (held == NULL || PyBytes_AsStringAndSize(held, &line, &length) < 0) return -1;
+        if ((size_t)length > size || memcmp(line, text, (size_t)length) != 0) return 0;
+        text += length;
+        size -= (size_t)length;
+        if (at + 1 == end) break;
+        if (size < 2 || memcmp(text, LINE_END, 2) != 0) return 0;
+        text += 2;
+        size -= 2;
+    }
+    return size == 0;
+}
+
+/* The first of two bytes in a text, or its end. */
+static const char *find_pair(const char *text, const char *end, const char pair[2]) {
+    while (end - text >= 2) {
+        text = memchr(text, pair[0], (size_t)(end - text - 1));
+        if (text == NULL) return end;
+        if (text[1] == pair[1]) return text;
+        text++;
+    }
+    return end;
+}
+
+/* Two field lines about the length of the body: only the plain reader knows what to make of them. */
+static uint8_t together(uint8_t flags, uint8_t more) {
+    uint8_t both = flags & more & (SIZED | ENCODED);
+    flags |= more & (uint8_t)~LOOSE;
+    if (both || ((flags & SIZED) && (flags & ENCODED))) flags |= ODD;
+    return flags;
+}
+
+/* A new block: number its lines, and note what they state together. */
+static int add_block(Heads *heads, const char *text, size_t size) {
+    const char *end = text + size;
+    uint8_t flags = 0;
+    int64_t length = 0;
+    for (;;) {
+        int fresh;
+        const char *line_end = find_pair(text, end, LINE_END);
+        size_t line_size = (size_t)(line_end - text);
+        uint32_t number = number_of(&heads->lines, text, line_size, &fresh);
+        if (number == UNKNOWN || (fresh && note_line(heads, number, text, line_size) < 0))
+            return -1;
+        if (number >= heads->line_flags.used) {
+            PyErr_SetString(PyExc_RuntimeError, "the list of lines was changed");
+            return -1;
+        }
+        uint8_t more = (uint8_t)heads->line_flags.bytes[number];
+        flags = together(flags, more);
+        if (more & SIZED) memcpy(&length, heads->line_lengths.bytes + 8 * (size_t)number, 8);
+        int32_t signed_number = (int32_t)number;
+        if (memory_append(&heads->line, &signed_number, sizeof signed_number) < 0) return -1;
+        if (line_end == end) break;
+        text = line_end + 2;
+    }
+    int64_t lines = (int64_t)(heads->line.used / 4);
+    if (memory_append(&heads->first, &lines, sizeof lines) < 0) return -1;
+    if (memory_append(&heads->block_lengths, &length, sizeof length) < 0) return -1;
+    return memory_append(&heads->block_flags, &flags, 1);
+}
+
+/* The number of a block; UNKNOWN with an error set. */
+static uint32_t block_of(Heads *heads, const char *text, size_t size) {
+    int failed = 0;
+    uint64_t hash = hash_of(text, size, heads->blocks.seed);
+    uint32_t number = index_find(&heads->blocks, hash, same_block, heads, text, size, &failed);
+    if (number != UNKNOWN || failed) return number;
+    size_t count = block_count(heads);
+    if (count >= MOST) {
+        PyErr_SetString(PyExc_OverflowError, "too many header blocks");
+        return UNKNOWN;
+    }
+    if (add_block(heads, text, size) < 0) return UNKNOWN;
+    return index_add(&heads->blocks, hash, (uint32_t)count) < 0 ? UNKNOWN : (uint32_t)count;
+}
+
+/* a batch */
+
+enum { BOUNDS, SIZES, HEAD, START, BLOCK, FLAGS, LENGTH, COLUMNS };
+
+/* Cut burst k; its body is appended to `bodies`. */
+static int cut_one(Heads *heads, int side, const char *text, Py_ssize_t longest, Column *columns,
+                   Py_ssize_t k, PyObject *bodies) {
+    const char *begin = text + item_i64(&columns[BOUNDS], k);
+    const char *end = text + item_i64(&columns[BOUNDS], k + 1);
+    const char *head_end = begin, *start_end, *block = NO_LINES;
+    for (;; head_end++) { /* the first empty line */
+        head_end = find_pair(head_end, end, LINE_END);
+        if (head_end == end || (end - head_end >= 4 && memcmp(head_end, HEAD_END, 4) == 0)) break;
+    }
+    int64_t head = head_end - begin + 4;
+    const char *body = head_end == end ? end : head_end + 4;
+    size_t block_size = 1;
+    /* a head that does not end in the burst, or is too long to be remembered, counts as empty */
+    if (head > item_i64(&columns[SIZES], k) || head > longest) head_end = begin;
+    start_end = find_pair(begin, head_end, LINE_END);
+    if (head_end - start_end > 2) {
+        block = start_end + 2;
+        block_size = (size_t)(head_end - block);
+    }
+    int fresh;
+    uint32_t start = number_of(&heads->starts[side], begin, (size_t)(start_end - begin), &fresh);
+    if (start == UNKNOWN) return -1;
+    uint32_t number = block_of(heads, block, block_size);
+    if (number == UNKNOWN) return -1;
+    int64_t length;
+    memcpy(&length, heads->block_lengths.bytes + 8 * (size_t)number, sizeof length);
+    set_i64(&columns[HEAD], k, head);
+    set_i64(&columns[START], k, start);
+    set_i64(&columns[BLOCK], k, number);
+    set_u8(&columns[FLAGS], k, (uint8_t)heads->block_flags.bytes[number]);
+    set_i64(&columns[LENGTH], k, length);
+    PyObject *held = PyBytes_FromStringAndSize(body, end - body);
+    int failed = held == NULL || PyList_Append(bodies, held) < 0;
+    Py_XDECREF(held);
+    return failed ? -1 : 0;
+}
+
+/* Whether bursts lie one behind the other in a text of this size. */
+static int in_order(const Column *bounds, Py_ssize_t size) {
+    int64_t last = 0;
+    for (Py_ssize_t k = 0; k < bounds->count; k++) {
+        if (item_i64(bounds, k) < last) return 0;
+        last = item_i64(bounds, k);
+    }
+    return last <= size;
+}
+
+PyDoc_STRVAR(cut_doc,
+             "cut(side, text, longest, bounds, sizes, head, start, block, flags, length, /)\n--\n\n"
+             "Cut bursts, fill the columns from `head` on, and return the bodies.");
+
+static PyObject *cut(PyObject *self, PyObject *args) {
+    Heads *heads = (Heads *)self;
+    int side;
+    Py_ssize_t longest;
+    PyObject *text, *given[COLUMNS], *bodies = NULL;
+    if (!PyArg_ParseTuple(args, "iOnOOOOOOO", &side, &text, &longest, &given[BOUNDS],
+                          &given[SIZES], &given[HEAD], &given[START], &given[BLOCK],
+                          &given[FLAGS], &given[LENGTH]))
+        return NULL;
+    if (heads->busy || side < 0 || side > 1) {
+        PyErr_SetString(PyExc_ValueError, "one batch at a time, none after an error, side 0 or 1");
+        return NULL;
+    }
+    Column column[COLUMNS] = {{.held = 0}}, bytes = {.held = 0};
+    int good = column_borrow(&bytes, text, 1, -1, 0) == 0;
+    for (int c = 0; good && c < COLUMNS; c++)
+        good = column_borrow(&column[c], given[c], c == FLAGS ? 1 : 8,
+                             c == BOUNDS ? -1 : column[BOUNDS].count - 1, c >= HEAD) == 0;
+    if (good && (column[BOUNDS].count < 1 || !in_order(&column[BOUNDS], bytes.count))) {
+        PyErr_SetString(PyExc_IndexError, "a burst lies outside its text");
+        good = 0;
+    }
+    if (good) bodies = PyList_New(0);
+    heads->busy = good;
+    for (Py_ssize_t k = 0; bodies != NULL && k < column[BOUNDS].count - 1; k++)
+        if (cut_one(heads, side, bytes.view.buf, longest, column, k, bodies) < 0)
+            Py_CLEAR(bodies);
+    heads->busy = good && bodies == NULL;
+    column_return(&bytes);
+    for (int c = 0; c < COLUMNS; c++) column_return(&column[c]);
+    return bodies;
+}
+
+PyDoc_STRVAR(block_doc, "block(number, /)\n--\n\nThe numbers of the lines of a block.");
+
+static PyObject *block(PyObject *self, PyObject *argument) {
+    Heads *heads = (Heads *)self;
+    size_t number = PyLong_AsSize_t(argument);
+    if (number == (size_t)-1 && PyErr_Occurred()) return NULL;
+    if (number >= block_count(heads)) {
+        PyErr_SetString(PyExc_IndexError, "no such block");
+        return NULL;
+    }
+    int64_t first = first_line(heads, number), end = first_line(heads, number + 1);
+    PyObject *found = PyList_New(0);
+    for (int64_t at = first; found != NULL && at < end; at++) {
+        PyObject *line = PyLong_FromLong(line_at(heads, at));
+        if (line == NULL || PyList_Append(found, line) < 0) Py_CLEAR(found);
+        Py_XDECREF(line);
+    }
+    return found;
+}
+
+PyDoc_STRVAR(columns_doc,
+             "columns()\n--\n\n"
+             "`first` (i64) and `line` (i32) of all blocks, and the flags of all lines (u8).");
+
+static PyObject *columns(PyObject *self, PyObject *unused) {
+    Heads *heads = (Heads *)self;
+    (void)unused;
+    return Py_BuildValue("y#y#y#", heads->first.bytes, (Py_ssize_t)heads->first.used,
+                         heads->line.used ? heads->line.bytes : "", (Py_ssize_t)heads->line.used,
+                         heads->line_flags.used ? heads->line_flags.bytes : "",
+                         (Py_ssize_t)heads->line_flags.used);
+}
+
+PyDoc_STRVAR(texts_doc,
+             "texts()\n--\n\nThe lists of lines, request lines and status lines, by number.");
+
+static PyObject *texts(PyObject *self, PyObject *unused) {
+    Heads *heads = (Heads *)self;
+    (void)unused;
+    return PyTuple_Pack(3, heads->lines.texts, heads->starts[0].texts, heads->starts[1].texts);
+}
+
+/* the type */
+
+static void heads_free(PyObject *self) {
+    Heads *heads = (Heads *)self;
+    Texts *kept[] = {&heads->lines, &heads->starts[0], &heads->starts[1]};
+    for (int k = 0; k < 3; k++) {
+        Py_XDECREF(kept[k]->texts);
+        index_free(&kept[k]->index);
+    }
+    Memory *grown[] = {&heads->line_flags, &heads->line_lengths, &heads->first,
+                       &heads->line,       &heads->block_flags,  &heads->block_lengths};
+    for (int k = 0; k < 6; k++) memory_free(grown[k]);
+    index_free(&heads->blocks);
+    Py_XDECREF(heads->watched);
+    Py_XDECREF(heads->examine);
+    object_free(self);
+}
+
+static PyObject *heads_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    PyObject *watched, *examine;
+    unsigned long long seed;
+    int64_t none = 0;
+    (void)keywords;
+    if (!PyArg_ParseTuple(args, "O!OK", &PyTuple_Type, &watched, &examine, &seed)) return NULL;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Heads *heads = (Heads *)allocate(type, 0); /* all zeros */
+    if (heads == NULL) return NULL;
+    Py_INCREF(watched);
+    Py_INCREF(examine);
+    heads->watched = watched;
+    heads->examine = examine;
+    heads->blocks.seed = seed;
+    Texts *kept[] = {&heads->lines, &heads->starts[0], &heads->starts[1]};
+    int good = memory_append(&heads->first, &none, sizeof none) == 0;
+    for (int k = 0; k < 3; k++) {
+        kept[k]->index.seed = seed;
+        kept[k]->texts = PyList_New(0);
+        good = good && kept[k]->texts != NULL;
+    }
+    if (!good) {
+        Py_DECREF(heads);
+        return NULL;
+    }
+    return (PyObject *)heads;
+}
+
+static PyMethodDef methods[] = {
+    {"cut", cut, METH_VARARGS, cut_doc},
+    {"block", block, METH_O, block_doc},
+    {"columns", columns, METH_NOARGS, columns_doc},
+    {"texts", texts, METH_NOARGS, texts_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, heads_new},
+    {Py_tp_dealloc, heads_free},
+    {Py_tp_methods, methods},
+    {Py_tp_doc, "Heads(watched, examine, seed, /)\n--\n\nThe heads seen so far."},
+    {0, NULL},
+};
+
+PyType_Spec heads_spec = {
+    .name = "lbtrace.compiled._core.Heads",
+    .basicsize = sizeof(Heads),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = slots,
+};

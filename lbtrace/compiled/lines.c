@@ -1,0 +1,463 @@
+/* Columns → lines of JSON: the type `Lines`.
+ *
+ * A line is a row of parts, the same for all lines: a text that all have in common, or a column of
+ * which each line takes its item. Parts are noted first and written in one go. Everything that came
+ * from the wire is escaped, so the lines are ASCII.
+ *
+ * The Python road is `lbtrace.render.json.lines` and `rows`; what is written here is written there.
+ */
+
+#include "core.h"
+
+enum Kind { COMMON, NUMBER, CHOICE, REQUEST, BLOCK, BODY };
+
+/* what a body is: lbtrace/tables/exchanges.py */
+enum Body { NOTHING, LENGTH, SILENT, OTHER };
+
+typedef struct {
+    enum Kind kind;
+    Column column[6]; /* what each kind has in them stands where it is written */
+    PyObject *texts;  /* list of str or bytes */
+    Memory common;    /* COMMON: the text */
+    int64_t missing;  /* NUMBER: what is written as null */
+    int may_miss;
+} Part;
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t count; /* lines */
+    Memory parts;     /* of Part */
+} Lines;
+
+/* Text of which the size is known when the program is built. */
+#define CONSTANT(out, text) memory_append(out, text, sizeof(text) - 1)
+
+/* what is written */
+
+static int write_number(Memory *out, int64_t number) {
+    char digits[20], *at = digits + sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    for (; rest >= 100; rest /= 100) {
+        unsigned two = (unsigned)(rest % 100);
+        *--at = (char)('0' + two % 10);
+        *--at = (char)('0' + two / 10);
+    }
+    if (rest >= 10) {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    }
+    *--at = (char)('0' + rest);
+    if (number < 0) *--at = '-';
+    return memory_append(out, at, (size_t)(digits + sizeof digits - at));
+}
+
+static int needs_no_escape(unsigned char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+}
+
+/* Whether none of eight bytes needs an escape. A difference borrows from the top bit of a byte where
+ * the byte is smaller; the lowest such bit is always true, so one bit anywhere decides. */
+static int eight_need_none(uint64_t word) {
+    const uint64_t ones = 0x0101010101010101u, tops = 0x80 * ones;
+    uint64_t quote = word ^ ('"' * ones), back = word ^ ('\\' * ones), delete = word ^ (0x7f * ones);
+    uint64_t found = word | (word - ' ' * ones);
+    found |= ((quote - ones) & ~quote) | ((back - ones) & ~back) | ((delete - ones) & ~delete);
+    return (found & tops) == 0;
+}
+
+/* Bytes as latin-1 in a JSON string, without the quotes. */
+static int write_escaped(Memory *out, const char *text, size_t size) {
+    static const char hex[] = "0123456789abcdef", short_from[] = "\"\\\b\f\n\r\t";
+    static const char short_to[] = "\"\\bfnrt";
+    if (size > SIZE_MAX / 8 || memory_reserve(out, 6 * size) < 0) return size ? -1 : 0;
+    char *at = out->bytes + out->used;
+    for (size_t k = 0; k < size; k++) {
+        uint64_t word;
+        for (; size - k >= 8; k += 8, at += 8) {
+            memcpy(&word, text + k, 8);
+            if (!eight_need_none(word)) break;
+            memcpy(at, &word, 8);
+        }
+        if (k == size) break;
+        unsigned char c = (unsigned char)text[k];
+        if (needs_no_escape(c)) {
+            *at++ = (char)c;
+            continue;
+        }
+        const char *found = memchr(short_from, c, sizeof short_from - 1);
+        *at++ = '\\';
+        if (found != NULL) {
+            *at++ = short_to[found - short_from];
+            continue;
+        }
+        memcpy(at, "u00", 3);
+        at[3] = hex[c >> 4];
+        at[4] = hex[c & 15];
+        at += 5;
+    }
+    out->used = (size_t)(at - out->bytes);
+    return 0;
+}
+
+/* The item of a list, as bytes or as ASCII. -1 with an error set. */
+static int item_of(PyObject *list, int64_t at, const char **text, Py_ssize_t *size) {
+    PyObject *item = at < 0 || at > PY_SSIZE_T_MAX ? NULL : PyList_GetItem(list, (Py_ssize_t)at);
+    if (item == NULL) {
+        PyErr_SetString(PyExc_IndexError, "no such text");
+        return -1;
+    }
+    if (PyBytes_Check(item)) return PyBytes_AsStringAndSize(item, (char **)text, size);
+    *text = PyUnicode_AsUTF8AndSize(item, size);
+    return *text == NULL ? -1 : 0;
+}
+
+static int write_choice(Memory *out, const Part *part, Py_ssize_t row) {
+    const char *text;
+    Py_ssize_t size;
+    if (item_of(part->texts, item_i64(&part->column[0], row), &text, &size) < 0) return -1;
+    return memory_append(out, text, (size_t)size);
+}
+
+/* The last blank in a text, or NULL. */
+static const char *last_blank(const char *text, size_t size) {
+    while (size > 0)
+        if (text[--size] == ' ') return text + size;
+    return NULL;
+}
+
+/* Target, method and version. The target is all between the first blank and the last. */
+static int write_request(Memory *out, const Part *part, Py_ssize_t row) {
+    const char *line;
+    Py_ssize_t held;
+    if (item_of(part->texts, item_i64(&part->column[0], row), &line, &held) < 0) return -1;
+    size_t size = (size_t)held;
+    const char *end = line + size, *blank = memchr(line, ' ', size);
+    size_t method = blank == NULL ? size : (size_t)(blank - line);
+    const char *target = blank == NULL ? end : blank + 1;
+    const char *last = last_blank(target, (size_t)(end - target));
+    const char *version = last == NULL ? target : last + 1;
+    size_t target_size = last == NULL ? 0 : (size_t)(last - target);
+    if (CONSTANT(out, "\"target\":\"") < 0 || write_escaped(out, target, target_size) < 0 ||
+        CONSTANT(out, "\",\"method\":\"") < 0 || write_escaped(out, line, method) < 0 ||
+        CONSTANT(out, "\",\"version\":\"") < 0 ||
+        write_escaped(out, version, (size_t)(end - version)) < 0)
+        return -1;
+    return CONSTANT(out, "\"");
+}
+
+/* A field line that is not `name: value`: name, value, and the line as sent where it differs. */
+static int write_loose(Memory *out, const char *line, size_t size) {
+    const char *colon = memchr(line, ':', size), *end = line + size;
+    size_t name = colon == NULL ? size : (size_t)(colon - line);
+    const char *value = colon == NULL ? end : colon + 1, *value_end = end;
+    while (value < value_end && (*value == ' ' || *value == '\t')) value++;
+    while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t')) value_end--;
+    size_t value_size = (size_t)(value_end - value);
+    int exact = size == name + 2 + value_size && memcmp(line + name, ": ", 2) == 0;
+    if (write_escaped(out, line, name) < 0 || CONSTANT(out, "\",\"") < 0 ||
+        write_escaped(out, value, value_size) < 0)
+        return -1;
+    if (exact) return 0;
+    return CONSTANT(out, "\",\"") < 0 ? -1 : write_escaped(out, line, size);
+}
+
+/* A field line, split at its first ": ". */
+static int write_line(Memory *out, const char *line, size_t size) {
+    const char *at = line, *end = line + size;
+    for (; (at = memchr(at, ':', (size_t)(end - at))) != NULL; at++)
+        if (end - at >= 2 && at[1] == ' ') break;
+    if (at == NULL) return write_escaped(out, line, size);
+    if (write_escaped(out, line, (size_t)(at - line)) < 0 || CONSTANT(out, "\",\"") < 0) return -1;
+    return write_escaped(out, at + 2, (size_t)(end - at - 2));
+}
+
+enum { OF_ROW, FIRST, LINE, IS_LOOSE };
+
+/* An array of field lines. */
+static int write_block(Memory *out, const Part *part, Py_ssize_t row) {
+    const Column *first = &part->column[FIRST], *line = &part->column[LINE];
+    int64_t block = item_i64(&part->column[OF_ROW], row);
+    if (block < 0 || block >= first->count - 1) {
+        PyErr_SetString(PyExc_IndexError, "no such block");
+        return -1;
+    }
+    int64_t begin = item_i64(first, (Py_ssize_t)block), end = item_i64(first, (Py_ssize_t)block + 1);
+    if (begin < 0 || end < begin || end > line->count) {
+        PyErr_SetString(PyExc_IndexError, "no such lines");
+        return -1;
+    }
+    if (CONSTANT(out, "[") < 0) return -1;
+    for (int64_t at = begin; at < end; at++) {
+        int32_t number = item_i32(line, (Py_ssize_t)at);
+        const char *text;
+        Py_ssize_t size;
+        if (item_of(part->texts, number, &text, &size) < 0) return -1;
+        int loose = number < part->column[IS_LOOSE].count && item_u8(&part->column[IS_LOOSE], number);
+        if (at > begin && CONSTANT(out, ",") < 0) return -1;
+        if (CONSTANT(out, "[\"") < 0 ||
+            (loose ? write_loose : write_line)(out, text, (size_t)size) < 0 ||
+            CONSTANT(out, "\"]") < 0)
+            return -1;
+    }
+    return CONSTANT(out, "]");
+}
+
+enum { KIND, SIZE, DIGEST, WHICH };
+
+static int write_digest(Memory *out, const unsigned char *digest) {
+    static const char hex[] = "0123456789abcdef";
+    char text[32];
+    for (int k = 0; k < 16; k++) {
+        text[2 * k] = hex[digest[k] >> 4];
+        text[2 * k + 1] = hex[digest[k] & 15];
+    }
+    return memory_append(out, text, sizeof text);
+}
+
+static int write_body(Memory *out, const Part *part, Py_ssize_t row) {
+    int64_t size = item_i64(&part->column[SIZE], row);
+    const char *text;
+    Py_ssize_t length;
+    switch (item_u8(&part->column[KIND], row)) {
+    case NOTHING:
+        return CONSTANT(out, "{\"framing\":\"none\",\"length\":0,\"declared\":null,\"complete\":true,"
+                             "\"digest\":null,\"content_digest\":null,\"content_length\":null}");
+    case LENGTH:
+        if (CONSTANT(out, "{\"framing\":\"content-length\",\"length\":") < 0 ||
+            write_number(out, size) < 0 || CONSTANT(out, ",\"declared\":") < 0 ||
+            write_number(out, size) < 0 ||
+            CONSTANT(out, ",\"complete\":true,\"digest\":\"") < 0 ||
+            write_digest(out, (const unsigned char *)part->column[DIGEST].view.buf + 16 * row) < 0)
+            return -1;
+        return CONSTANT(out, "\",\"content_digest\":null,\"content_length\":null}");
+    case SILENT:
+        if (CONSTANT(out, "{\"framing\":\"none\",\"length\":0,\"declared\":") < 0 ||
+            write_number(out, size) < 0)
+            return -1;
+        return CONSTANT(out, ",\"complete\":true,\"digest\":null,\"content_digest\":null,"
+                             "\"content_length\":null}");
+    default:
+        if (item_of(part->texts, item_i64(&part->column[WHICH], row), &text, &length) < 0)
+            return -1;
+        return memory_append(out, text, (size_t)length);
+    }
+}
+
+static int write_part(Memory *out, const Part *part, Py_ssize_t row) {
+    switch (part->kind) {
+    case COMMON:
+        return memory_append(out, part->common.bytes, part->common.used);
+    case NUMBER: {
+        int64_t number = item_i64(&part->column[0], row);
+        if (part->may_miss && number == part->missing) return CONSTANT(out, "null");
+        return write_number(out, number);
+    }
+    case CHOICE:
+        return write_choice(out, part, row);
+    case REQUEST:
+        return write_request(out, part, row);
+    case BLOCK:
+        return write_block(out, part, row);
+    default:
+        return write_body(out, part, row);
+    }
+}
+
+/* what is noted */
+
+static size_t part_count(const Lines *lines) {
+    return lines->parts.used / sizeof(Part);
+}
+
+static Part *part_at(const Lines *lines, size_t at) {
+    return (Part *)(void *)lines->parts.bytes + at;
+}
+
+/* A new part, to be filled. NULL with MemoryError set. */
+static Part *new_part(Lines *lines, enum Kind kind, PyObject *texts) {
+    static const Part nothing;
+    if (memory_append(&lines->parts, &nothing, sizeof nothing) < 0) return NULL;
+    Part *part = part_at(lines, part_count(lines) - 1);
+    part->kind = kind;
+    Py_XINCREF(texts);
+    part->texts = texts;
+    return part;
+}
+
+/* One item for each line. */
+static int per_line(const Lines *lines, Part *part, int at, PyObject *column, Py_ssize_t item) {
+    return column_borrow(&part->column[at], column, item, lines->count, 0);
+}
+
+/* None; or NULL when noting a part failed, and then no line is written any more. */
+static PyObject *noted(Lines *lines, int failed) {
+    if (failed) {
+        lines->count = 0;
+        return NULL;
+    }
+    Py_INCREF(Py_None);
+    return Py_None;
+}
+
+PyDoc_STRVAR(common_doc, "common(text, /)\n--\n\nThe same ASCII text in every line.");
+
+static PyObject *common(PyObject *self, PyObject *argument) {
+    Lines *lines = (Lines *)self;
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(argument, &size);
+    if (text == NULL) return NULL;
+    size_t count = part_count(lines);
+    Part *part = count > 0 ? part_at(lines, count - 1) : NULL;
+    if (part == NULL || part->kind != COMMON) part = new_part(lines, COMMON, NULL);
+    return noted(lines, part == NULL ||
+                            memory_append(&part->common, text, (size_t)size) < 0);
+}
+
+PyDoc_STRVAR(numbers_doc,
+             "numbers(column, missing=None, /)\n--\n\n"
+             "A column of numbers (i64); null for the one that is missing.");
+
+static PyObject *numbers(PyObject *self, PyObject *args) {
+    Lines *lines = (Lines *)self;
+    PyObject *column, *missing = Py_None;
+    if (!PyArg_ParseTuple(args, "O|O", &column, &missing)) return NULL;
+    Part *part = new_part(lines, NUMBER, NULL);
+    if (part == NULL) return NULL;
+    if (missing != Py_None) {
+        part->may_miss = 1;
+        part->missing = PyLong_AsLongLong(missing);
+        if (part->missing == -1 && PyErr_Occurred()) return noted(lines, 1);
+    }
+    return noted(lines, per_line(lines, part, 0, column, 8));
+}
+
+PyDoc_STRVAR(named_doc,
+             "named(texts, column, /)\n--\n\nA column of indices (i64) into a list of ASCII texts.");
+
+static PyObject *named(PyObject *self, PyObject *args) {
+    Lines *lines = (Lines *)self;
+    PyObject *texts, *column;
+    if (!PyArg_ParseTuple(args, "O!O", &PyList_Type, &texts, &column)) return NULL;
+    Part *part = new_part(lines, CHOICE, texts);
+    return noted(lines, part == NULL || per_line(lines, part, 0, column, 8));
+}
+
+PyDoc_STRVAR(requests_doc,
+             "requests(texts, column, /)\n--\n\n"
+             "A column of indices (i64) into a list of request lines (bytes).");
+
+static PyObject *requests(PyObject *self, PyObject *args) {
+    Lines *lines = (Lines *)self;
+    PyObject *texts, *column;
+    if (!PyArg_ParseTuple(args, "O!O", &PyList_Type, &texts, &column)) return NULL;
+    Part *part = new_part(lines, REQUEST, texts);
+    return noted(lines, part == NULL || per_line(lines, part, 0, column, 8));
+}
+
+PyDoc_STRVAR(blocks_doc,
+             "blocks(texts, loose, first, line, column, /)\n--\n\n"
+             "A column of header blocks (i64): rows of a HeadTexts, whose `loose` is u8 per line.");
+
+static PyObject *blocks(PyObject *self, PyObject *args) {
+    Lines *lines = (Lines *)self;
+    PyObject *texts, *loose, *first, *line, *column;
+    if (!PyArg_ParseTuple(args, "O!OOOO", &PyList_Type, &texts, &loose, &first, &line, &column))
+        return NULL;
+    Part *part = new_part(lines, BLOCK, texts);
+    return noted(lines, part == NULL || per_line(lines, part, OF_ROW, column, 8) ||
+                            column_borrow(&part->column[FIRST], first, 8, -1, 0) ||
+                            column_borrow(&part->column[LINE], line, 4, -1, 0) ||
+                            column_borrow(&part->column[IS_LOOSE], loose, 1, -1, 0));
+}
+
+PyDoc_STRVAR(bodies_doc,
+             "bodies(kind, size, digest, texts, which, /)\n--\n\n"
+             "Bodies as a MessageTable has them; of OTHER the ASCII text `texts[which]`.");
+
+static PyObject *bodies(PyObject *self, PyObject *args) {
+    Lines *lines = (Lines *)self;
+    PyObject *kind, *size, *digest, *texts, *which;
+    if (!PyArg_ParseTuple(args, "OOOO!O", &kind, &size, &digest, &PyList_Type, &texts, &which))
+        return NULL;
+    Part *part = new_part(lines, BODY, texts);
+    return noted(lines, part == NULL || per_line(lines, part, KIND, kind, 1) ||
+                            per_line(lines, part, SIZE, size, 8) ||
+                            per_line(lines, part, DIGEST, digest, 16) ||
+                            per_line(lines, part, WHICH, which, 8));
+}
+
+PyDoc_STRVAR(joined_doc,
+             "joined(between, /)\n--\n\nThe lines, with an ASCII text between each two of them.");
+
+static PyObject *joined(PyObject *self, PyObject *argument) {
+    Lines *lines = (Lines *)self;
+    Py_ssize_t size;
+    const char *between = PyUnicode_AsUTF8AndSize(argument, &size);
+    if (between == NULL) return NULL;
+    Memory out = {NULL, 0, 0};
+    int failed = 0;
+    for (Py_ssize_t row = 0; !failed && row < lines->count; row++) {
+        if (row > 0) failed = memory_append(&out, between, (size_t)size);
+        for (size_t k = 0; !failed && k < part_count(lines); k++)
+            failed = write_part(&out, part_at(lines, k), row);
+    }
+    PyObject *found = failed ? NULL
+                             : PyUnicode_DecodeASCII(out.used ? out.bytes : "",
+                                                     (Py_ssize_t)out.used, "strict");
+    memory_free(&out);
+    return found;
+}
+
+/* the type */
+
+static void lines_free(PyObject *self) {
+    Lines *lines = (Lines *)self;
+    for (size_t k = 0; k < part_count(lines); k++) {
+        Part *part = part_at(lines, k);
+        for (int c = 0; c < 6; c++) column_return(&part->column[c]);
+        Py_XDECREF(part->texts);
+        memory_free(&part->common);
+    }
+    memory_free(&lines->parts);
+    object_free(self);
+}
+
+static PyObject *lines_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    Py_ssize_t count;
+    (void)keywords;
+    if (!PyArg_ParseTuple(args, "n", &count)) return NULL;
+    if (count < 0) {
+        PyErr_SetString(PyExc_ValueError, "a number of lines is not negative");
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Lines *lines = (Lines *)allocate(type, 0); /* all zeros */
+    if (lines != NULL) lines->count = count;
+    return (PyObject *)lines;
+}
+
+static PyMethodDef methods[] = {
+    {"common", common, METH_O, common_doc},
+    {"numbers", numbers, METH_VARARGS, numbers_doc},
+    {"named", named, METH_VARARGS, named_doc},
+    {"requests", requests, METH_VARARGS, requests_doc},
+    {"blocks", blocks, METH_VARARGS, blocks_doc},
+    {"bodies", bodies, METH_VARARGS, bodies_doc},
+    {"joined", joined, METH_O, joined_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, lines_new},
+    {Py_tp_dealloc, lines_free},
+    {Py_tp_methods, methods},
+    {Py_tp_doc, "Lines(count, /)\n--\n\nLines of JSON that are to be written."},
+    {0, NULL},
+};
+
+PyType_Spec lines_spec = {
+    .name = "lbtrace.compiled._core.Lines",
+    .basicsize = sizeof(Lines),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = slots,
+};

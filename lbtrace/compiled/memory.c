@@ -1,0 +1,133 @@
+/* Memory that grows, columns that are borrowed, and the table of texts (see core.h). */
+
+#include "core.h"
+
+#define PROBES 64          /* places that are looked at for one text */
+#define FIRST_PLACES 1024  /* a power of two */
+
+struct Place {
+    uint32_t number; /* of the text, plus one; 0: free */
+    uint32_t hash;   /* the lower half of its hash */
+};
+
+int memory_grow(Memory *memory, size_t more) {
+    if (more > PY_SSIZE_T_MAX / 2 - memory->used) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t room = memory->used + more;
+    if (room < 2 * memory->room) room = 2 * memory->room;
+    char *bytes = PyMem_Realloc(memory->bytes, room);
+    if (bytes == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memory->bytes = bytes;
+    memory->room = room;
+    return 0;
+}
+
+void memory_free(Memory *memory) {
+    PyMem_Free(memory->bytes);
+    memset(memory, 0, sizeof *memory);
+}
+
+int column_borrow(Column *column, PyObject *object, Py_ssize_t item, Py_ssize_t count,
+                  int writable) {
+    int flags = PyBUF_SIMPLE | (writable ? PyBUF_WRITABLE : 0); /* contiguous */
+    if (object == NULL || PyObject_GetBuffer(object, &column->view, flags) < 0) return -1;
+    column->held = 1;
+    column->count = column->view.len / item;
+    if (column->view.itemsize != item || (count >= 0 && column->count != count)) {
+        PyErr_Format(PyExc_ValueError, "a column of %zd items of %zd bytes is needed", count, item);
+        return -1;
+    }
+    return 0;
+}
+
+void column_return(Column *column) {
+    if (column->held) PyBuffer_Release(&column->view);
+    column->held = 0;
+}
+
+/* Eight bytes at a time; the rest, with its size, at the end. */
+uint64_t hash_of(const char *text, size_t size, uint64_t seed) {
+    const uint64_t odd = 0x9E3779B97F4A7C15u; /* 2^64 divided by the golden ratio */
+    uint64_t hash = seed ^ (size * odd), word;
+    size_t at = 0;
+    for (; size - at >= 8; at += 8) {
+        memcpy(&word, text + at, 8);
+        hash = (hash ^ word) * odd;
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    if (at < size) memcpy(&word, text + at, size - at);
+    hash = (hash ^ word) * odd;
+    hash ^= hash >> 32;
+    hash *= odd;
+    return hash ^ (hash >> 29);
+}
+
+uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context, const char *text,
+                    size_t size, int *failed) {
+    uint32_t low = (uint32_t)hash;
+    if (index->places == NULL) return UNKNOWN;
+    for (size_t k = 0; k < PROBES; k++) {
+        const struct Place *place = &index->places[(low + k) & index->mask];
+        if (place->number == 0) return UNKNOWN;
+        if (place->hash != low) continue;
+        int found = same(context, place->number - 1, text, size);
+        if (found < 0) *failed = -1;
+        if (found) return found < 0 ? UNKNOWN : place->number - 1;
+    }
+    return UNKNOWN;
+}
+
+/* Put a number into its place, if one is free. */
+static void put(struct Place *places, size_t mask, uint32_t hash, uint32_t number) {
+    for (size_t k = 0; k < PROBES; k++) {
+        struct Place *place = &places[(hash + k) & mask];
+        if (place->number == 0) {
+            place->number = number;
+            place->hash = hash;
+            return;
+        }
+    }
+}
+
+/* Twice as many places; every number is put again. */
+static int grow(Index *index) {
+    size_t count = index->places == NULL ? FIRST_PLACES : 2 * (index->mask + 1);
+    struct Place *places = PyMem_Calloc(count, sizeof *places);
+    if (places == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t k = 0; index->places != NULL && k <= index->mask; k++)
+        if (index->places[k].number != 0)
+            put(places, count - 1, index->places[k].hash, index->places[k].number);
+    PyMem_Free(index->places);
+    index->places = places;
+    index->mask = count - 1;
+    return 0;
+}
+
+int index_add(Index *index, uint64_t hash, uint32_t number) {
+    if (index->places == NULL || index->used > index->mask / 2)
+        if (grow(index) < 0) return -1;
+    put(index->places, index->mask, (uint32_t)hash, number + 1);
+    index->used++;
+    return 0;
+}
+
+void index_free(Index *index) {
+    PyMem_Free(index->places);
+    index->places = NULL;
+}
+
+void object_free(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc free_object = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    free_object(self);
+    Py_DECREF(type);
+}

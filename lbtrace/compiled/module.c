@@ -1,0 +1,101 @@
+/* The compiled core as a Python module. `lbtrace/compiled/_core.pyi` says what it offers. */
+
+#include "core.h"
+
+#ifndef SOURCES
+#define SOURCES "" /* the digest of the C files, from the build (hatch_build.py) */
+#endif
+
+PyDoc_STRVAR(gathered_doc,
+             "gathered(views, view, begin, end, /)\n--\n\n"
+             "The bytes views[view[k]][begin[k]:end[k]] of every k, joined.");
+
+/* How many bytes the pieces have together, each of which must lie in its buffer. -1 with an error
+ * set. */
+static Py_ssize_t total(const Column *held, Py_ssize_t buffers, const Column column[3]) {
+    Py_ssize_t sum = 0;
+    for (Py_ssize_t k = 0; k < column[0].count; k++) {
+        int64_t which = item_i64(&column[0], k);
+        int64_t begin = item_i64(&column[1], k), end = item_i64(&column[2], k);
+        if (which < 0 || which >= buffers || begin < 0 || end < begin || end > held[which].count) {
+            PyErr_SetString(PyExc_IndexError, "a piece lies outside its buffer");
+            return -1;
+        }
+        if (end - begin > PY_SSIZE_T_MAX / 2 - sum) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        sum += end - begin;
+    }
+    return sum;
+}
+
+static PyObject *joined(const Column *held, Py_ssize_t buffers, const Column column[3]) {
+    Py_ssize_t size = total(held, buffers, column);
+    if (size < 0) return NULL;
+    PyObject *found = PyBytes_FromStringAndSize(NULL, size);
+    if (found == NULL) return NULL;
+    char *out = PyBytes_AsString(found);
+    for (Py_ssize_t k = 0; k < column[0].count; k++) {
+        const char *bytes = held[item_i64(&column[0], k)].view.buf;
+        int64_t begin = item_i64(&column[1], k), end = item_i64(&column[2], k);
+        if (end > begin) memcpy(out, bytes + begin, (size_t)(end - begin));
+        out += end - begin;
+    }
+    return found;
+}
+
+static PyObject *gathered(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *views, *columns[3], *found = NULL;
+    if (!PyArg_ParseTuple(args, "O!OOO", &PyTuple_Type, &views, &columns[0], &columns[1],
+                          &columns[2]))
+        return NULL;
+    Py_ssize_t buffers = PyTuple_Size(views);
+    Column *held = PyMem_Calloc((size_t)buffers + 1, sizeof *held);
+    if (held == NULL) return PyErr_NoMemory();
+    Column column[3] = {{.held = 0}, {.held = 0}, {.held = 0}};
+    int good = 1;
+    for (Py_ssize_t k = 0; good && k < buffers; k++)
+        good = column_borrow(&held[k], PyTuple_GetItem(views, k), 1, -1, 0) == 0;
+    for (int k = 0; good && k < 3; k++)
+        good = column_borrow(&column[k], columns[k], 8, k ? column[0].count : -1, 0) == 0;
+    if (good) found = joined(held, buffers, column);
+    for (Py_ssize_t k = 0; k < buffers; k++) column_return(&held[k]);
+    for (int k = 0; k < 3; k++) column_return(&column[k]);
+    PyMem_Free(held);
+    return found;
+}
+
+static int add_type(PyObject *module, PyType_Spec *spec) {
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type == NULL) return -1;
+    int failed = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return failed;
+}
+
+static int execute(PyObject *module) {
+    if (add_type(module, &heads_spec) < 0 || add_type(module, &lines_spec) < 0) return -1;
+    if (PyModule_AddIntConstant(module, "INTERFACE", INTERFACE) < 0) return -1;
+    return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
+}
+
+static PyMethodDef functions[] = {
+    {"gathered", gathered, METH_VARARGS, gathered_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_core",
+    .m_doc = "The compiled core of lbtrace.",
+    .m_methods = functions,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__core(void) {
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,247 @@
+"""The compiled core is optional: it can be turned off, it is told apart, and it refuses what would
+lead it outside its buffers.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hatch_build
+from lbtrace import compiled
+from tests.compiled import CORE, needs_core, road
+
+
+def _version(switch: str) -> str:
+    code = "from lbtrace.cli import run; run(['--version'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"LBTRACE_COMPILED": switch},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip().partition(" (")[2]
+
+
+def test_the_switch_turns_it_off() -> None:
+    assert compiled.load("0") is None
+    assert _version("0") == "pure Python)"
+
+
+@needs_core
+def test_it_is_on_where_it_was_compiled() -> None:
+    assert _version("") == _version("1") == "compiled)"
+
+
+def test_what_version_says() -> None:
+    with road(None):
+        assert compiled.kind() == "pure Python"
+
+
+@needs_core
+def test_it_was_compiled_from_the_files_that_are_here() -> None:
+    assert CORE is not None
+    assert hatch_build.digest() == CORE.SOURCES, "the C files changed: run make core"
+
+
+@needs_core
+def test_a_core_of_another_interface_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "INTERFACE", compiled.INTERFACE + 1)
+    assert compiled.load() is None
+
+
+@pytest.mark.parametrize(
+    ("compiler", "why"),
+    [
+        ("/nowhere/cc", "there is no C compiler (/nowhere/cc)"),
+        ("false", "the C compiler failed: false: exit code 1"),
+    ],
+)
+def test_without_a_compiler_the_build_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compiler: str, why: str
+) -> None:
+    monkeypatch.setenv("CC", compiler)
+    monkeypatch.delenv("LBTRACE_COMPILED", raising=False)
+    assert hatch_build.compile_core(tmp_path / "_core.abi3.so") == why
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_headers_of_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LBTRACE_COMPILED", raising=False)
+    monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path))
+    assert hatch_build.compile_core(tmp_path / "core.so") == "Python.h is not there"
+
+
+def test_the_switch_also_keeps_it_from_being_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LBTRACE_COMPILED", "0")
+    assert hatch_build.compile_core(tmp_path / "core.so") == "LBTRACE_COMPILED is 0"
+
+
+# what it refuses
+
+
+def _heads(examine: Any = lambda line, number: (1, 0)) -> Any:
+    assert CORE is not None
+    return CORE.Heads((b"content-length",), examine, 7)
+
+
+def _cut(heads: Any, text: bytes, bounds: list[int], side: int = 0, count: int = 1) -> list[bytes]:
+    columns = [np.zeros(count, np.int64) for _ in range(3)]
+    flags, length = np.zeros(count, np.uint8), np.zeros(count, np.int64)
+    sizes = np.full(count, 1000)
+    found: list[bytes] = heads.cut(
+        side, text, 100, np.array(bounds), sizes, *columns, flags, length
+    )
+    return found
+
+
+@needs_core
+@pytest.mark.parametrize("bounds", [[0, 5], [-1, 4], [3, 2], [0, 2**62], [-(2**63), 0]])
+def test_a_burst_outside_its_text_is_refused(bounds: list[int]) -> None:
+    with pytest.raises(IndexError):
+        _cut(_heads(), b"abcd", bounds)
+    with pytest.raises(ValueError, match="2 items"):
+        _cut(_heads(), b"abcd", [0, 1, 2])
+    with pytest.raises(ValueError, match="side 0 or 1"):
+        _cut(_heads(), b"abcd", [0, 1], side=2)
+
+
+@needs_core
+def test_after_an_error_it_takes_no_other_batch() -> None:
+    def fail(line: bytes, number: int) -> tuple[int, int]:
+        raise KeyError(line)
+
+    heads = _heads(fail)
+    text = b"A / B\r\nodd\r\n\r\n"
+    with pytest.raises(KeyError):
+        _cut(heads, text, [0, len(text)])
+    with pytest.raises(ValueError, match="none after an error"):
+        _cut(heads, text, [0, len(text)])
+    first, line, flags = heads.columns()
+    assert (len(first), len(flags)) == (8, 0)
+    assert line == b""
+    with pytest.raises(IndexError):
+        heads.block(0)
+
+
+@needs_core
+@pytest.mark.parametrize("answer", [None, 3, (1,), ("a", 0), (1, 2**70)])
+def test_an_answer_that_is_no_pair_of_numbers_is_refused(answer: object) -> None:
+    heads = _heads(lambda line, number: answer)
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        _cut(heads, b"A\r\nodd\r\n\r\n", [0, 10])
+
+
+@needs_core
+def test_examining_a_line_may_not_begin_another_batch() -> None:
+    heads: Any = None
+
+    def again(line: bytes, number: int) -> tuple[int, int]:
+        _cut(heads, b"B\r\n\r\n", [0, 5])
+        return 0, 0
+
+    heads = _heads(again)
+    with pytest.raises(ValueError, match="one batch at a time"):
+        _cut(heads, b"A\r\nodd\r\n\r\n", [0, 10])
+
+
+@needs_core
+@pytest.mark.parametrize(
+    ("view", "begin", "end"), [(1, 0, 1), (-1, 0, 1), (0, -1, 1), (0, 3, 2), (0, 0, 5)]
+)
+def test_a_piece_outside_its_buffer_is_refused(view: int, begin: int, end: int) -> None:
+    assert CORE is not None
+    columns = [np.array([0, value]) for value in (view, begin, end)]
+    with pytest.raises(IndexError):
+        CORE.gathered((memoryview(b"abcd"),), *columns)
+    good = CORE.gathered(
+        (memoryview(b"abcd"), memoryview(b"ef")), *map(np.array, ([1, 0], [0, 1], [2, 3]))
+    )
+    assert good == b"efbc"
+
+
+@needs_core
+def test_items_of_another_size_are_refused() -> None:
+    assert CORE is not None
+    with pytest.raises(ValueError, match="items of 8 bytes"):
+        CORE.Lines(2).numbers(np.array([1, 2], np.int32))
+    with pytest.raises(ValueError, match="3 items"):
+        CORE.Lines(3).numbers(np.array([1, 2]))
+    with pytest.raises(ValueError, match="contiguous"):
+        CORE.Lines(2).numbers(np.arange(4)[::2])
+    with pytest.raises(ValueError, match="negative"):
+        CORE.Lines(-1)
+
+
+@needs_core
+@pytest.mark.parametrize("index", [-1, 1, 2**40])
+def test_a_text_that_is_not_there_is_refused(index: int) -> None:
+    assert CORE is not None
+    row = np.array([index])
+    for note in (
+        lambda lines: lines.named(["a"], row),
+        lambda lines: lines.requests([b"a"], row),
+        lambda lines: lines.blocks(
+            [b"a"], np.zeros(1, np.uint8), np.array([0, 1]), np.zeros(1, np.int32), row
+        ),
+        lambda lines: lines.blocks(
+            [], np.zeros(1, np.uint8), np.array([0, 1]), np.zeros(1, np.int32), np.array([0])
+        ),
+        lambda lines: lines.blocks(
+            [b"a"], np.zeros(1, np.uint8), np.array([0, 9]), np.zeros(1, np.int32), np.array([0])
+        ),
+        lambda lines: lines.bodies(
+            np.array([3], np.uint8), np.array([0]), np.zeros(1, "V16"), ["a"], row
+        ),
+    ):
+        lines = CORE.Lines(1)
+        note(lines)
+        with pytest.raises(IndexError):
+            lines.joined("\n")
+
+
+@needs_core
+def test_after_an_error_no_line_is_written() -> None:
+    assert CORE is not None
+    lines = CORE.Lines(2)
+    lines.common("a")
+    with pytest.raises(ValueError, match="2 items"):
+        lines.numbers(np.array([1]))
+    assert lines.joined("\n") == ""
+
+
+@needs_core
+def test_text_that_is_no_ascii_is_refused() -> None:
+    assert CORE is not None
+    lines = CORE.Lines(1)
+    lines.common("\u00e9")
+    with pytest.raises(UnicodeDecodeError):
+        lines.joined("\n")
+
+
+@needs_core
+def test_texts_that_fall_on_one_place_stay_cheap_and_right() -> None:
+    """The places of a table that are searched are few, whatever the texts are."""
+    heads = _heads()
+    texts = [b"G /%d H\r\nX: %d\r\n\r\n" % (k, k % 700) for k in range(5000)]
+    bounds = np.append(0, np.cumsum([len(text) for text in texts]))
+    start, block = np.zeros(5000, np.int64), np.zeros(5000, np.int64)
+    spare = [np.zeros(5000, np.int64) for _ in range(2)]
+    heads.cut(
+        0, b"".join(texts), 100, bounds, np.diff(bounds), spare[0], start, block,
+        np.zeros(5000, np.uint8), spare[1],
+    )  # fmt: skip
+    lines, starts, _ = heads.texts()
+    assert [starts[k] for k in start.tolist()] == [b"G /%d H" % k for k in range(5000)]
+    assert [lines[heads.block(k)[0]] for k in block.tolist()] == [
+        b"X: %d" % (k % 700) for k in range(5000)
+    ]
+    assert len(lines) == 700

@@ -1,0 +1,85 @@
+"""Both roads give the same: every output of the compiled core is that of pure Python, byte for
+byte.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace import pipeline
+from tests.bench.generate import write
+from tests.compiled import needs_core, on_both
+from tests.compiled.conversations import told, written
+from tests.compiled.heads import messages
+from tests.http.bulk.test_bulk_connections import bursts, spoken
+from tests.http.streams import Talk
+from tests.laws import examples
+
+pytestmark = needs_core
+SAMPLES = Path(__file__).parents[2] / "samples"
+CAPTURES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*.pcap*"))
+PAIRS = sorted(path.name for path in SAMPLES.iterdir() if (path / "client.pcap").exists())
+
+
+@pytest.mark.parametrize("capture", CAPTURES)
+def test_every_sample_is_shown_alike(capture: str) -> None:
+    plain, compiled = on_both(lambda: written(pipeline.show([[str(SAMPLES / capture)]])))
+    assert plain == compiled
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_every_sample_is_compared_alike(pair: str) -> None:
+    folder = SAMPLES / pair
+    client = [[str(folder / "client.pcap")]]
+    backends = [[str(path)] for path in sorted(folder.glob("backend*.pcap*"))]
+    plain, compiled = on_both(lambda: written(pipeline.compare(client, backends), secrets=True))
+    assert plain == compiled
+
+
+@pytest.mark.parametrize("kind", ["keepalive", "constant", "short", "fresh", "bulk", "lossy"])
+def test_captures_of_the_benchmark_are_shown_alike(kind: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.pcap", kind, 8000)
+    plain, compiled = on_both(lambda: written(pipeline.show([[str(tmp_path / "a.pcap")]])))
+    assert plain == compiled
+
+
+@examples(300)
+@given(
+    st.lists(st.lists(st.tuples(messages, messages), max_size=4), min_size=1, max_size=3),
+    st.booleans(),
+)
+def test_odd_messages_are_read_and_written_alike(
+    said: list[list[tuple[bytes, bytes]]], rotated: bool
+) -> None:
+    def talks() -> list[Talk]:
+        found, frame = [], 0
+        for each in said:
+            talk = Talk(frame=frame)
+            for asked, answered in each:
+                talk.client(asked).server(answered)
+            found.append(talk.fin())
+            frame = talk.frame
+        return found
+
+    plain, compiled = on_both(lambda: told(talks(), rotated))
+    assert plain == compiled
+
+
+@examples(150)
+@given(st.lists(st.lists(bursts, max_size=4), min_size=1, max_size=3), st.booleans())
+def test_messages_in_pieces_are_read_and_written_alike(
+    said: list[list[tuple[bytes, bytes, list[int]]]], rotated: bool
+) -> None:
+    def talks() -> list[Talk]:
+        found, frame = [], 0
+        for each in said:
+            found.append(spoken(each, Talk(frame=frame)))
+            frame = found[-1].frame
+        return found
+
+    plain, compiled = on_both(lambda: told(talks(), rotated))
+    assert plain == compiled
