@@ -9,6 +9,8 @@
     constant    keepalive, of which every head is the same
     fresh       keepalive with four values of its own in every exchange: target, two request ids,
                 ETag
+    pipelined   keepalive, four requests sent before the first is answered
+    http2       keepalive over HTTP/2 without TLS; what recurs is in the dynamic table (RFC 7541)
 
 The two sides of a balancer, for `compare` (PAIRS): the same exchanges before and behind it, on
 another clock.
@@ -60,6 +62,7 @@ _AGENTS = (
     b"okhttp/4.12.0",
 )
 _ID, _WHO = b"########", b"@@@@@@@@"  # replaced by the number of the exchange, of the connection
+_STREAM = b"\xf0\xf1\xf2\xf3"  # replaced by a stream identifier of HTTP/2: 3, 5, … turn by turn
 
 
 def _request(agent: bytes, target: bytes, more: bytes) -> bytes:
@@ -138,6 +141,8 @@ class Kind:
     )
     place: _Place = _FRONT
     damaged: bool = False
+    at_once: int = 1  # requests before the first is answered; `turns` counts these groups
+    http2: bool = False
     numbers: int = 0  # which series the initial sequence numbers are drawn from
 
 
@@ -154,7 +159,10 @@ KINDS: dict[str, Kind] = {
     "short": _EACH,
     "bulk": Kind(turns=1, body=_BIG),
     "lossy": Kind(damaged=True),
+    "pipelined": Kind(turns=_TURNS // 4, at_once=4),
+    "http2": Kind(http2=True),
 }
+HTTP2 = frozenset(name for name, kind in KINDS.items() if kind.http2)
 PAIRS: dict[str, tuple[Kind, Kind]] = {
     "reuse": (_EACH, Kind(asks=_BY, place=_BEHIND, numbers=1)),
     "kept": (Kind(), Kind(asks=_BY, place=_BEHIND, numbers=1)),
@@ -246,6 +254,8 @@ def _per_exchange(kind: Kind) -> float:
 
 def _script(kind: Kind, agent: bytes) -> tuple[list[_Packet], list[_Packet], list[_Packet]]:
     """Opening, one exchange, closing."""
+    if kind.http2:
+        return _over_http2(kind, agent)
     request, body = _request(agent, kind.target, kind.asks), kind.body
     head = _response(len(body), kind.answers)
     opening = [
@@ -257,7 +267,13 @@ def _script(kind: Kind, agent: bytes) -> tuple[list[_Packet], list[_Packet], lis
         _Packet(True, _PSH | _ACK, request, 0, 0, 0),
         _Packet(False, _ACK, b"", 0, len(request), 40),
     ]
-    if kind.turns == 1 and len(body) < _SEGMENT:
+    if kind.at_once > 1:
+        answer, asked = head + body, kind.at_once * len(request)
+        each = range(kind.at_once)
+        talk = [_Packet(True, _PSH | _ACK, request, n * len(request), 0, n) for n in each]
+        talk += [_Packet(False, _PSH | _ACK, answer, n * len(answer), asked, 900 + n) for n in each]
+        talk.append(_Packet(True, _ACK, b"", asked, kind.at_once * len(answer), 1_000))
+    elif kind.turns == 1 and len(body) < _SEGMENT:
         talk.append(_Packet(False, _PSH | _ACK, head + body, 0, len(request), 900))
         talk.append(_Packet(True, _ACK, b"", len(request), len(head + body), 1_000))
     else:
@@ -269,6 +285,64 @@ def _script(kind: Kind, agent: bytes) -> tuple[list[_Packet], list[_Packet], lis
             sent += len(piece)
             if i % 2 == 1 or at + _SEGMENT >= len(body):
                 talk.append(_Packet(True, _ACK, b"", len(request), sent, 911 + i * 2))
+    closing = [
+        _Packet(True, _FIN | _ACK, b"", 0, 0, 0),
+        _Packet(False, _FIN | _ACK, b"", 0, 1, 100),
+        _Packet(True, _ACK, b"", 1, 1, 200),
+    ]
+    return opening, talk, closing
+
+
+def _over_http2(kind: Kind, agent: bytes) -> tuple[list[_Packet], list[_Packet], list[_Packet]]:
+    """The same with HTTP/2 (RFC 9113): the connection preface and a first exchange, which fills the
+    dynamic tables, belong to the opening.
+    """
+    from hpack import Encoder, HeaderTuple, NeverIndexedHeaderTuple
+
+    def lines(head: bytes) -> list[HeaderTuple]:
+        found = []
+        for line in head.split(b"\r\n")[1:]:
+            name, colon, value = line.partition(b": ")
+            pair = NeverIndexedHeaderTuple if _ID in value else HeaderTuple
+            found += [pair(name.lower(), value)] if colon else []
+        return found
+
+    def frame(kind_: int, flags: int, stream: bytes, payload: bytes = b"") -> bytes:
+        return len(payload).to_bytes(3, "big") + bytes((kind_, flags)) + stream + payload
+
+    headers, data, settings, ends_headers, ends_stream = 1, 0, 4, 4, 1
+    asks, answers, body = Encoder(), Encoder(), kind.body
+    asked = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"shop.example.com"),
+             NeverIndexedHeaderTuple(b":path", kind.target),
+             *lines(_request(agent, kind.target, kind.asks))[1:]]  # fmt: skip
+    kept = [line for line in lines(_response(len(body), kind.answers)) if line[0] != b"connection"]
+    answered = [(b":status", b"200"), *kept]
+
+    def exchange(stream: bytes) -> tuple[bytes, bytes]:
+        request = frame(headers, ends_headers | ends_stream, stream, asks.encode(asked, False))
+        response = frame(headers, ends_headers, stream, answers.encode(answered, False))
+        return request, response + frame(data, ends_stream, stream, body)
+
+    none, one = bytes(4), b"\0\0\0\1"
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings, 0, none)
+    greeting = frame(settings, 0, none) + frame(settings, 1, none)
+    first, second = exchange(one), exchange(_STREAM)
+    begun, replied = preface + first[0], greeting + first[1]
+    opening = [
+        _Packet(True, _SYN, b"", 0, 0, 0),
+        _Packet(False, _SYN | _ACK, b"", 0, 1, 100),
+        _Packet(True, _ACK, b"", 1, 1, 200),
+        _Packet(True, _PSH | _ACK, begun, 1, 1, 210),
+        _Packet(False, _PSH | _ACK, replied, 1, 1 + len(begun), 300),
+        _Packet(True, _PSH | _ACK, frame(settings, 1, none), 1 + len(begun), 1 + len(replied), 400),
+    ]
+    request, response = second
+    talk = [
+        _Packet(True, _PSH | _ACK, request, 0, 0, 0),
+        _Packet(False, _ACK, b"", 0, len(request), 40),
+        _Packet(False, _PSH | _ACK, response, 0, len(request), 900),
+        _Packet(True, _ACK, b"", len(request), len(response), 1_000),
+    ]
     closing = [
         _Packet(True, _FIN | _ACK, b"", 0, 0, 0),
         _Packet(False, _FIN | _ACK, b"", 0, 1, 100),
@@ -336,6 +410,10 @@ class _Batch:
                     for k in range(8):
                         rows[..., _HEAD + place + k] = value // 10 ** (7 - k) % 10 + 48
                     place = packet.payload.find(mark, place + 8)
+            place = packet.payload.find(_STREAM)
+            while place >= 0:
+                _number32(rows, _HEAD + place, 2 * turn + 3)
+                place = packet.payload.find(_STREAM, place + 4)
         self.next += np.array(sent)[:, None] * turns
         return out.tobytes()
 

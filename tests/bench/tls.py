@@ -1,5 +1,6 @@
-"""`python -m tests.bench.tls`: what opening TLS costs, beside reading the same bytes: CPU time per
-megabyte by cipher suite, per connection, and per line of a key log.
+"""`python -m tests.bench.tls`, a part of `python -m tests.bench`: what opening TLS costs, beside
+reading the same bytes: CPU time per megabyte by cipher suite, per connection, and per line of a key
+log.
 
 Nothing here passes or fails: it is a measurement, for docs/performance.md.
 """
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from lbtrace import tls
 from lbtrace.options import quiet
+from tests.bench.measure import MarkdownTable, seconds, thousands
 from tests.http.streams import Talk, table
 from tests.tls.conversations import get, ok, one_exchange, secrets_of, talk_of
 from tests.tls.wire import CLIENT, SERVER, Tls, made_up
@@ -65,14 +67,19 @@ def of_key_log() -> tuple[float, float]:
         )
 
 
-def main() -> None:
-    """Measure, and print."""
+def tables() -> None:
+    """Measure, and print the tables."""
+    opened = MarkdownTable("Measured: TLS", ("cipher suite", "MB/s", "each connection"))
     for suite, version in KINDS:
-        name = tls_name(suite)
-        print(f"{name}: {1 / per_megabyte(suite, version):.0f} MB/s")
-        print(f"{name}: {per_connection(suite, version) * 1e6:.0f} µs a connection")
+        figures = {
+            "MB/s": f"{1 / per_megabyte(suite, version):.0f}",
+            "each connection": f"{per_connection(suite, version) * 1e3:.2f} ms",
+        }
+        opened.row(f"TLS {version}, {tls_name(suite)}", figures)
     log, twice = of_key_log()
-    print(f"key log of {LINES} lines: {log:.2f} s; its lines read twice: {twice:.2f} s")
+    read = MarkdownTable("Measured: key logs", ("key log", "read", "its lines read twice"))
+    figures = {"read": seconds(log), "its lines read twice": seconds(twice)}
+    read.row(f"{thousands(LINES)} lines", figures)
 
 
 def tls_name(suite: int) -> str:
@@ -83,4 +90,4 @@ def tls_name(suite: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    tables()
