@@ -31,7 +31,10 @@ def finding_text(finding: Finding) -> str:
 
 def finding_line(finding: Finding) -> str:
     """`<Finding errors (high): …>`."""
-    return f"<Finding {finding.slug} ({finding.severity}): {cut(finding_text(finding), _LINE)}>"
+    from lbtrace.render.masked import masked_finding
+
+    text = cut(finding_text(masked_finding(finding)), _LINE)
+    return f"<Finding {finding.slug} ({finding.severity}): {text}>"
 
 
 def report_line(report: Report) -> str:

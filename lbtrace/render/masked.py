@@ -113,6 +113,13 @@ def masked_capture_report(report: CaptureReport) -> CaptureReport:
     )
 
 
+def masked_finding(finding: Finding) -> Finding:
+    """A finding that stands alone: what shows by itself that it is a credential is masked. No
+    capture keys its digest, so only its length is told.
+    """
+    return _Texts(Mask(None), set()).finding(finding)
+
+
 def _key(traces: Iterable[Trace]) -> bytes:
     """What the captures have that nobody else has: their bytes."""
     files = b"".join(file.fingerprint for trace in traces for file in trace.files)

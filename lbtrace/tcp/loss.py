@@ -147,17 +147,31 @@ def drop_unacceptable(
         pieces.repeated[kept],
     )
     acked.of_piece = acked.of_piece[kept]
+    left, touched = assembly.pieces, distinct(gone)
     dropped = np.bincount(gone, pieces.length[beyond], minlength=streams).astype(np.int64)
     assembly.captured -= dropped
-    assembly.sent = np.maximum(assembly.sent - dropped, assembly.captured)
-    touched = distinct(gone)
     end = np.zeros(streams, np.int64)
-    left = assembly.pieces
-    np.maximum.at(end, left.stream, left.start + left.length)
+    np.maximum.at(end, left.stream, _wire_end(table, left))
     assembly.end[touched] = np.maximum(end, np.minimum(assembly.end, np.maximum(acked.end, 0)))[
         touched
     ]
+    sent = np.maximum(assembly.sent - dropped - _tails(table, pieces, beyond, streams), 0)
+    assembly.sent[touched] = np.clip(sent, assembly.captured, assembly.end)[touched]
     assembly.fin[touched] = np.where(assembly.fin > limit, -1, assembly.fin)[touched]
+
+
+def _wire_end(table: SegmentTable, pieces: Pieces) -> Column:
+    """Per piece the offset after the last byte that its segment had on the wire."""
+    end: Column = pieces.start - pieces.skip + table.wire_length[pieces.row]
+    return end
+
+
+def _tails(table: SegmentTable, pieces: Pieces, beyond: Column, streams: int) -> Column:
+    """Per stream the bytes that the snapshot length cut from segments of which no piece is left."""
+    last = beyond & ~np.isin(pieces.row, pieces.row[~beyond])
+    rows, first = np.unique(pieces.row[last], return_index=True)
+    cut = table.wire_length[rows].astype(np.int64) - table.length[rows]
+    return np.bincount(pieces.stream[last][first], cut, minlength=streams).astype(np.int64)
 
 
 def _windows(

@@ -19,6 +19,7 @@ import pytest
 
 from lbtrace.cli import run
 from tests.live.programs import Programs
+from tests.render.test_masked import Planted, leaked, played
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples/nginx"
@@ -64,6 +65,20 @@ def test_both_sides_are_captured_and_compared(
     ]
     assert stat.S_IMODE(os.stat("out").st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in Path("out").iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("form", ["terminal", "json", "html", "ndjson", "markdown", "github"])
+def test_what_is_printed_shows_no_credential(
+    form: str, programs: Programs, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    planted = Planted(3)
+    client, *backends = map(Path, played(planted, tmp_path, 0.0))
+    programs.captures("front", client)
+    programs.captures("back", backends[0])
+    assert run(["capture", *PLACES, "-o", "out", "--format", form, "-v", "--", "true"]) == 0
+    assert leaked(planted.every, "".join(capfd.readouterr())) == []
+    kept = Path("out/client.pcapng").read_bytes().decode("latin-1")
+    assert leaked(planted.every, kept)  # the packets are as they were
 
 
 def test_the_command_that_is_named_gives_the_same(

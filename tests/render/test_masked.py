@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import string
+import struct
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import dpkt
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lbtrace import compare, show
-from lbtrace.cli import cli
+from lbtrace.cli import cli, run
 from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import lowered
 from lbtrace.http_fields.masking import may_hold_url
@@ -106,7 +110,9 @@ def played(planted: Planted, folder: Path, loss: float) -> list[str]:
 def outputs(files: Sequence[str], widths: Sequence[int] = (80,)) -> Iterator[str]:
     """What every command that reads captures prints of them, in each of its formats."""
     commands = [["compare", *files], ["compare", *files, "--all"], ["compare", *files, "-v"]]
-    commands += [["show", file, "--all"] for file in files]
+    commands += [["compare", *files, "-q"], ["compare", *files, "--all", "--lang", "ko"]]
+    commands += [["show", file, how] for file in files for how in ("--all", "-v")]
+    commands += [["show", *files, "--zoom", "1:1", "--all"]]
     for command in commands:
         for width in widths:
             yield printed([*command, "--width", str(width)])
@@ -153,6 +159,67 @@ def _ladders(files: Sequence[str]) -> Iterator[str]:
             yield printed(["compare", *files, "--zoom", name, "--ladder", ladder])
 
 
+def _packets_written(files: Sequence[str]) -> Iterator[str]:
+    """What commands that write packets say, and what they write beside the packets."""
+    with TemporaryDirectory() as folder:
+        ways = [["merge", *files, "-o", f"{folder}/merged.pcapng"]]
+        chosen = (["--pair", "1"], ["--pair", "u1"], ["--problem", "P1"], ["--path", "*"])
+        for number, choice in enumerate(chosen):
+            target = f"{folder}/{number}" if number % 2 else f"{folder}/{number}.pcapng"
+            ways.append(["extract", *files, *choice, "-o", target])
+        for way in ways:
+            yield complained(way)
+        written = sorted(Path(folder).rglob("*.pcapng"))
+        assert len(written) > 1
+        for path in written:
+            yield beside_packets(path.read_bytes())
+
+
+def beside_packets(data: bytes) -> str:
+    """All that a pcapng file says beside its packets: comments, names, secrets, descriptions."""
+    said, at = [], 0
+    while at < len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        begin = at + 8
+        if kind == 6:
+            begin = at + 28 + (struct.unpack_from("<I", data, at + 20)[0] + 3 & ~3)
+        said.append(data[begin : at + size - 4])
+        at += size
+    return b"\n".join(said).decode("latin-1")
+
+
+def _complaints(files: Sequence[str]) -> Iterator[str]:
+    """What is said when something is wrong with the command, or with a capture."""
+    for words in (
+        ["compare", *files, "--zoom", "999999"],
+        ["compare", *files, "--zoom", "P999"],
+        ["extract", *files, "--path", "/nothing/like/this", "-o", "/nowhere/at/all.pcapng"],
+        ["frame", files[0], "999999"],
+        ["check", *files, "--expect", files[0]],
+        ["check", *files, "--baseline", files[0]],
+        ["check", "--report", files[0], "--profile", "nginx"],
+        ["diff", *files[:2]],
+        ["compare", *files, "--keylog", files[0]],
+    ):
+        yield complained(words)
+    with TemporaryDirectory() as folder:
+        for number, file in enumerate(files):
+            data = Path(file).read_bytes()
+            cut = Path(folder) / f"{number}.pcap"
+            cut.write_bytes(data[: len(data) // 2] + bytes(333) + data[len(data) // 2 : -7])
+            yield complained(["show", str(cut), "--all"])
+
+
+def _in_python(files: Sequence[str]) -> Iterator[str]:
+    """What results show of themselves."""
+    report = compare(*map(Path, files))
+    for result in (report, show(*map(Path, files))):
+        yield "\n".join([str(result), repr(result), result._repr_html_()])
+        yield json.dumps(result.to_dict())
+        yield "\n".join(map(repr, result.problems))
+    yield "\n".join(repr(finding) for finding in report.findings)
+
+
 def _checked(files: Sequence[str]) -> Iterator[str]:
     """The expectations of this run, and what becomes of others: a known balancer's, and those of a
     good run whose report shows its credentials.
@@ -187,6 +254,14 @@ def printed(arguments: Sequence[str], *codes: int) -> str:
     return str(done.output)
 
 
+def complained(words: Sequence[str]) -> str:
+    """What a command prints that may not do what it is asked for."""
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        assert run(list(words)) in (0, 1, 2, 3)
+    return said.getvalue()
+
+
 def pieces(text: str) -> set[str]:
     """Every piece of a text that is long enough to give a credential away."""
     return {text[i : i + PIECE] for i in range(max(len(text) - PIECE, 0) + 1)}
@@ -205,6 +280,60 @@ def test_no_output_shows_a_planted_credential(tmp_path: Path, seed: int, loss: f
     files = played(planted, tmp_path, loss)
     for text in outputs(files, widths=(40, 400)):
         assert leaked(planted.every, text) == []
+
+
+@pytest.mark.parametrize(("seed", "loss"), [(1, 0.0), (2, 0.3)])
+def test_nothing_beside_a_result_shows_a_planted_credential(
+    tmp_path: Path, seed: int, loss: float
+) -> None:
+    planted = Planted(seed)
+    files = played(planted, tmp_path, loss)
+    for made in (_packets_written, _complaints, _in_python):
+        for text in made(files):
+            assert leaked(planted.every, text) == []
+
+
+@pytest.mark.parametrize("more", [[], ["--bodies", "--addresses"]])
+def test_no_redacted_capture_holds_a_credential(tmp_path: Path, more: list[str]) -> None:
+    planted = Planted(11)
+    files = played(planted, tmp_path, 0.3)
+    said = printed(["redact", *files, *more, "-o", str(tmp_path / "out")])
+    written = sorted((tmp_path / "out").iterdir())
+    assert len(written) == len(files)
+    assert leaked(planted.every, said) == []
+    for path in written:
+        texts = [path.read_bytes(), *streams(path)]
+        for text in texts:
+            assert leaked(planted.every, text.decode("latin-1")) == []
+    assert any(leaked(planted.every, b"".join(streams(Path(f))).decode("latin-1")) for f in files)
+
+
+def streams(path: Path) -> list[bytes]:
+    """The bytes of each direction of each connection, each place once."""
+    found: dict[bytes, dict[int, bytes]] = {}
+    with open(path, "rb") as file:
+        for _, data in dpkt.pcap.Reader(file):
+            ip = dpkt.ip.IP(data)
+            tcp = ip.data
+            if isinstance(tcp, dpkt.tcp.TCP) and tcp.data:
+                ends = ip.src + ip.dst + struct.pack(">HH", tcp.sport, tcp.dport)
+                found.setdefault(ends, {})[tcp.seq] = bytes(tcp.data)
+    return [b"".join(data for _, data in sorted(each.items())) for each in found.values()]
+
+
+def test_written_packets_are_as_they_were(tmp_path: Path) -> None:
+    """`merge` and `extract` copy packets, credentials and all."""
+    planted = Planted(13)
+    files = played(planted, tmp_path, 0.0)
+    sent = [data for file in files for _, data in dpkt.pcap.Reader(open(file, "rb"))]  # noqa: SIM115
+    for words in (["merge"], ["extract", "--path", "*", "--pair", "u1"]):
+        written = tmp_path / f"{words[0]}.pcapng"
+        printed([words[0], *files, *words[1:], "-o", str(written)])
+        with open(written, "rb") as file:
+            packets = [data for _, data in dpkt.pcapng.Reader(file)]
+        assert packets
+        assert set(packets) <= set(sent)
+        assert words[0] != "merge" or sorted(packets) == sorted(sent)
 
 
 def test_what_is_asked_for_is_shown(tmp_path: Path) -> None:

@@ -198,6 +198,30 @@ def test_what_is_left_of_a_stream_ends_where_its_last_segment_ends() -> None:
     assert (c.from_server.bytes, c.from_server.missing) == (6, 0)
 
 
+def test_a_segment_taken_out_takes_along_what_the_snapshot_length_cut_from_it() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1000, b"answer", ack=100)
+        .s("PSH", 1006 + 20_000_000, b"stray", ack=100, cut=3)
+        .c("PSH", 100, b"next", ack=1006, window=1000)
+    )
+    [c], streams = connections(wire.table())
+    assert streams.end.tolist() == [4, 6]
+    assert (c.from_server.bytes, c.from_server.missing, c.from_server.truncated) == (6, 0, 0)
+
+
+def test_what_the_snapshot_length_cut_from_the_segments_that_stay_is_counted() -> None:
+    wire = (
+        opened()
+        .s("PSH", 1000, b"answer", ack=100, cut=4)
+        .s("PSH", 1006 + 20_000_000, b"stray", ack=100, cut=3)
+        .c("PSH", 100, b"next", ack=1000, window=1000)
+    )
+    [c], streams = connections(wire.table())
+    assert streams.end.tolist() == [4, 6]
+    assert (c.from_server.bytes, c.from_server.missing, c.from_server.truncated) == (2, 4, 4)
+
+
 def test_a_segment_is_repeated_until_its_acknowledgement_is_captured() -> None:
     wire = (
         opened()
