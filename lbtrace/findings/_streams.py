@@ -45,12 +45,18 @@ class Group(NamedTuple):
     code: int
 
 
-def steered(comparison: Comparison, side: Side, kind: ControlKind) -> list[Steered]:
-    """The control frames of a type on a side, in order of the capture points and connections."""
+def steered(
+    comparison: Comparison, side: Side, kind: ControlKind, code: int | None = None
+) -> list[Steered]:
+    """The control frames of a type on a side, in order of the capture points and connections. With
+    `code` only those of one error code, or one setting.
+    """
     table = comparison.table(side)
     found: list[Steered] = []
     for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
         frames = ControlFrames.of(trace.control).of_kind(kind)
+        if code is not None:
+            frames = frames.where(frames.code == code)
         found += (Steered(trace, first + f.connection, f, -1) for f in frames)
     if not found:
         return found

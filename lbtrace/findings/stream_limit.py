@@ -64,8 +64,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding a side."""
     for side in comparison.captured:
         limits: dict[int, Steered] = {}
-        for each in steered(comparison, side, ControlKind.SETTINGS):
-            if each.frame.code == Setting.MAX_CONCURRENT_STREAMS and not each.frame.from_client:
+        stated = Setting.MAX_CONCURRENT_STREAMS
+        for each in steered(comparison, side, ControlKind.SETTINGS, stated):
+            if not each.frame.from_client:
                 known = limits.get(each.number)
                 if known is None or (known.frame.value or 0) < (each.frame.value or 0):
                     limits[each.number] = each

@@ -71,8 +71,8 @@ TEXTS: Final[dict[str, str]] = {
     "requests of both are reported.",
     "http2-answered-by-http1": "An HTTP/2 preface was answered in HTTP/1: the server does not "
     "speak HTTP/2 on this port.",
-    "exchanges-limited": "A connection has more exchanges than lbtrace makes of so few bytes; the "
-    "first ones are reported.",
+    "exchanges-limited": "A connection has more exchanges, or control frames of HTTP/2, than "
+    "lbtrace makes of so few bytes; the first ones are reported.",
     "pairing-in-doubt": "After loss, requests and responses were left unpaired because the "
     "packets do not say which belong together.",
     # other protocols

@@ -54,7 +54,7 @@ def test_each_connection_has_its_own_bytes_and_all_share_the_spare_ones(
 
 
 def test_the_documented_limits() -> None:
-    assert (budget.BYTES_EACH, budget.SPARE) == (256, 100_000)
+    assert (budget.BYTES_EACH, budget.SPARE, budget.FRAMES_EACH) == (256, 100_000, 4)
 
 
 @pytest.mark.usefixtures("tight")
@@ -151,3 +151,34 @@ def test_one_connection_cannot_take_what_the_bytes_of_another_earn() -> None:
     heard = hear(Talk().client(SMALL * 500), ordinary)
     assert sum(e.connection == 1 for e in heard.exchanges) == 40
     assert len(unread(heard)) == 1
+
+
+@pytest.mark.usefixtures("tight")
+@pytest.mark.parametrize(
+    ("flood", "each"),
+    [
+        (settings_frame(), 1),
+        (frame(4, 0, 0, b"\0\3\0\0\0\1" * 5), 5),
+        (frame(4, 1, 0, b""), 1),
+        (frame(6, 0, 0, b"12345678"), 1),
+        (frame(8, 0, 0, b"\0\0\0\1"), 1),
+        (frame(RST, 0, 77, b"\0\0\0\x08"), 1),
+        (frame(7, 0, 0, b"\0\0\0\1\0\0\0\0"), 1),
+    ],
+)
+def test_control_frames_of_http_2_are_limited_too(flood: bytes, each: int) -> None:
+    heard = hear(Talk().client(PREFACE + settings_frame() + flood * 400).server(flood * 400))
+    limit = 10 + 2 * 400 * len(flood) // budget.BYTES_EACH
+    kept = len(list(heard.control))
+    assert limit * budget.FRAMES_EACH <= kept <= 2 * (limit + 2) * budget.FRAMES_EACH + 2 * each
+    assert unread(heard)
+
+
+@pytest.mark.usefixtures("tight")
+def test_connections_share_what_control_frames_may_cost_beyond_their_bytes() -> None:
+    flood = settings_frame() * 40
+    talks = [Talk().client(PREFACE + flood).server(settings_frame()) for _ in range(4)]
+    connections = [frame.connection for frame in hear(*talks).control]
+    kept = [connections.count(number) for number in range(4)]
+    assert kept[0] == 41
+    assert kept[3] < kept[0]

@@ -58,6 +58,7 @@ class ControlNotes:
     def __init__(self) -> None:
         self._rows = array("q")
         self._texts: dict[int, str] = {}
+        self.kept = 0  # control frames, and settings beyond the first of a frame
         self.data = 0  # bytes of DATA frames, padding included
         self.window = (
             DEFAULT_WINDOW  # the smallest that its sender ever gave a stream to begin with
@@ -79,12 +80,15 @@ class ControlNotes:
             value = last & 0x7FFFFFFF
             if len(payload) > 8:
                 self._texts[offset] = payload[8 : 8 + _TEXT].decode("latin-1")
+        self.kept += 1
         self._rows.extend((offset, kind, flag, stream, code, value))
 
     def _settings(self, flag: int, payload: bytes, offset: int) -> None:
         if not payload:
+            self.kept += 1
             self._rows.extend((offset, SETTINGS, flag, 0, NONE, NONE))
         for code, value in islice(_SETTING(payload), _MOST_SETTINGS):
+            self.kept += 1
             self._rows.extend((offset, SETTINGS, flag, 0, code, value))
             if code == Setting.INITIAL_WINDOW_SIZE:
                 self.window = min(self.window, value)
