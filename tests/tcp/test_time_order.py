@@ -125,3 +125,12 @@ def test_a_byte_that_is_acknowledged_was_sent_before() -> None:
     wire.c("PSH", 100, b"q", at=100 * S).c("PSH", 100, b"q", at=101 * S)
     wire.s("", 1000, ack=101, at=95 * S).s("", 1000, ack=101, at=96 * S)
     assert slugs(read(wire.segments)) == [SET_BACK]
+
+
+def test_the_numbers_of_each_connection_are_looked_at() -> None:
+    """One that stands in the file before it, in order, hides nothing of the one after it."""
+    other = Wire(client=CLIENT._replace(port=39999)).c("SYN", 5, at=90 * S).segments
+    wire = Wire().c("PSH", 99, b"p", at=91 * S)
+    wire.c("PSH", 100, b"q", at=100 * S).c("PSH", 100, b"q", at=101 * S)
+    wire.s("", 1000, ack=101, at=95 * S).s("", 1000, ack=101, at=96 * S)
+    assert slugs(read(other + wire.segments)) == [SET_BACK]
