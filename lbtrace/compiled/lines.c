@@ -387,17 +387,23 @@ static PyObject *bodies(PyObject *self, PyObject *args) {
 }
 
 PyDoc_STRVAR(joined_doc,
-             "joined(between, /)\n--\n\nThe lines, with an ASCII text between each two of them.");
+             "joined(between, before=None, /)\n--\n\n"
+             "The lines, with an ASCII text between each two of them. `before`: a list of ASCII\n"
+             "texts, one for each line, that are written in front of them.");
 
-static PyObject *joined(PyObject *self, PyObject *argument) {
+static PyObject *joined(PyObject *self, PyObject *args) {
     Lines *lines = (Lines *)self;
-    Py_ssize_t size;
-    const char *between = PyUnicode_AsUTF8AndSize(argument, &size);
-    if (between == NULL) return NULL;
+    Py_ssize_t size, length;
+    const char *between, *text;
+    PyObject *before = NULL;
+    if (!PyArg_ParseTuple(args, "s#|O!", &between, &size, &PyList_Type, &before)) return NULL;
     Memory out = {NULL, 0, 0};
     int failed = 0;
     for (Py_ssize_t row = 0; !failed && row < lines->count; row++) {
         if (row > 0) failed = memory_append(&out, between, (size_t)size);
+        if (!failed && before != NULL)
+            failed = item_of(before, row, &text, &length) < 0 ||
+                     memory_append(&out, text, (size_t)length) < 0;
         for (size_t k = 0; !failed && k < part_count(lines); k++)
             failed = write_part(&out, part_at(lines, k), row);
     }
@@ -443,7 +449,7 @@ static PyMethodDef methods[] = {
     {"requests", requests, METH_VARARGS, requests_doc},
     {"blocks", blocks, METH_VARARGS, blocks_doc},
     {"bodies", bodies, METH_VARARGS, bodies_doc},
-    {"joined", joined, METH_O, joined_doc},
+    {"joined", joined, METH_VARARGS, joined_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,7 +2,7 @@
 their columns.
 
 A line has sixty values, most of them the same for many connections: nothing lost, nothing sent
-twice, no RST, the options that every SYN of a host has. ROWS connections are written at a time: a
+twice, no RST, the options that every SYN of a host has. Many connections are written at a time: a
 value they all share becomes, with the keys around it, one piece of text that all lines have in
 common; every other one becomes a column of texts. A line is the join of one text from each. No
 Connection is made.
@@ -35,7 +35,7 @@ from lbtrace.tables.connections import (
 )
 
 _Table: TypeAlias = ConnectionTable | Ends | SynOptions
-_ROWS = 512  # connections written at a time
+_ROWS = 1024  # connections written at a time
 _REMEMBERED = 4096  # applications
 _TRUTH = list(TRUTH)
 

@@ -91,9 +91,16 @@ class RowWriter:
         has a comma in front.
         """
         first, last = np.searchsorted(self._table.id, (low, high)).tolist()
-        if self._core is None or last - first < high - low:
+        if self._core is None or first == last:
             return "\n".join(self.lines(low, high))
-        text = self._compiled_rows(self._core, first, last)
+        between = slice(*np.searchsorted(self._object_ids, (low, high)).tolist())
+        places = np.searchsorted(self._table.id[first:last], self._object_ids[between]).tolist()
+        found: list[list[str]] = [[] for _ in range(last - first + 1)]  # in front of each row
+        for place, line in zip(places, self._writer.lines(self._objects[between]), strict=True):
+            found[place].append(f",{line}\n")
+        *before, behind = map("".join, found)
+        text = self._compiled_rows(self._core, first, last).joined("\n", before)
+        text = f"{text}\n{behind[:-1]}" if behind else text
         return text[1:] if low == 0 else text
 
     def lines(self, low: int, high: int) -> list[str]:
@@ -113,8 +120,6 @@ class RowWriter:
         return lines
 
     def _rows(self, low: int, high: int) -> list[str]:
-        if self._core is not None:
-            return self._compiled_rows(self._core, low, high).split("\n")
         t = self._table
         rows = slice(low, high)
         self._meet(np.concatenate((t.request.block[rows], t.response.block[rows])))
@@ -134,8 +139,8 @@ class RowWriter:
             )
         ]
 
-    def _compiled_rows(self, core: compiled.Core, low: int, high: int) -> str:
-        """The same lines as `_rows`, written by the compiled core."""
+    def _compiled_rows(self, core: compiled.Core, low: int, high: int) -> _core.Lines:
+        """The same lines as `_rows`, to be written by the compiled core."""
         t, rows, lines = self._table, slice(low, high), core.Lines(high - low)
         asked, answered = t.request, t.response
         for before, column in (
@@ -153,7 +158,7 @@ class RowWriter:
         lines.named(statuses, np.arange(high - low))
         self._compiled_message(lines, answered, rows)
         lines.common("}")
-        return lines.joined("\n")
+        return lines
 
     def _compiled_message(self, lines: _core.Lines, m: MessageTable, rows: slice) -> None:
         """What stands behind the start line of a message, as in `_messages`."""
