@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from tests.sentences.laws import OF_STREAMS, Json, Recording, Seen, value
+from tests.sentences.laws import OF_STREAMS, Json, Recording, Seen, name_of, value
 from tests.sentences.packets import Packet, Talk
+from tests.sentences.streams import sent
 
 SECOND = 0.999  # times of packets are floats
 NAMES_A_SIDE = re.compile(
@@ -37,7 +38,7 @@ class Alone:
 
     def seen(self, finding: Json) -> Iterator[Seen]:
         """The connections of the capture, and the packets that a finding shows."""
-        yield Seen("", self.recording.talks, self.shown(finding))
+        yield Seen("", self.recording.talks, self.shown(finding), self.recording.keys)
 
 
 def no_side_is_named(alone: Alone) -> Iterator[str]:
@@ -119,6 +120,23 @@ def an_error_is_in_the_packets(alone: Alone) -> Iterator[str]:
             yield f"{finding['text']} None of what is shown is an error"
 
 
+def names_of_a_certificate_are_in_it(alone: Alone) -> Iterator[str]:
+    """Before TLS 1.3 a certificate is sent in clear: the names that are told of it stand in what
+    the server sent.
+    """
+    talks = {(name_of(t.client), name_of(t.server)): t for t in alone.recording.talks}
+    for connection in alone.document["capture"]["connections"]:
+        session = ((connection["application"] or {}).get("tls") or {}).get("session") or {}
+        ends = connection["client"], connection["server"]
+        if session.get("version", "TLS 1.3") == "TLS 1.3" or ends not in talks:
+            continue
+        talk = talks[ends]
+        clear = sent(talk, talk.server)[0]
+        for name in session["names"]:
+            if name.encode() not in clear:
+                yield f"{ends}: {name} is not in the bytes of the server"
+
+
 LAWS: tuple[Callable[[Alone], Iterator[str]], ...] = (
     *OF_STREAMS,
     no_side_is_named,
@@ -128,6 +146,7 @@ LAWS: tuple[Callable[[Alone], Iterator[str]], ...] = (
     what_is_lost_was_repeated_before_it_was_acknowledged,
     a_slow_request_is_slow,
     an_error_is_in_the_packets,
+    names_of_a_certificate_are_in_it,
 )
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from tests.sentences.handshakes import HELLO, Keys, handshake, keys_beside
 from tests.sentences.packets import End, Packet, Talk, packets, talks
 from tests.sentences.streams import (
     CODES,
@@ -31,6 +32,7 @@ from tests.sentences.streams import (
 Json = dict[str, Any]
 MINUTE_NS = 60_000_000_000
 MILLISECOND_NS = 1_000_000
+MOST_NAMED = 5  # of what is counted by name, more are left out
 NOTHING = "Nothing was seen to happen behind it"
 
 
@@ -51,17 +53,25 @@ class Recording:
         return talks(self.packets)
 
     @cached_property
+    def keys(self) -> Keys:
+        """The key logs that lie beside its files."""
+        return keys_beside(self.paths)
+
+    @cached_property
     def by_number(self) -> dict[int, Packet]:
         """Packets by frame number."""
         return {p.number: p for p in self.packets}
 
 
 class Seen(NamedTuple):
-    """A side that a finding is about: its connections, and the packets that the finding shows."""
+    """A side that a finding is about: its connections, the packets that the finding shows, and the
+    key logs that lie beside the captures.
+    """
 
     side: str
     talks: list[Talk]
     shown: list[Packet]
+    keys: Keys
 
 
 class Witnessed(Protocol):
@@ -106,7 +116,8 @@ class Told:
         for side, recordings in self.sides.items():
             shown = self.shown(finding, side)
             if shown:
-                yield Seen(side, [t for r in recordings for t in r.talks], shown)
+                keys = {random: labels for r in recordings for random, labels in r.keys.items()}
+                yield Seen(side, [t for r in recordings for t in r.talks], shown, keys)
 
 
 def value(finding: Json, name: str) -> Any:
@@ -315,12 +326,12 @@ def _is_stray(recording: Recording, connection: Json) -> bool:
     """Whether the packets of a connection acknowledge what a client sent to another address."""
     ends = (connection["client"], connection["server"])
     for talk in recording.talks:
-        if not talk.opened or _name(talk.client) not in ends or _name(talk.server) in ends:
+        if not talk.opened or name_of(talk.client) not in ends or name_of(talk.server) in ends:
             continue
         sent = talk.directions[talk.client]
         top = max((end for _, end, _ in sent.sent), default=0)
         for packet in recording.packets:
-            other = packet.target == talk.client and _name(packet.source) in ends
+            other = packet.target == talk.client and name_of(packet.source) in ends
             if other and packet.acks and 0 < sent.place(packet.ack) <= top:
                 return True
     return False
@@ -376,7 +387,7 @@ def _only_a_header_before_the_answer(talk: Talk) -> bool:
     return False
 
 
-def _name(end: tuple[str, int]) -> str:
+def name_of(end: tuple[str, int]) -> str:
     return f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
 
 
@@ -696,15 +707,43 @@ def who_closed_a_web_socket_sent_it(told: Witnessed) -> Iterator[str]:
 
 def a_handshake_begins_where_it_is_shown(told: Witnessed) -> Iterator[str]:
     """A record of a handshake, with a hello, begins in each packet that is shown."""
-    hello = re.compile(rb"\x16\x03[\0-\x04]..[\x01\x02]", re.DOTALL)
     for finding in told.findings("opened-tls"):
         for seen in told.seen(finding):
             for packet in seen.shown:
-                if not hello.search(packet.payload):
+                if not HELLO.search(packet.payload):
                     yield f"{finding['text']} No hello begins in #{packet.number}"
-            of = sum(any(hello.search(sent(t, e)[0]) for e in t.directions) for t in seen.talks)
+            of = sum(any(HELLO.search(sent(t, e)[0]) for e in t.directions) for t in seen.talks)
             if value(finding, "of") > of:
                 yield f"{finding['text']} Handshakes in the capture: {of}"
+
+
+def what_is_called_opened_has_its_secrets(told: Witnessed) -> Iterator[str]:
+    """The key logs have what as many connections need as are called opened, of each version and
+    cipher suite. As many as are said to have no secrets have none. Each connection is opened, or a
+    reason is told.
+    """
+    for finding in told.findings("opened-tls"):
+        named = {v["name"]: v["value"] for v in finding["values"]}
+        for seen in told.seen(finding):
+            shaken = [h for h in map(handshake, seen.talks) if h is not None]
+            known = [h.agreed for h in shaken if h.is_known(seen.keys)]
+            strange = sum(h.random not in seen.keys for h in shaken)
+            agreed, reasons = (_counts(named.get(name) or "") for name in ("versions", "reasons"))
+            if seen.keys and any(known.count(what) < n for what, n in agreed.items()):
+                yield f"{finding['text']} The key logs are for: {known}"
+            if seen.keys and reasons.get("no secrets for their client random", 0) != strange:
+                yield f"{finding['text']} Without a line in the key logs: {strange}"
+            if len(agreed) < MOST_NAMED and named.get("count", 0) != sum(agreed.values()):
+                yield f"{finding['text']} By version and suite: {agreed}"
+            closed = named.get("of", 0) - named.get("count", 0)
+            if len(reasons) < MOST_NAMED and closed != sum(reasons.values()):
+                yield f"{finding['text']} With a reason: {reasons}"
+
+
+def _counts(listed: str) -> dict[str, int]:
+    """ "this: 2; that: 1" → how many of each."""
+    pairs = (each.rpartition(": ") for each in listed.split("; ") if each)
+    return {what: int(number) for what, _, number in pairs}
 
 
 OF_STREAMS: tuple[Callable[[Witnessed], Iterator[str]], ...] = (
@@ -718,6 +757,7 @@ OF_STREAMS: tuple[Callable[[Witnessed], Iterator[str]], ...] = (
     a_scheme_that_is_told_is_stated,
     who_closed_a_web_socket_sent_it,
     a_handshake_begins_where_it_is_shown,
+    what_is_called_opened_has_its_secrets,
 )
 
 LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.options import Options
 from lbtrace.pipeline import show
 from lbtrace.render import View, get_format
 from tests.sentences import alone as laws
@@ -22,9 +23,10 @@ REPORT_FILES = [p for folder in REPORTS for p in sorted(folder.glob("*.pcap*"))]
 
 
 def heard(path: Path) -> Alone:
-    """What is said of one capture file."""
+    """What is said of one capture file, with the keys that lie beside it."""
     out = io.StringIO()
-    get_format("json").write_trace(show([[str(path)]]), out, View())
+    keys = Options(keylogs=tuple(map(str, sorted(path.parent.glob("*.keys")))))
+    get_format("json").write_trace(show([[str(path)]], keys), out, View())
     return Alone(json.loads(out.getvalue()), Recording([path]))
 
 

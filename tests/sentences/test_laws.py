@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.options import Options
 from lbtrace.pipeline import compare
 from lbtrace.render import View, get_format
 from tests.sentences.laws import (
@@ -43,13 +44,14 @@ REPORTS = sorted(p.parent for p in (ROOT / "../shared/reports").resolve().glob("
 
 
 def told(folder: Path) -> Told:
-    """The report on the captures of a folder."""
+    """The report on the captures of a folder, with the keys that lie beside them."""
     clients, backends = (
         ([str(p)] for p in sorted(folder.glob("client*.pcap*"))),
         ([str(p)] for p in sorted(folder.glob("backend*.pcap*"))),
     )
     out = io.StringIO()
-    get_format("json").write_report(compare(list(clients), list(backends)), out, View())
+    keys = Options(keylogs=tuple(map(str, sorted(folder.glob("*.keys")))))
+    get_format("json").write_report(compare(list(clients), list(backends), keys), out, View())
     return Told(json.loads(out.getvalue()))
 
 
