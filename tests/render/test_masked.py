@@ -325,7 +325,10 @@ def test_written_packets_are_as_they_were(tmp_path: Path) -> None:
     """`merge` and `extract` copy packets, credentials and all."""
     planted = Planted(13)
     files = played(planted, tmp_path, 0.0)
-    sent = [data for file in files for _, data in dpkt.pcap.Reader(open(file, "rb"))]  # noqa: SIM115
+    sent = []
+    for path in files:
+        with open(path, "rb") as file:
+            sent += [data for _, data in dpkt.pcap.Reader(file)]
     for words in (["merge"], ["extract", "--path", "*", "--pair", "u1"]):
         written = tmp_path / f"{words[0]}.pcapng"
         printed([words[0], *files, *words[1:], "-o", str(written)])
