@@ -33,6 +33,15 @@ def test_a_segment_of_one_byte_is_lost_like_any_other() -> None:
     assert (c.from_server.delayed_for_ns, c.from_server.delayed_frame) == (220 * MS, 6)
 
 
+def test_a_long_segment_that_is_all_of_its_stream() -> None:
+    """Both ends send theirs twice: each is looked for in its own stream."""
+    wire = opened().c("PSH", 100, b"x" * 50, ack=1000, at=10 * MS)
+    wire.s("PSH", 1000, b"yes", ack=100, at=11 * MS).s("PSH", 1000, b"yes", ack=100, at=31 * MS)
+    wire.c("PSH", 100, b"x" * 50, ack=1000, at=230 * MS)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.delayed_for_ns, c.from_server.delayed_for_ns) == (220 * MS, 20 * MS)
+
+
 def test_a_segment_that_came_late_was_lost_before_the_capture() -> None:
     wire = (
         opened()

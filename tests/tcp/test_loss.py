@@ -10,7 +10,7 @@ from lbtrace.model.net import Endpoint
 from lbtrace.tables.packets import ACK, FIN, SYN
 from lbtrace.tcp.connections import connections
 from tests.sentences.packets import Packet, Talk, talks
-from tests.tcp.wire import Wire
+from tests.tcp.wire import Wire, contents
 
 
 def opened(window: int = 1000) -> Wire:
@@ -314,3 +314,13 @@ def test_both_readers_agree_on_what_was_lost_and_what_was_repeated(
         if before:
             assert counted.repeat_frame is not None
             assert counted.repeat_frame <= before[0]
+
+
+def test_gaps_that_a_window_without_scale_could_hold_make_no_stray() -> None:
+    """Each of the two is shorter than 64 KiB: packets are missing, and no number is damaged."""
+    wire = opened().s("PSH", 1000, b"answer", ack=100).c("", 100, ack=1006, window=1000)
+    for at in (60_000, 120_000):
+        wire.s("PSH", 1000 + at, b"more", ack=100)
+    _, streams = connections(wire.c("PSH", 100, b"next", ack=1006, window=1000).table())
+    assert contents(streams, 1) == [(0, b"answer"), (60_000, b"more"), (120_000, b"more")]
+    assert streams.diagnostics == ()
