@@ -33,7 +33,7 @@ from lbtrace.options import DEFAULT, UNKNOWN, Options, Progress, quiet
 from lbtrace.recordings import recordings
 from lbtrace.tables.columns import Column, distinct, running
 from lbtrace.tables.connections import ConnectionTable
-from lbtrace.tables.packets import StreamTable
+from lbtrace.tables.packets import SegmentTable, StreamTable
 
 if TYPE_CHECKING:
     from lbtrace.comparison import Comparison
@@ -54,6 +54,20 @@ def inspect(
     return _inspect(files, side, point, options, progress, tls.read(options.keylogs))
 
 
+def inspect_shard(
+    files: Sequence[str],
+    frames: Column,
+    side: Side,
+    point: int,
+    options: Options = DEFAULT,
+    progress: Progress = quiet,
+) -> Trace:
+    """Some connections of a capture point, in files of their own → what they show. `frames`: the
+    number that each frame of these files has through the files of the capture point.
+    """
+    return _inspect(files, side, point, options, progress, tls.read(options.keylogs), frames)
+
+
 def _inspect(
     files: Sequence[str],
     side: Side,
@@ -61,10 +75,11 @@ def _inspect(
     options: Options,
     progress: Progress,
     keylogs: tls.KeyLogs,
+    frames: Column | None = None,
 ) -> Trace:
     """`inspect`, with the key logs as they were read for all capture points."""
     with _no_collection():
-        read = _read(files, progress)
+        read = _read(files, progress, frames)
         _trim()
         secrets = keylogs.secrets = keylogs.secrets.joined(read.secrets)
         pauses = tcp.pauses(read.streams).data
@@ -214,14 +229,18 @@ class _Read(NamedTuple):
     icmp: tuple[IcmpError, ...]
 
 
-def _read(files: Sequence[str], progress: Progress) -> _Read:
-    """The files of one capture point → its connections and streams.
+def _read(files: Sequence[str], progress: Progress, frames: Column | None = None) -> _Read:
+    """The files of one capture point → its connections and streams. `frames`: their numbers, where
+    they are others than those in the files.
 
     Each of the large tables goes as soon as the next one is made: records, segments and exchanges
     are never there at the same time.
     """
     recording = capture.read(files, progress)
-    segments = tcp.in_time_order(decode.segments(recording, progress))
+    decoded = decode.segments(recording, progress)
+    if frames is not None:
+        decoded = _renumbered(decoded, frames)
+    segments = tcp.in_time_order(decoded)
     packet_directions = decode.packet_directions(recording)
     del recording.records
     progress("following connections", UNKNOWN)
@@ -235,6 +254,17 @@ def _read(files: Sequence[str], progress: Progress) -> _Read:
         streams,
         recording.secrets,
         segments.icmp,
+    )
+
+
+def _renumbered(segments: SegmentTable, frames: Column) -> SegmentTable:
+    """The segments, with these numbers for their frames."""
+    return segments.with_columns(
+        frame=frames[segments.frame - 1].astype(np.uint32),
+        icmp=tuple(e._replace(frame=int(frames[e.frame - 1])) for e in segments.icmp),
+        diagnostics=tuple(
+            replace(d, frame=d.frame and int(frames[d.frame - 1])) for d in segments.diagnostics
+        ),
     )
 
 
@@ -381,9 +411,28 @@ def compare_on_balancer(
         return _report((parts[0],), (parts[1],), options, progress)
 
 
+def compare_traces(
+    clients: Sequence[Trace],
+    backends: Sequence[Trace],
+    options: Options = DEFAULT,
+    progress: Progress = quiet,
+) -> tuple[Report, Comparison]:
+    """The traces of both sides → the Report, and the Comparison that it was made from."""
+    from lbtrace.correlate import apart
+
+    with _no_collection():
+        return _judged(*apart(tuple(clients), tuple(backends)), options, progress)
+
+
 def _report(
     clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options, progress: Progress
 ) -> Report:
+    return _judged(clients, backends, options, progress)[0]
+
+
+def _judged(
+    clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options, progress: Progress
+) -> tuple[Report, Comparison]:
     from lbtrace import behaviour, findings, verdict  # a tenth of a second `inspect` does not need
 
     comparison = _compared(clients, backends, options, progress)
@@ -391,7 +440,7 @@ def _report(
     found = findings.all_findings(comparison, progress)
     progress("judging the balancer", UNKNOWN)
     judged = verdict.judge(comparison)
-    return Report(
+    report = Report(
         version=__version__,
         clients=tuple(comparison.clients),
         backends=tuple(comparison.backends),
@@ -404,6 +453,7 @@ def _report(
         summary=comparison.summary,
         behaviour=behaviour.behaviour(comparison, found, judged),
     )
+    return report, comparison
 
 
 def _compared(
