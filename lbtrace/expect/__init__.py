@@ -30,8 +30,8 @@ from typing import Any, NamedTuple
 from lbtrace.errors import OptionError, nearest
 from lbtrace.expect import _allow
 from lbtrace.expect._baseline import judge_baseline
-from lbtrace.expect._document import Document
-from lbtrace.expect._document import read as read_document
+from lbtrace.toml_document import Document
+from lbtrace.toml_document import read as read_document
 from lbtrace.expect._init import written
 from lbtrace.expect._judged import ONE_SIDE
 from lbtrace.expect._profile import judge_profile, require_profile

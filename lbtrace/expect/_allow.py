@@ -15,7 +15,7 @@ from datetime import date, datetime
 from fnmatch import fnmatchcase
 
 from lbtrace.errors import nearest
-from lbtrace.expect._document import Document
+from lbtrace.toml_document import Document
 from lbtrace.expect._wanted import Unfit, shown, text_of
 from lbtrace.model.expectation import Allowance, Place
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.errors import OptionError
-from lbtrace.expect._document import Document, _lines, read
+from lbtrace.toml_document import Document, _lines, read
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,8}", fullmatch=True)
 VALUES = st.sampled_from(

@@ -1,0 +1,70 @@
+"""The law of the fleet: however captures are cut into files, shards and slices, the answer is that
+of `compare`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.fleet.engine import Local
+from lbtrace.fleet.run import run
+from lbtrace.pipeline import compare
+from tests.bench.generate import write_pair
+from tests.fleet.captures import SAMPLES, of_compare, of_fleet, plan_of, rotated
+from tests.laws import examples
+
+PLAIN = sorted(
+    folder.name
+    for folder in SAMPLES.iterdir()
+    if (folder / "client.pcap").exists() and (folder / "backend.pcap").exists()
+)
+SHARES = st.lists(st.floats(0.01, 0.99), max_size=4)
+
+
+@examples(40)
+@given(st.sampled_from(PLAIN), SHARES, SHARES, st.sampled_from([1000, 2000, 10**9]))
+def test_files_and_shards_change_nothing(
+    sample: str, front: list[float], behind: list[float], shard_bytes: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        clients = rotated(SAMPLES / sample / "client.pcap", Path(folder) / "in", front)
+        backends = rotated(SAMPLES / sample / "backend.pcap", Path(folder) / "in", behind)
+        plan = plan_of([clients], [backends], Path(folder) / "out", shard_bytes=shard_bytes)
+        found = run(plan, Local())
+        assert len(found.slices) == 1
+        assert of_fleet(found) == of_compare(compare([clients], [backends]))
+
+
+@pytest.fixture(scope="module", params=["reuse", "kept", "nat"])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp(request.param)
+    paths = [folder / "client.pcap", folder / "backend.pcap"]
+    write_pair(paths[0], paths[1], request.param, 1)
+    return paths
+
+
+@pytest.mark.parametrize("slice_exchanges", [700, 3000])
+def test_slices_add_up_to_the_whole(
+    pair: list[Path], slice_exchanges: int, tmp_path: Path
+) -> None:
+    front, behind = (rotated(p, tmp_path / "in", [0.2, 0.4, 0.41, 0.9]) for p in pair)
+    plan = plan_of(
+        [front], [behind], tmp_path / "out", slice_exchanges, shard_bytes=1_000_000
+    )
+    found = run(plan, Local())
+    whole = compare([front], [behind])
+    assert len(found.slices) > 2
+    assert sum(s.clients for s in found.slices) == sum(len(t.exchanges) for t in whole.clients)
+    told, expected = of_fleet(found), of_compare(whole)
+    assert told.counts == expected.counts
+    assert told.pairs == expected.pairs
+    assert told.unpaired == expected.unpaired
+    assert told.changes == expected.changes
+    assert told.latency == expected.latency
+    assert told.verdict == expected.verdict
+    assert told.findings == expected.findings
