@@ -39,6 +39,7 @@ COMMANDS = {
     "capture": "Capture both sides of a balancer at the same time, and compare them.",
     "frame": "Show packets of a capture, layer by layer.",
     "check": "Does the balancer do what it must? A test for CI.",
+    "fleet": "Compare many captures, in slices, here or on a cluster.",
     "diff": "How do two balancers, or two runs of one, differ?",
     "redact": "Mask the credentials in captures, to hand them on.",
     "demo": "Compare the captures that come with lbtrace.",

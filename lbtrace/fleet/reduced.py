@@ -16,7 +16,6 @@ import numpy as np
 
 from lbtrace.comparison.latency import INTERCHANGEABLE, NO_CLOCK, rank_index
 from lbtrace.fleet.slices import SLOWEST, CutConnection, SliceResult, counts_with, counts_without
-from lbtrace.language import N
 from lbtrace.model.fleet import (
     FindingInSlice,
     FleetChange,
@@ -32,7 +31,7 @@ from lbtrace.model.report import Excluded, Finding, Kind, Latency, SideCounts, V
 from lbtrace.tables.columns import Column, median_low
 
 DECIDED: Final = (Kind.DIRECT, Kind.L4_PASSTHROUGH, Kind.L4_PROXY, Kind.L7_PROXY)
-NOT_THE_SAME = N("The slices show different kinds of balancer.")
+NOT_THE_SAME = "The slices show different kinds of balancer."
 
 
 def counts(results: Sequence[SliceResult], side: Side) -> SideCounts:

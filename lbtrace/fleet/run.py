@@ -30,7 +30,6 @@ from lbtrace.fleet.slices import (
     settle,
 )
 from lbtrace.fleet.split import SplitPoint, split_points
-from lbtrace.language import N
 from lbtrace.model.fleet import FleetFile, FleetPoint, FleetReport, SliceSummary
 from lbtrace.model.net import Side
 from lbtrace.model.trace import SET_BACK, PacketCounts
@@ -39,11 +38,11 @@ from lbtrace.tables.trace_parts import joined_diagnostics
 
 PARTS: Final = "parts"  # the folder, in the output, of what a further run can use
 TABLES: Final = "pairs"  # that of the tables
-NO_CLOCK = N(
+NO_CLOCK: Final = (
     "Nothing tells how far the clocks of all capture points are apart, so nothing was cut: all was "
     "compared at once."
 )
-SET_CLOCK = N(
+SET_CLOCK: Final = (
     "The clock of a capture point was set back, so nothing was cut: all was compared at once."
 )
 

@@ -29,6 +29,7 @@ _SHARED = {
     "arrow",
     "check",
     "diff",
+    "fleet",
     "masked",
     "wording",
     "schema",

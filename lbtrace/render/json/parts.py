@@ -16,6 +16,7 @@ from lbtrace.model.report import (
     Report,
     SideCounts,
     Value,
+    Verdict,
     Witness,
 )
 from lbtrace.model.trace import Trace
@@ -72,32 +73,34 @@ def diagnostics(trace: Trace) -> Iterator[str]:
 
 def verdict(report: Report) -> str:
     """Kind, confidence, witnesses, and which known balancers fit."""
-    v = report.verdict
-    return encode(
-        {
-            "kind": v.kind.value,
-            "candidates": [kind.value for kind in v.candidates],
-            "confidence": v.confidence.value,
-            "modifiers": list(v.modifiers),
-            "reason": v.reason,
-            "next_step": v.next_step,
-            "witnesses": [_witness(w) for w in v.witnesses],
-            "profiles": [
-                {
-                    "id": p.id,
-                    "name": p.name,
-                    "score": p.score,
-                    "named": p.named,
-                    "matched": [{"rule": rule, "example": example} for rule, example in p.matched],
-                    "contradicted": [
-                        {"rule": rule, "example": example} for rule, example in p.contradicted
-                    ],
-                    "forgiven": p.forgiven,
-                }
-                for p in v.profiles
-            ],
-        }
-    )
+    return encode(verdict_object(report.verdict))
+
+
+def verdict_object(v: Verdict) -> Json:
+    """The same, of a verdict alone."""
+    return {
+        "kind": v.kind.value,
+        "candidates": [kind.value for kind in v.candidates],
+        "confidence": v.confidence.value,
+        "modifiers": list(v.modifiers),
+        "reason": v.reason,
+        "next_step": v.next_step,
+        "witnesses": [_witness(w) for w in v.witnesses],
+        "profiles": [
+            {
+                "id": p.id,
+                "name": p.name,
+                "score": p.score,
+                "named": p.named,
+                "matched": [{"rule": rule, "example": example} for rule, example in p.matched],
+                "contradicted": [
+                    {"rule": rule, "example": example} for rule, example in p.contradicted
+                ],
+                "forgiven": p.forgiven,
+            }
+            for p in v.profiles
+        ],
+    }
 
 
 def _witness(w: Witness) -> Json:
@@ -178,13 +181,14 @@ def counts(report: Report) -> str:
     """Both sides, counted."""
     return encode(
         {
-            "client": _side_counts(report.client_counts),
-            "backend": _side_counts(report.backend_counts),
+            "client": side_counts(report.client_counts),
+            "backend": side_counts(report.backend_counts),
         }
     )
 
 
-def _side_counts(c: SideCounts) -> Json:
+def side_counts(c: SideCounts) -> Json:
+    """One side, counted."""
     return {
         "packets": c.packets,
         "connections": c.connections,
