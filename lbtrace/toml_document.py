@@ -42,7 +42,9 @@ def read(path: str, slug: str = "expect", kind: str = "file of expectations") ->
     except OSError as error:
         raise OptionError(f"{slug}-unreadable", f"{path}: {error.strerror or error}.") from error
     if len(raw) > MOST_BYTES:
-        raise OptionError(f"{slug}-too-large", f"{path}: larger than {MOST_BYTES} bytes: no {kind}.")
+        raise OptionError(
+            f"{slug}-too-large", f"{path}: larger than {MOST_BYTES} bytes: no {kind}."
+        )
     try:
         text = raw.decode("utf-8-sig")  # some editors write a mark of byte order
         content = tomllib.loads(text)

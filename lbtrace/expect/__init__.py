@@ -30,8 +30,6 @@ from typing import Any, NamedTuple
 from lbtrace.errors import OptionError, nearest
 from lbtrace.expect import _allow
 from lbtrace.expect._baseline import judge_baseline
-from lbtrace.toml_document import Document
-from lbtrace.toml_document import read as read_document
 from lbtrace.expect._init import written
 from lbtrace.expect._judged import ONE_SIDE
 from lbtrace.expect._profile import judge_profile, require_profile
@@ -40,6 +38,8 @@ from lbtrace.findings import slugs_with_variants
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.expectation import Allowance, CheckResult, Fulfilment, Outcome, Place
 from lbtrace.model.report import Severity
+from lbtrace.toml_document import Document
+from lbtrace.toml_document import read as read_document
 
 __all__ = [
     "Expectation",

@@ -15,9 +15,9 @@ from datetime import date, datetime
 from fnmatch import fnmatchcase
 
 from lbtrace.errors import nearest
-from lbtrace.toml_document import Document
 from lbtrace.expect._wanted import Unfit, shown, text_of
 from lbtrace.model.expectation import Allowance, Place
+from lbtrace.toml_document import Document
 
 KEYS = ("finding", "where", "until", "reason")
 REQUIRED = ("finding", "until", "reason")

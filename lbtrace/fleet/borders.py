@@ -110,7 +110,6 @@ def borders(
     indexes: Sequence[Sequence[ExchangeIndex]], clocks: Sequence[PointClock], exchanges: int
 ) -> list[Border]:
     """Where to cut, so that a slice has about `exchanges` of each side."""
-    sides: list[Column] = []
     begins, ends = [], []
     width_ns = max(clock.width_ns for clock in clocks)
     for of_point, clock in zip(indexes, clocks, strict=True):
@@ -172,5 +171,3 @@ def slice_of(borders_found: Sequence[Border], times_ns: Column) -> Column:
     at = np.array([b.at_ns for b in borders_found], np.int64)
     found: Column = np.searchsorted(at, times_ns, "right")
     return found
-
-

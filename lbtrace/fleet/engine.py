@@ -145,7 +145,7 @@ class Dask:
 
         futures = self._client.map(perform, tasks, pure=False, retries=_RETRIES)
         try:
-            for number, future in enumerate(as_completed(futures), 1):
+            for number, future in enumerate(as_completed(futures, loop=self._client.loop), 1):
                 _raised(future.result())
                 progress(what, number / len(tasks))
         finally:

@@ -54,7 +54,8 @@ class Shard:
 class ExchangeIndex(NamedTuple):
     """What a shard holds: per exchange when it begins and ends; of each connection without an
     exchange its id and when it begins (`bare`, `bare_ns`); values that occur once, as digests, and
-    when. Times are those of the capture point. `trace`: the file of the trace. `decoded`: its segments.
+    when. Times are those of the capture point. `trace`: the file of the trace. `decoded`: its
+    segments.
     """
 
     trace: str

@@ -106,7 +106,7 @@ class _Reading:
         for kind, found in (("client", clients), ("backend", backends)):
             if not found:
                 raise self._error(
-                    f"no capture of the {kind} side is planned: write [[{kind}]] with name and files"
+                    f"no capture of the {kind} side: write [[{kind}]] with name and files"
                 )
         self._check_names(clients, backends)
         return Plan(
@@ -114,7 +114,11 @@ class _Reading:
             str(self._folder / self._text("output", "found")),
             tuple(clients),
             tuple(backends),
-            tuple(p for i, each in enumerate(self._texts("keylogs")) for p in self._paths(each, "keylogs")),
+            tuple(
+                p
+                for i, each in enumerate(self._texts("keylogs"))
+                for p in self._paths(each, "keylogs")
+            ),
             self._offset(),
             self._number("slice_exchanges", SLICE_EXCHANGES),
             self._size("shard_bytes", SHARD_BYTES),
@@ -163,8 +167,10 @@ class _Reading:
         place = (kind, number, "files")
         if isinstance(patterns, str):
             patterns = [patterns]
-        if not isinstance(patterns, list) or not patterns or not all(
-            isinstance(p, str) and p for p in patterns
+        if (
+            not isinstance(patterns, list)
+            or not patterns
+            or not all(isinstance(p, str) and p for p in patterns)
         ):
             raise self._error(f'[[{kind}]] needs files = ["…"]: paths, or patterns of them', *place)
         found = [path for pattern in patterns for path in self._paths(pattern, *place)]

@@ -183,9 +183,7 @@ def latency(results: Sequence[SliceResult]) -> Latency | None:
             left_out[INTERCHANGEABLE] += result.report.latency.count
     if not alone:
         return _of_sets(measured, left_out)
-    times = {
-        name: np.concatenate([r.timed[name] for r in alone]) for name in alone[0].timed
-    }
+    times = {name: np.concatenate([r.timed[name] for r in alone]) for name in alone[0].timed}
     added = np.sort(times["added"])
     known = times["width"] != NO_CLOCK
     forward, back = times["forward"][known], times["back"][known]
@@ -234,7 +232,9 @@ def _of_sets(measured: Sequence[SliceResult], left_out: dict[str, int]) -> Laten
     )
 
 
-def verdict(results: Sequence[SliceResult]) -> tuple[Verdict, tuple[tuple[Kind, tuple[int, ...]], ...]]:
+def verdict(
+    results: Sequence[SliceResult],
+) -> tuple[Verdict, tuple[tuple[Kind, tuple[int, ...]], ...]]:
     """What kind of balancer it is, and which slices say what if they do not agree.
 
     Slices that decide nothing take nothing from those that do. Those that decide must agree.

@@ -321,9 +321,7 @@ class _Slicing:
                 FleetPoint(
                     point.name,
                     side,
-                    tuple(
-                        FleetFile(f.path, f.frames, f.first_ns, f.last_ns) for f in found.files
-                    ),
+                    tuple(FleetFile(f.path, f.frames, f.first_ns, f.last_ns) for f in found.files),
                     sum(f.frames for f in found.files),
                     sum(i.decoded for i in indexes),
                     sum(i.connections for i in indexes),
@@ -374,9 +372,7 @@ class _Slicing:
         return " ".join(words)
 
 
-def _when_it_ran(
-    split: Sequence[SplitPoint], clocks: Sequence[PointClock]
-) -> tuple[int, int]:
+def _when_it_ran(split: Sequence[SplitPoint], clocks: Sequence[PointClock]) -> tuple[int, int]:
     """The times of the first and the last frame of all, by the clock of the first client point."""
     spans = [
         (point.window_ns[0] + clock.shift_ns, point.window_ns[1] + clock.shift_ns)
@@ -384,4 +380,3 @@ def _when_it_ran(
         if any(point.window_ns)
     ]
     return min((s[0] for s in spans), default=0), max((s[1] for s in spans), default=0)
-

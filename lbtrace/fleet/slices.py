@@ -358,9 +358,7 @@ def _cut_connections(
 
 
 def _per_connection(table: SideTable, which: Column) -> Column:
-    counted: Column = np.bincount(
-        table.connection[which], minlength=len(table.client_address)
-    )
+    counted: Column = np.bincount(table.connection[which], minlength=len(table.client_address))
     return counted
 
 
@@ -401,7 +399,8 @@ def _slowest(comparison: Comparison, masked: Report) -> Any:
         ref = client.ref(one)
         asked = masked.clients[ref.point].exchanges[ref.id]
         behind = backend.exchange(other)
-        assert asked.request is not None and asked.response is not None
+        assert asked.request is not None
+        assert asked.response is not None
         assert behind.request is not None
         yield (
             f"{asked.request.method} {asked.request.target}",
@@ -433,12 +432,12 @@ def _changed(counts: SideCounts, held: Sequence[CutConnection], sign: int) -> Si
         opened=counts.opened + sign * sum(c.opened for c in ordinary),
         already_open=counts.already_open + sign * sum(c.syns == 0 for c in ordinary),
         requests=counts.requests + sign * sum(c.asked_by_clients for c in held),
-        http_connections=counts.http_connections
-        + sign * sum(c.asked_by_clients > 0 for c in held),
+        http_connections=counts.http_connections + sign * sum(c.asked_by_clients > 0 for c in held),
         requests_per_connection=tuple(sorted((n, k) for n, k in per.items() if k)),
         check_connections=counts.check_connections
         + sign * sum(c.once and not c.ordinary for c in held),
-        check_requests=counts.check_requests + sign * sum(c.asked - c.asked_by_clients for c in held),
+        check_requests=counts.check_requests
+        + sign * sum(c.asked - c.asked_by_clients for c in held),
     )
 
 
@@ -462,5 +461,3 @@ def _together(held: Sequence[CutConnection]) -> CutConnection:
         sum(c.asked for c in held),
         sum(c.asked_by_clients for c in held),
     )
-
-

@@ -221,9 +221,7 @@ def _records(recording: Recording, rows: Column) -> Iterator[bytes]:
     columns = (held.time_ns, held.offset, held.captured, held.wire, held.link, held.buffer)
     file = recording.files[0]
     records = (
-        writing.WrittenRecord(
-            time_ns, bytes(recording.buffers[buffer][at : at + size]), wire, link
-        )
+        writing.WrittenRecord(time_ns, bytes(recording.buffers[buffer][at : at + size]), wire, link)
         for time_ns, at, size, wire, link, buffer in zip(
             *(column[rows].tolist() for column in columns), strict=True
         )
@@ -241,9 +239,7 @@ def _point(lots: _Lots, shards: int, content: tuple[str, ...]) -> SplitPoint:
     first = 0
     for lot, found in lots:
         files += (replace(f, first_frame=f.first_frame + first) for f in found.files)
-        diagnostics += (
-            replace(d, frame=d.frame and d.frame + first) for d in found.diagnostics
-        )
+        diagnostics += (replace(d, frame=d.frame and d.frame + first) for d in found.diagnostics)
         for shard, held in enumerate(found.frames):
             if len(held):
                 captures[shard].append(lot.capture_of(shard))

@@ -109,8 +109,8 @@ class FindingInSlice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FleetFinding:
-    """The findings of one kind. `severity` and `confidence` are the highest of any slice. `shown` are
-    those of each slice, the gravest first; a sentence and its numbers are of that slice alone.
+    """The findings of one kind. `severity` and `confidence` are the highest of any slice. `shown`
+    are those of each slice, the gravest first; a sentence and its numbers are of that slice alone.
     """
 
     slug: str

@@ -113,7 +113,9 @@ class TracePart(NamedTuple):
     cut: Column
 
 
-def parts(trace: Trace, spans: ExchangeSpans, of: Column, bare: Column, count: int) -> list[TracePart]:
+def parts(
+    trace: Trace, spans: ExchangeSpans, of: Column, bare: Column, count: int
+) -> list[TracePart]:
     """A trace → `count` parts. `of`: the part of each exchange; `bare`: the part of each
     connection, which counts where it has no exchange. IN_NONE: it is in no part.
     """
@@ -218,8 +220,7 @@ def _part(trace: Trace, of: Column, pieces: _Pieces, number: int) -> TracePart:
         web_sockets=[
             w._replace(connection=int(new_connection[w.connection]))
             for w in trace.web_sockets
-            if new_connection[w.connection] >= 0
-            and pieces.ends[rows[new_connection[w.connection]]]
+            if new_connection[w.connection] >= 0 and pieces.ends[rows[new_connection[w.connection]]]
         ],
         event_streams=[
             s._replace(exchange=int(new_exchange[s.exchange]))
@@ -302,7 +303,7 @@ def _ends(table: ConnectionTable, pieces: _Pieces, rows: Column, number: int) ->
 
 def _nothing(name: str) -> int:
     """What a column says of what is not there."""
-    if name.endswith("_for_ns") or name.endswith("_idle_ns"):
+    if name.endswith(("_for_ns", "_idle_ns")):
         return 0
     return NO_FRAME if name.endswith("_frame") else NEVER if name.endswith("_ns") else 0
 
@@ -365,12 +366,12 @@ def joined(traces: Sequence[Trace]) -> Joined:
     sizes = [len(t.connections) for t in traces]
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
-    moved = [number[begin : begin + size] for begin, size in zip(running_list(sizes), sizes)]
+    moved = np.split(number, np.cumsum(sizes)[:-1])
     exchanges, exchange_order = _joined_exchanges([_as_exchanges(t) for t in traces], moved)
     counts = [len(t.exchanges) for t in traces]
     new = np.empty(len(exchange_order), np.int64)
     new[exchange_order] = np.arange(len(exchange_order))
-    ids = [new[begin : begin + size] for begin, size in zip(running_list(counts), counts)]
+    ids = np.split(new, np.cumsum(counts)[:-1])
     applications = [a for t in traces for a in t.applications]
     trace = replace(
         traces[0],
@@ -411,7 +412,7 @@ def joined(traces: Sequence[Trace]) -> Joined:
     )
 
 
-def running_list(sizes: Sequence[int]) -> list[int]:
+def _begins(sizes: Sequence[int]) -> list[int]:
     """Where each begins, one after the other."""
     begins: list[int] = running(np.array(sizes, np.int64))[:-1].tolist()
     return begins
@@ -443,7 +444,7 @@ def _joined_connections(tables: Sequence[ConnectionTable]) -> tuple[ConnectionTa
     ]
     syns = SynOptions.joined(options)
     made = []
-    begins = running_list([len(o) for o in options])
+    begins = _begins([len(o) for o in options])
     for t, address, network, begin in zip(tables, by_address, by_network, begins, strict=True):
         row = t.ends.syn_row
         made.append(
@@ -474,24 +475,22 @@ def _joined_exchanges(
     loose = frozenset(
         int(own[i]) for h, own in zip(held, by_line, strict=True) for i in h.table.heads.loose
     )
-    blocks = [
-        HeadTexts(lines, loose, h.table.heads.first, own[h.table.heads.line].astype(np.int32), asked, said)
-        for h, own in zip(held, by_line, strict=True)
-    ]
+    blocks = [h.table.heads for h in held]
+    of_blocks = [own[b.line].astype(np.int32) for b, own in zip(blocks, by_line, strict=True)]
     heads = HeadTexts(
         lines,
         loose,
         running(np.concatenate([np.diff(b.first) for b in blocks])),
-        np.concatenate([b.line for b in blocks]),
+        np.concatenate(of_blocks),
         asked,
         said,
     )
     others = [body for h in held for body in h.table.others]
-    first_block = running_list([len(b) for b in blocks])
-    first_other = running_list([len(h.table.others) for h in held])
+    first_block = _begins([len(b) for b in blocks])
+    first_other = _begins([len(h.table.others) for h in held])
     tables: list[ExchangeTable] = []
     objects: list[Exchange] = []
-    begins = running_list([len(h) for h in held])
+    begins = _begins([len(h) for h in held])
     for k, h in enumerate(held):
         t = h.table
         tables.append(
@@ -584,9 +583,7 @@ def joined_diagnostics(said: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
         before = found.get((each.slug, each.text))
         if before is not None:
             frames = [f for f in (before.frame, each.frame) if f is not None]
-            each = replace(
-                each, count=before.count + each.count, frame=min(frames, default=None)
-            )
+            each = replace(each, count=before.count + each.count, frame=min(frames, default=None))
         found[each.slug, each.text] = each
     return tuple(found.values())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ def rotated(path: Path, folder: Path, shares: Sequence[float]) -> tuple[str, ...
     places = sorted({int(share * len(held)) for share in shares} | {0, len(held)})
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for number, (begin, end) in enumerate(zip(places, places[1:], strict=False)):
+    for number, (begin, end) in enumerate(pairwise(places)):
         records = (
             writing.WrittenRecord(
                 int(held.time_ns[row]),
@@ -109,5 +110,3 @@ def of_compare(report: Report) -> Told:
         {f.slug for f in report.findings},
         report.verdict.kind,
     )
-
-

@@ -49,13 +49,9 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("slice_exchanges", [700, 3000])
-def test_slices_add_up_to_the_whole(
-    pair: list[Path], slice_exchanges: int, tmp_path: Path
-) -> None:
+def test_slices_add_up_to_the_whole(pair: list[Path], slice_exchanges: int, tmp_path: Path) -> None:
     front, behind = (rotated(p, tmp_path / "in", [0.2, 0.4, 0.41, 0.9]) for p in pair)
-    plan = plan_of(
-        [front], [behind], tmp_path / "out", slice_exchanges, shard_bytes=1_000_000
-    )
+    plan = plan_of([front], [behind], tmp_path / "out", slice_exchanges, shard_bytes=1_000_000)
     found = run(plan, Local())
     whole = compare([front], [behind])
     assert len(found.slices) > 2

@@ -91,7 +91,8 @@ def test_a_connection_is_cut_as_a_capture_of_that_time_would_show_it() -> None:
     before, after = parts(trace, spans, of, nowhere, 2)
     whole = trace.connections[busy]
     first, last = before.trace.connections[0], after.trace.connections[0]
-    assert before.cut.all() and after.cut.all()
+    assert before.cut.all()
+    assert after.cut.all()
     assert (first.syns, first.syn_frame, first.opened) == (1, whole.syn_frame, whole.opened)
     assert (last.syns, last.syn_frame, last.already_open) == (0, None, True)
     assert (first.from_client.fins, first.closed_by) == (0, None)
