@@ -32,7 +32,7 @@ class Document(NamedTuple):
         return self.lines.get(path, 1)
 
 
-def read(path: str, slug: str = "expect", kind: str = "file of expectations") -> Document:
+def read(path: str, slug: str, kind: str) -> Document:
     """A file that is a `kind`. OptionError, whose slug begins with `slug`, when it cannot be read
     or is no TOML.
     """
@@ -40,18 +40,16 @@ def read(path: str, slug: str = "expect", kind: str = "file of expectations") ->
         with open(path, "rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise OptionError(f"{slug}-unreadable", f"{path}: {error.strerror or error}.") from error
+        raise OptionError(f"{slug}unreadable", f"{path}: {error.strerror or error}.") from error
     if len(raw) > MOST_BYTES:
-        raise OptionError(
-            f"{slug}-too-large", f"{path}: larger than {MOST_BYTES} bytes: no {kind}."
-        )
+        raise OptionError(f"{slug}too-large", f"{path}: larger than {MOST_BYTES} bytes: no {kind}.")
     try:
         text = raw.decode("utf-8-sig")  # some editors write a mark of byte order
         content = tomllib.loads(text)
     except UnicodeDecodeError as error:
-        raise OptionError(f"{slug}-no-toml", f"{path}: is not UTF-8 text.") from error
+        raise OptionError(f"{slug}no-toml", f"{path}: is not UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
-        raise OptionError(f"{slug}-no-toml", f"{path}: is not TOML: {error}.") from error
+        raise OptionError(f"{slug}no-toml", f"{path}: is not TOML: {error}.") from error
     return Document(path, content, dict(_lines(text)))
 
 

@@ -70,10 +70,10 @@ def test_what_is_no_toml_is_one_line(content: bytes, says: str, tmp_path: Path) 
     path = tmp_path / "lb.toml"
     path.write_bytes(content)
     with pytest.raises(OptionError, match=says) as caught:
-        read(str(path))
+        read(str(path), "expect-", "file of expectations")
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="No such file"):
-        read(str(tmp_path / "nothing.toml"))
+        read(str(tmp_path / "nothing.toml"), "expect-", "file of expectations")

@@ -104,7 +104,7 @@ def read(path: str) -> Expectations:
     """A file of expectations. OptionError, with file, line and key, when it cannot be read or asks
     for what there is not.
     """
-    document = read_document(path)
+    document = read_document(path, "expect-", "file of expectations")
     try:
         allowances = tuple(_allow.parse(document, slugs_with_variants()))
     except Unfit as error:

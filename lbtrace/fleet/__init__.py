@@ -2,7 +2,7 @@
 
     plan.toml ─▶ plan ─▶ Plan
     files ─▶ split ─▶ shards                         by the endpoints of connections
-    shard ─▶ inspected ─▶ Trace, ExchangeIndex       the same reading as of one capture
+    shard ─▶ inspected ─▶ Trace, ShardIndex       the same reading as of one capture
     indexes ─▶ borders ─▶ times to cut at            where little is under way
     Trace ─▶ slices ─▶ SliceResult                   the same comparing as of two captures
     SliceResults ─▶ reduced ─▶ FleetReport

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from lbtrace.fleet.inspected import ExchangeIndex
+from lbtrace.fleet.inspected import ShardIndex
 from lbtrace.fleet.plan import PlannedPoint
 from lbtrace.model.net import Side
 from lbtrace.tables.columns import Column, median_low, union
@@ -49,7 +49,7 @@ class Border(NamedTuple):
 
 def point_clocks(
     planned: Sequence[PlannedPoint],
-    indexes: Sequence[Sequence[ExchangeIndex]],
+    indexes: Sequence[Sequence[ShardIndex]],
     offset_ns: int | None,
 ) -> list[PointClock] | None:
     """The clock of each point; None when nothing tells that of some point. `offset_ns`: client
@@ -75,7 +75,7 @@ def point_clocks(
     return [found[k] for k in range(len(planned))]
 
 
-def _once(indexes: Sequence[ExchangeIndex]) -> tuple[Column, Column]:
+def _once(indexes: Sequence[ShardIndex]) -> tuple[Column, Column]:
     """The values that occur once in a point, and when."""
     every = np.concatenate([i.values for i in indexes])
     at = np.concatenate([i.values_ns for i in indexes])
@@ -107,7 +107,7 @@ def _apart(
 
 
 def borders(
-    indexes: Sequence[Sequence[ExchangeIndex]], clocks: Sequence[PointClock], exchanges: int
+    indexes: Sequence[Sequence[ShardIndex]], clocks: Sequence[PointClock], exchanges: int
 ) -> list[Border]:
     """Where to cut, so that a slice has about `exchanges` of each side."""
     begins, ends = [], []

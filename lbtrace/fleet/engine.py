@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, Protocol
 
 from lbtrace import side_by_side
@@ -109,13 +110,17 @@ class Dask:
     def __init__(self, address: str) -> None:
         """`address`: host and port of the scheduler."""
         try:
-            from distributed import Client
+            self._distributed: Any = import_module("distributed")
         except ImportError as error:
             raise OptionError(
-                "dask-missing", "--engine dask:// needs Dask.", "pip install 'lbtrace[fleet]'"
+                "dask-missing",
+                "--engine dask:// needs Dask.",
+                'Install it: pip install "lbtrace[fleet]".',
             ) from error
         try:
-            self._client = Client(f"tcp://{address}", timeout=10, set_as_default=False)
+            self._client: Any = self._distributed.Client(
+                f"tcp://{address}", timeout=10, set_as_default=False
+            )
         except (OSError, ValueError) as error:
             raise OptionError(
                 "dask-unreachable",
@@ -141,11 +146,10 @@ class Dask:
 
     def do(self, what: str, tasks: Sequence[Task], progress: Progress) -> None:
         """Do the tasks on the cluster."""
-        from distributed import as_completed
-
         futures = self._client.map(perform, tasks, pure=False, retries=_RETRIES)
+        complete = self._distributed.as_completed(futures, loop=self._client.loop)
         try:
-            for number, future in enumerate(as_completed(futures, loop=self._client.loop), 1):
+            for number, future in enumerate(complete, 1):
                 _raised(future.result())
                 progress(what, number / len(tasks))
         finally:

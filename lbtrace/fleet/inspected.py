@@ -1,4 +1,4 @@
-"""A shard → its Trace, kept in a file, and an ExchangeIndex: what is needed to cut it into slices.
+"""A shard → its Trace, kept in a file, and an ShardIndex: what is needed to cut it into slices.
 
 The index has a few numbers for each exchange, and the values that occur once in the shard. A value
 that occurs once on each side tells how far two clocks are apart.
@@ -39,7 +39,8 @@ class Shard:
     """A shard of a capture point, to be inspected. The trace is written to `path`.trace."""
 
     captures: tuple[str, ...]
-    frames: Column
+    lots: tuple[tuple[str, int], ...]  # as in SplitPoint
+    place: int  # which shard it is of its point
     point: PlannedPoint
     number: int  # of the capture point on its side
     options: Options
@@ -51,7 +52,7 @@ class Shard:
         return f"{self.path}.trace"
 
 
-class ExchangeIndex(NamedTuple):
+class ShardIndex(NamedTuple):
     """What a shard holds: per exchange when it begins and ends; of each connection without an
     exchange its id and when it begins (`bare`, `bare_ns`); values that occur once, as digests, and
     when. Times are those of the capture point. `trace`: the file of the trace. `decoded`: its
@@ -82,17 +83,17 @@ def inspected(
     folder: str,
     engine: Engine,
     progress: Progress,
-) -> list[list[ExchangeIndex]]:
+) -> list[list[ShardIndex]]:
     """The capture points of both sides, in shards → the index of each shard."""
     keylogs = [store.content_of(path) for path in options.keylogs]
     number = {Side.CLIENT: 0, Side.BACKEND: 0}
     tasks: list[list[Task]] = []
     for point, found in zip(planned, split, strict=True):
         tasks.append([])
-        for k, (captures, frames) in enumerate(zip(found.captures, found.frames, strict=True)):
+        for k, (captures, lots) in enumerate(zip(found.captures, found.lots, strict=True)):
             key = "inspect", found.key, k, found.files, keylogs, options.decode_content, point
             path = os.path.join(folder, store.name_of(*key, number[point.side]))
-            shard = Shard(captures, frames, point, number[point.side], options, path)
+            shard = Shard(captures, lots, k, point, number[point.side], options, path)
             tasks[-1].append(Task(inspect, shard, path, sum(map(os.path.getsize, captures))))
         number[point.side] += 1
     every = done([t for of_point in tasks for t in of_point], engine, "reading shards", progress)
@@ -100,10 +101,11 @@ def inspected(
     return [[next(results) for _ in of_point] for of_point in tasks]
 
 
-def inspect(shard: Shard) -> ExchangeIndex:
+def inspect(shard: Shard) -> ShardIndex:
     """Read a shard. InputError when its captures cannot be read."""
+    frames = [store.read(path).frames[shard.place] + first for path, first in shard.lots]
     trace = inspect_shard(
-        shard.captures, shard.frames, shard.point.side, shard.number, shard.options
+        shard.captures, np.concatenate(frames), shard.point.side, shard.number, shard.options
     )
     trace = replace(trace, pauses=np.asarray(trace.pauses, np.uint32), packet_directions=b"")  # type: ignore[arg-type]
     if shard.point.on_balancer:
@@ -113,7 +115,7 @@ def inspect(shard: Shard) -> ExchangeIndex:
     bare = np.flatnonzero(np.bincount(spans.connection, minlength=len(connections)) == 0)
     values, values_ns = _single_values(trace)
     store.write(shard.trace, trace)
-    return ExchangeIndex(
+    return ShardIndex(
         shard.trace,
         trace.packets.decoded,
         trace.diagnostics,

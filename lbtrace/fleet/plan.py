@@ -77,7 +77,7 @@ class Plan:
 
 def read_plan(path: str) -> Plan:
     """A plan. OptionError when it cannot be read, or makes no sense."""
-    return _Reading(read_document(path, "plan", "plan of a fleet")).plan()
+    return _Reading(read_document(path, "plan-", "plan of a fleet")).plan()
 
 
 def parse_size(text: str) -> int | None:

@@ -15,16 +15,16 @@ from lbtrace._version import __version__
 from lbtrace.fleet import reduced, store
 from lbtrace.fleet.borders import Border, PointClock, borders, point_clocks
 from lbtrace.fleet.engine import Engine, Task, done
-from lbtrace.fleet.inspected import ExchangeIndex, inspected
+from lbtrace.fleet.inspected import ShardIndex, inspected
 from lbtrace.fleet.plan import Plan, PlannedPoint
 from lbtrace.fleet.slices import (
     NOTHING_SETTLED,
-    Comparing,
     Cutting,
     PointParts,
     Settled,
     SettledExchange,
     SliceResult,
+    SliceTask,
     cut,
     judge,
     settle,
@@ -85,7 +85,7 @@ def _borders(
     plan: Plan,
     planned: Sequence[PlannedPoint],
     split: Sequence[SplitPoint],
-    indexes: Sequence[Sequence[ExchangeIndex]],
+    indexes: Sequence[Sequence[ShardIndex]],
 ) -> tuple[list[PointClock], list[Border], str]:
     """The clocks of the points, where to cut, and why nothing is cut though it is wanted."""
     one = [PointClock(0, 0)] * len(planned)
@@ -108,7 +108,7 @@ class _Slicing:
         plan: Plan,
         planned: Sequence[PlannedPoint],
         split: Sequence[SplitPoint],
-        indexes: Sequence[Sequence[ExchangeIndex]],
+        indexes: Sequence[Sequence[ShardIndex]],
         clocks: Sequence[PointClock],
         found: Sequence[Border],
         options: Options,
@@ -153,7 +153,7 @@ class _Slicing:
     def _path(self, stage: str, key: object) -> str:
         return os.path.join(self.folder, store.name_of(stage, key))
 
-    def _size(self, comparing: Comparing) -> int:
+    def _size(self, comparing: SliceTask) -> int:
         points = (*comparing.clients, *comparing.backends)
         return sum(os.path.getsize(path) for p in points for path in p.shards if path)
 
@@ -167,7 +167,7 @@ class _Slicing:
                 own = settled.get((point, shard), NOTHING_SETTLED)
                 key = index.trace, clock, self.borders, around, [c.tolist() for c in own]
                 path = self._path("cut", key)
-                out[-1].append(Cutting(index, clock, self.borders, around, own, path))
+                out[-1].append(Cutting(index.trace, clock, self.borders, around, own, path))
         return out
 
     def _cut(
@@ -175,7 +175,7 @@ class _Slicing:
     ) -> list[list[tuple[bool, ...]]]:
         """Per point and shard, which parts hold anything."""
         tasks = [
-            [Task(cut, c, c.path, os.path.getsize(c.index.trace)) for c in of_point]
+            [Task(cut, c, c.path, os.path.getsize(c.trace)) for c in of_point]
             for of_point in cuttings
         ]
         every = iter(done([t for held in tasks for t in held], self.engine, what, progress))
@@ -193,7 +193,7 @@ class _Slicing:
         held: Sequence[Sequence[tuple[bool, ...]]],
         first_ns: int,
         last_ns: int,
-    ) -> Comparing:
+    ) -> SliceTask:
         """The parts of that number, of all points."""
         sides: dict[Side, list[PointParts]] = {Side.CLIENT: [], Side.BACKEND: []}
         for k, point in enumerate(self.planned):
@@ -219,7 +219,7 @@ class _Slicing:
                 )
             )
         clients, backends = (tuple(sides[side]) for side in Side)
-        return Comparing(number, clients, backends, self.options)
+        return SliceTask(number, clients, backends, self.options)
 
     def _settled(self, progress: Progress) -> dict[tuple[int, int], Settled]:
         """Of each shard of the backend side, the exchanges that are of another slice than their

@@ -22,7 +22,6 @@ from lbtrace.comparison.counts import counted_once
 from lbtrace.comparison.latency import Latencies
 from lbtrace.fleet import store
 from lbtrace.fleet.borders import Border, PointClock, slice_of
-from lbtrace.fleet.inspected import ExchangeIndex
 from lbtrace.fleet.tables import write_pairs
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import UnpairedReason
@@ -58,7 +57,7 @@ class Cutting:
     parts of each slice. The parts are written to `path` and their numbers.
     """
 
-    index: ExchangeIndex
+    trace: str
     clock: PointClock
     borders: tuple[Border, ...]
     around: bool
@@ -72,7 +71,7 @@ class Cutting:
 
 def cut(task: Cutting) -> tuple[bool, ...]:
     """Cut a shard. Returns which parts hold anything; the others are not written."""
-    trace: Trace = store.read(task.index.trace)
+    trace: Trace = store.read(task.trace)
     spans = exchange_spans(trace)
     shift_ns = task.clock.shift_ns
     begins = np.array([c.first_ns for c in trace.connections], np.int64)
@@ -131,7 +130,7 @@ class PointParts:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparing:
+class SliceTask:
     """Parts of both sides, to be compared."""
 
     number: int
@@ -173,7 +172,7 @@ class SettledExchange(NamedTuple):
     bare: bool
 
 
-def settle(task: tuple[Comparing, int, tuple[int, ...]]) -> list[SettledExchange]:
+def settle(task: tuple[SliceTask, int, tuple[int, ...]]) -> list[SettledExchange]:
     """Pair what is around a border. `task`: the parts, the border by the clock of the first client
     point, and what is to be added to the times of each client point to have those of that clock.
     """
@@ -243,7 +242,7 @@ class SliceResult(NamedTuple):
     unpaired: tuple[tuple[Side, UnpairedReason, int], ...]
 
 
-def judge(task: Comparing) -> SliceResult:
+def judge(task: SliceTask) -> SliceResult:
     """Compare the two sides of a slice, as `compare` does."""
     clients = [_read(point) for point in task.clients]
     backends = [_read(point) for point in task.backends]

@@ -59,15 +59,16 @@ class SplitLot(NamedTuple):
 
 
 class SplitPoint(NamedTuple):
-    """A capture point, split. `files` and `diagnostics` are of the whole point. Of each shard:
-    its captures, and the numbers of their frames through the files of the point.
+    """A capture point, split. `files` and `diagnostics` are of the whole point. Of each shard: its
+    captures, and for each of these the file that has its SplitLot, and the number of frames of the
+    point in front of it.
     """
 
     files: tuple[CaptureFile, ...]
     diagnostics: tuple[Diagnostic, ...]
     secrets: tuple[tuple[int, bytes], ...]
     captures: tuple[tuple[str, ...], ...]
-    frames: tuple[Column, ...]
+    lots: tuple[tuple[tuple[str, int], ...], ...]
     divided: bool
     key: str
 
@@ -235,7 +236,7 @@ def _point(lots: _Lots, shards: int, content: tuple[str, ...]) -> SplitPoint:
     files: list[CaptureFile] = []
     diagnostics: list[Diagnostic] = []
     captures: list[list[str]] = [[] for _ in range(shards)]
-    frames: list[list[Column]] = [[] for _ in range(shards)]
+    held_lots: list[list[tuple[str, int]]] = [[] for _ in range(shards)]
     first = 0
     for lot, found in lots:
         files += (replace(f, first_frame=f.first_frame + first) for f in found.files)
@@ -243,18 +244,18 @@ def _point(lots: _Lots, shards: int, content: tuple[str, ...]) -> SplitPoint:
         for shard, held in enumerate(found.frames):
             if len(held):
                 captures[shard].append(lot.capture_of(shard))
-                frames[shard].append(held + first)
+                held_lots[shard].append((lot.path, first))
         first += sum(f.frames for f in found.files)
     for shard, held_captures in enumerate(captures):
         if not held_captures:
             held_captures.append(lots[0][0].capture_of(shard))
-    nothing = np.zeros(0, np.int64)
+            held_lots[shard].append((lots[0][0].path, 0))
     return SplitPoint(
         tuple(files),
         tuple(diagnostics),
         tuple(secret for _, found in lots for secret in found.secrets),
         tuple(map(tuple, captures)),
-        tuple(np.concatenate([nothing, *held]) for held in frames),
+        tuple(map(tuple, held_lots)),
         shards > 1,
         store.name_of("point", content, shards),
     )

@@ -124,7 +124,7 @@ def parts(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pieces:
+class _ConnectionPieces:
     """The pieces of connections, by connection, then by part. `first` says where those of each
     connection begin.
     """
@@ -164,7 +164,7 @@ class _Pieces:
         return np.where(count > 0, np.append(self.part, IN_NONE)[held], IN_NONE)
 
 
-def _pieces(trace: Trace, spans: ExchangeSpans, of: Column, bare: Column) -> _Pieces:
+def _pieces(trace: Trace, spans: ExchangeSpans, of: Column, bare: Column) -> _ConnectionPieces:
     table = ConnectionTable.of(trace.connections)
     there = of != IN_NONE
     alone = np.bincount(spans.connection, minlength=len(table)) == 0
@@ -181,7 +181,7 @@ def _pieces(trace: Trace, spans: ExchangeSpans, of: Column, bare: Column) -> _Pi
         return found
 
     connection, part = connection[starts], part[starts]
-    return _Pieces(
+    return _ConnectionPieces(
         connection,
         part,
         least("first_ns", np.minimum),
@@ -192,7 +192,7 @@ def _pieces(trace: Trace, spans: ExchangeSpans, of: Column, bare: Column) -> _Pi
     )
 
 
-def _part(trace: Trace, of: Column, pieces: _Pieces, number: int) -> TracePart:
+def _part(trace: Trace, of: Column, pieces: _ConnectionPieces, number: int) -> TracePart:
     rows = np.flatnonzero(pieces.part == number)
     kept = pieces.connection[rows]
     exchanges = np.flatnonzero(of == number)
@@ -253,7 +253,9 @@ def _of_piece(application: Application, last: bool) -> Application:
     return application if last or not application.alerts else application._replace(alerts=())
 
 
-def _connections(trace: Trace, pieces: _Pieces, rows: Column, number: int) -> ConnectionTable:
+def _connections(
+    trace: Trace, pieces: _ConnectionPieces, rows: Column, number: int
+) -> ConnectionTable:
     """The connections of these pieces, as a capture of their time shows them."""
     table = ConnectionTable.of(trace.connections).taken(pieces.connection[rows])
     table = _only_syns(table)
@@ -274,7 +276,7 @@ def _connections(trace: Trace, pieces: _Pieces, rows: Column, number: int) -> Co
     return table.with_columns(**changed, ends=_ends(table, pieces, rows, number))
 
 
-def _ends(table: ConnectionTable, pieces: _Pieces, rows: Column, number: int) -> Ends:
+def _ends(table: ConnectionTable, pieces: _ConnectionPieces, rows: Column, number: int) -> Ends:
     ends = table.ends
     begins, last = (np.repeat(which[rows], 2) for which in (pieces.begins, pieces.ends))
     whole = begins & last

@@ -121,6 +121,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "both.pcap").write_bytes(both[0] + both[1][PCAP_HEADER:])  # as on the balancer
     (folder / "xff.toml").write_text('[trust]\nclient_sent_forwarded = "replace"\n', "utf-8")
     (folder / "lb.toml").write_text('[balancer]\nkind = "l7-proxy"\n', "utf-8")
+    points = "".join(f'[[{s}]]\nfiles = "{s}.pcap"\n' for s in ("client", "backend"))
+    (folder / "plan.toml").write_text(points, "utf-8")
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "lbtrace").write_text(

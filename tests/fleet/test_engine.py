@@ -131,7 +131,7 @@ def test_another_capture_under_the_same_name_is_read_again(captures: Any, tmp_pa
     plan = planned((tuple(map(str, copied)), behind), tmp_path / "found")
     engine = Counting()
     before = run(plan, engine)
-    copied[-1].write_bytes(Path(front[0]).read_bytes())
+    copied[-1].write_bytes(Path(front[1]).read_bytes())
     after = run(plan, engine)
     assert after.clients[0].packets != before.clients[0].packets
 

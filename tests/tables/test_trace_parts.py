@@ -36,9 +36,9 @@ def differences(one: Trace, other: Trace) -> list[str]:
 
 
 def _same(one: object, other: object) -> bool:
-    if isinstance(one, memoryview):
-        return list(one) == list(other)  # type: ignore[call-overload]
-    return list(one) == list(other) if hasattr(one, "__getitem__") else one == other  # type: ignore[call-overload]
+    if hasattr(one, "__getitem__"):
+        return bool(list(one) == list(other))  # type: ignore[call-overload]
+    return bool(one == other)
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
