@@ -4,6 +4,7 @@ of `compare`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.fleet.engine import Local
+from lbtrace.fleet.engine import Local, Task
 from lbtrace.fleet.run import run
+from lbtrace.options import Progress
 from lbtrace.pipeline import compare
 from tests.bench.generate import write_pair
 from tests.fleet.captures import SAMPLES, of_compare, of_fleet, plan_of, rotated
 from tests.laws import examples
+from tests.simulator.bench import busy
 
 PLAIN = sorted(
     folder.name
@@ -26,7 +29,7 @@ PLAIN = sorted(
 SHARES = st.lists(st.floats(0.01, 0.99), max_size=4)
 
 
-@examples(40)
+@examples(20)
 @given(st.sampled_from(PLAIN), SHARES, SHARES, st.sampled_from([1000, 2000, 10**9]))
 def test_files_and_shards_change_nothing(
     sample: str, front: list[float], behind: list[float], shard_bytes: int
@@ -64,3 +67,61 @@ def test_slices_add_up_to_the_whole(pair: list[Path], slice_exchanges: int, tmp_
     assert told.latency == expected.latency
     assert told.verdict == expected.verdict
     assert told.findings == expected.findings
+
+
+def recorded(folder: Path, unique: bool) -> list[Path]:
+    """A balancer that is never idle, with retries and health checks, on two clocks."""
+    shown = busy(1200, unique).run(pcaps=True)
+    paths = [folder / "client.pcap", folder / "backend.pcap"]
+    for path, packets in zip(paths, (shown.client_pcaps, shown.backend_pcaps), strict=True):
+        path.write_bytes(packets[0])
+    return paths
+
+
+class Noting(Local):
+    """An engine that notes what it is asked to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def do(self, what: str, tasks: Sequence[Task], progress: Progress) -> None:
+        """Note it, and do it."""
+        self.asked.append(what)
+        super().do(what, tasks, progress)
+
+
+@examples(3)
+@given(SHARES, st.integers(150, 500))
+def test_what_is_under_way_at_a_border_stays_with_its_partner(
+    shares: list[float], slice_exchanges: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        front, behind = (
+            rotated(path, Path(folder) / "in", shares) for path in recorded(Path(folder), True)
+        )
+        output = Path(folder) / "out"
+        plan = plan_of([front], [behind], output, slice_exchanges, shard_bytes=200_000)
+        engine = Noting()
+        found = run(plan, engine)
+        assert "pairing around borders" in engine.asked
+        assert len(found.slices) > 1
+        assert found.cut > 0
+        assert of_fleet(found) == of_compare(compare([front], [behind]))
+
+
+def test_without_a_clock_nothing_is_cut_and_it_is_said(tmp_path: Path) -> None:
+    front, behind = ((str(path),) for path in recorded(tmp_path, False))
+    found = run(plan_of([front], [behind], tmp_path / "out", 200), Local())
+    assert len(found.slices) == 1
+    assert found.whole_because.startswith("Nothing tells how far the clocks")
+    assert of_fleet(found) == of_compare(compare([front], [behind]))
+
+
+def test_a_stated_clock_is_enough_to_cut(tmp_path: Path) -> None:
+    front, behind = ((str(path),) for path in recorded(tmp_path, False))
+    plan = plan_of([front], [behind], tmp_path / "out", 400, clock_offset_ns=0)
+    found = run(plan, Local())
+    assert len(found.slices) > 1
+    assert not found.whole_because
+    assert found.client_counts.requests == 1200
