@@ -30,7 +30,9 @@ from lbtrace.model.trace import CaptureFile, Diagnostic, PacketCounts, Trace
 from lbtrace.options import Options
 from lbtrace.pipeline import compare_traces
 from lbtrace.render.masked import masked_report
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.connections import NONE as _NO_NUMBER
+from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.trace_parts import (
@@ -74,7 +76,7 @@ def cut(task: Cutting) -> tuple[bool, ...]:
     trace: Trace = store.read(task.trace)
     spans = exchange_spans(trace)
     shift_ns = task.clock.shift_ns
-    begins = np.array([c.first_ns for c in trace.connections], np.int64)
+    begins = ConnectionTable.of(trace.connections).first_ns
     if task.around:
         of = _around(task.borders, spans.first_ns + shift_ns, spans.last_ns + shift_ns)
         bare = _around(task.borders, begins + shift_ns, begins + shift_ns)
@@ -147,15 +149,14 @@ def _read(point: PointParts) -> tuple[Trace, Joined | None, list[TracePart], lis
     together = joined([part.trace for part in held]) if held else None
     nothing = Trace(point.side, point.number, (), PacketCounts(0, 0), 0, 0, (), (), ())
     trace = nothing if together is None else together.trace
-    first = [c.first_ns for c in trace.connections]
-    last = [c.last_ns for c in trace.connections]
+    connections = ConnectionTable.of(trace.connections)
     trace = replace(
         trace,
         files=point.files,
         packets=point.packets,
         diagnostics=joined_diagnostics((*point.diagnostics, *trace.diagnostics)),
-        first_ns=min([point.window_ns[0], *first]),
-        last_ns=max([point.window_ns[1], *last]),
+        first_ns=int(connections.first_ns.min(initial=point.window_ns[0])),
+        last_ns=int(connections.last_ns.max(initial=point.window_ns[1])),
     )
     return trace, together, held, which
 
@@ -319,10 +320,11 @@ def _key(trace: Trace, row: int) -> tuple[object, ...]:
 
 
 def _cut_connections(
-    comparison: Comparison, side: Side, keys: set[tuple[object, ...]]
+    comparison: Comparison, side: Side, keys: set[tuple[Any, ...]]
 ) -> list[CutConnection]:
     if not keys:
         return []
+    numbers = np.array([_NO_NUMBER if key[-1] is None else key[-1] for key in keys], np.int64)
     table = comparison.table(side)
     once = counted_once(table)
     once[comparison.strays(side).stray] = False
@@ -334,7 +336,8 @@ def _cut_connections(
     by_clients = _per_connection(table, asked & ~checks)
     out = []
     for point, trace in enumerate(table.traces):
-        for row in range(len(trace.connections)):
+        connections = ConnectionTable.of(trace.connections)
+        for row in np.flatnonzero(among(connections.ends.start_seq[::2], numbers)).tolist():
             key = _key(trace, row)
             if key not in keys:
                 continue

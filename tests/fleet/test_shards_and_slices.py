@@ -7,15 +7,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.fleet.engine import Local, Task
+from lbtrace.fleet.plan import Plan, PlannedPoint
 from lbtrace.fleet.run import run
+from lbtrace.model.net import Side
 from lbtrace.options import Progress
-from lbtrace.pipeline import compare
+from lbtrace.pipeline import compare, compare_on_balancer
 from tests.bench.generate import write_pair
 from tests.fleet.captures import SAMPLES, of_compare, of_fleet, plan_of, rotated
 from tests.laws import examples
@@ -26,6 +29,7 @@ PLAIN = sorted(
     for folder in SAMPLES.iterdir()
     if (folder / "client.pcap").exists() and (folder / "backend.pcap").exists()
 )
+PCAP_HEADER = 24  # bytes
 SHARES = st.lists(st.floats(0.01, 0.99), max_size=4)
 
 
@@ -125,3 +129,20 @@ def test_a_stated_clock_is_enough_to_cut(tmp_path: Path) -> None:
     assert len(found.slices) > 1
     assert not found.whole_because
     assert found.client_counts.requests == 1200
+
+
+@pytest.mark.parametrize("words", [{"addresses": ("3.35.166.21",)}, {"ports": (80,)}])
+def test_a_capture_of_the_balancer_is_both_sides(words: dict[str, Any], tmp_path: Path) -> None:
+    one, other = (
+        (SAMPLES / f"alb-like/{side}.pcap").read_bytes() for side in ("client", "backend")
+    )
+    both = tmp_path / "both.pcap"
+    both.write_bytes(one + other[PCAP_HEADER:])
+    points = [PlannedPoint("lb", side, (str(both),), **words) for side in Side]
+    plan = Plan("plan.toml", str(tmp_path / "out"), (points[0],), (points[1],), shard_bytes=1000)
+    found = run(plan, Local())
+    addresses = words.get("addresses", ())
+    whole = compare_on_balancer([str(both)], addresses, ports=words.get("ports", ()))
+    assert of_fleet(found).counts == of_compare(whole).counts
+    assert of_fleet(found).pairs == of_compare(whole).pairs
+    assert of_fleet(found).verdict == of_compare(whole).verdict
