@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -33,6 +34,9 @@ from lbtrace.tables.words import Words, numbering, numbers
 
 _T = TypeVar("_T")
 IN_NONE: Final = -1  # the part of an exchange that goes to none
+# fields of a Trace that list what belongs to exchanges, and to the ends of connections
+_OF_EXCHANGES: Final = ("event_streams", "parts")
+_AT_THE_END: Final = ("web_sockets", "tunnels")
 # what an end did, by the column that says when: it is in the part of that time
 _EVENTS: Final = {
     "repeat_ns": ("retransmissions", "out_of_order", "repeats", "repeat_frame"),
@@ -217,16 +221,23 @@ def _part(trace: Trace, of: Column, pieces: _ConnectionPieces, number: int) -> T
             stalls.where(pieces.at(stalls.connection, stalls.begin_ns) == number), new_connection
         ),
         calls=_of_exchanges(calls, of[calls.exchange] == number, new_exchange),
-        web_sockets=[
-            w._replace(connection=int(new_connection[w.connection]))
-            for w in trace.web_sockets
-            if new_connection[w.connection] >= 0 and pieces.ends[rows[new_connection[w.connection]]]
-        ],
-        event_streams=[
-            s._replace(exchange=int(new_exchange[s.exchange]))
-            for s in trace.event_streams
-            if of[s.exchange] == number
-        ],
+        **{
+            name: [
+                each._replace(connection=int(new_connection[each.connection]))
+                for each in getattr(trace, name)
+                if new_connection[each.connection] >= 0
+                and pieces.ends[rows[new_connection[each.connection]]]
+            ]
+            for name in _AT_THE_END
+        },
+        **{
+            name: [
+                each._replace(exchange=int(new_exchange[each.exchange]))
+                for each in getattr(trace, name)
+                if of[each.exchange] == number
+            ]
+            for name in _OF_EXCHANGES
+        },
     )
     return TracePart(part, exchanges, kept, ~whole)
 
@@ -388,22 +399,28 @@ def joined(traces: Sequence[Trace]) -> Joined:
         stalls=_by_connection([WindowStalls.of(t.stalls) for t in traces], moved, ""),
         icmp=tuple(sorted((e for t in traces for e in t.icmp), key=lambda e: e.frame)),
         calls=_joined_calls([GrpcCalls.of(t.calls) for t in traces], ids),
-        web_sockets=sorted(
-            (
-                w._replace(connection=int(own[w.connection]))
-                for t, own in zip(traces, moved, strict=True)
-                for w in t.web_sockets
-            ),
-            key=lambda w: w.connection,
-        ),
-        event_streams=sorted(
-            (
-                s._replace(exchange=int(own[s.exchange]))
-                for t, own in zip(traces, ids, strict=True)
-                for s in t.event_streams
-            ),
-            key=lambda s: s.exchange,
-        ),
+        **{
+            name: sorted(
+                (
+                    each._replace(connection=int(own[each.connection]))
+                    for t, own in zip(traces, moved, strict=True)
+                    for each in getattr(t, name)
+                ),
+                key=attrgetter("connection"),
+            )
+            for name in _AT_THE_END
+        },
+        **{
+            name: sorted(
+                (
+                    each._replace(exchange=int(own[each.exchange]))
+                    for t, own in zip(traces, ids, strict=True)
+                    for each in getattr(t, name)
+                ),
+                key=attrgetter("exchange"),
+            )
+            for name in _OF_EXCHANGES
+        },
     )
     return Joined(
         trace,

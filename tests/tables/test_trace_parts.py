@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lbtrace.model.trace import Trace
 from lbtrace.pipeline import inspect
+from lbtrace.tables import trace_parts
 from lbtrace.tables.trace_parts import IN_NONE, exchange_spans, joined, parts
 from tests.laws import examples
 
@@ -99,3 +100,11 @@ def test_a_connection_is_cut_as_a_capture_of_that_time_would_show_it() -> None:
     assert (last.from_client.fins, last.closed_by) == (whole.from_client.fins, whole.closed_by)
     assert first.last_ns < last.first_ns
     assert first.from_client.isn == last.from_client.isn == whole.from_client.isn
+
+
+def test_each_field_of_a_trace_is_cut_and_joined() -> None:
+    """A field that is added to a Trace must be added to `parts` and `joined`, or to `kept`."""
+    source = Path(trace_parts.__file__).read_text("utf-8")
+    kept = {"side", "point", "files", "first_ns", "last_ns", "packet_directions"}
+    handled = {f.name for f in fields(Trace) if f"{f.name}=" in source or f'"{f.name}"' in source}
+    assert handled | kept == {f.name for f in fields(Trace)}
