@@ -206,21 +206,7 @@ def _part(trace: Trace, of: Column, pieces: _ConnectionPieces, number: int) -> T
     control = ControlFrames.of(trace.control)
     stalls = WindowStalls.of(trace.stalls)
     calls = GrpcCalls.of(trace.calls)
-    part = replace(
-        trace,
-        connections=_connections(trace, pieces, rows, number),
-        applications=[
-            _of_piece(trace.applications[c], last)
-            for c, last in zip(kept.tolist(), pieces.ends[rows].tolist(), strict=True)
-        ],
-        exchanges=_exchanges(trace, exchanges, new_exchange, new_connection),
-        control=_moved(
-            control.where(pieces.at(control.connection, control.time_ns) == number), new_connection
-        ),
-        stalls=_moved(
-            stalls.where(pieces.at(stalls.connection, stalls.begin_ns) == number), new_connection
-        ),
-        calls=_of_exchanges(calls, of[calls.exchange] == number, new_exchange),
+    lists: dict[str, Any] = {
         **{
             name: [
                 each._replace(connection=int(new_connection[each.connection]))
@@ -238,6 +224,23 @@ def _part(trace: Trace, of: Column, pieces: _ConnectionPieces, number: int) -> T
             ]
             for name in _OF_EXCHANGES
         },
+    }
+    part = replace(
+        trace,
+        connections=_connections(trace, pieces, rows, number),
+        applications=[
+            _of_piece(trace.applications[c], last)
+            for c, last in zip(kept.tolist(), pieces.ends[rows].tolist(), strict=True)
+        ],
+        exchanges=_exchanges(trace, exchanges, new_exchange, new_connection),
+        control=_moved(
+            control.where(pieces.at(control.connection, control.time_ns) == number), new_connection
+        ),
+        stalls=_moved(
+            stalls.where(pieces.at(stalls.connection, stalls.begin_ns) == number), new_connection
+        ),
+        calls=_of_exchanges(calls, of[calls.exchange] == number, new_exchange),
+        **lists,
     )
     return TracePart(part, exchanges, kept, ~whole)
 
@@ -386,19 +389,7 @@ def joined(traces: Sequence[Trace]) -> Joined:
     new[exchange_order] = np.arange(len(exchange_order))
     ids = np.split(new, np.cumsum(counts)[:-1])
     applications = [a for t in traces for a in t.applications]
-    trace = replace(
-        traces[0],
-        connections=connections,
-        applications=[applications[i] for i in order.tolist()],
-        exchanges=exchanges,
-        packets=_joined_counts([t.packets for t in traces]),
-        diagnostics=joined_diagnostics(d for t in traces for d in t.diagnostics),
-        pauses=_joined_pauses([t.pauses for t in traces]),
-        reasons={key: text for t in traces for key, text in t.reasons.items()},
-        control=_by_connection([ControlFrames.of(t.control) for t in traces], moved, "texts"),
-        stalls=_by_connection([WindowStalls.of(t.stalls) for t in traces], moved, ""),
-        icmp=tuple(sorted((e for t in traces for e in t.icmp), key=lambda e: e.frame)),
-        calls=_joined_calls([GrpcCalls.of(t.calls) for t in traces], ids),
+    lists: dict[str, Any] = {
         **{
             name: sorted(
                 (
@@ -421,6 +412,21 @@ def joined(traces: Sequence[Trace]) -> Joined:
             )
             for name in _OF_EXCHANGES
         },
+    }
+    trace = replace(
+        traces[0],
+        connections=connections,
+        applications=[applications[i] for i in order.tolist()],
+        exchanges=exchanges,
+        packets=_joined_counts([t.packets for t in traces]),
+        diagnostics=joined_diagnostics(d for t in traces for d in t.diagnostics),
+        pauses=_joined_pauses([t.pauses for t in traces]),
+        reasons={key: text for t in traces for key, text in t.reasons.items()},
+        control=_by_connection([ControlFrames.of(t.control) for t in traces], moved, "texts"),
+        stalls=_by_connection([WindowStalls.of(t.stalls) for t in traces], moved, ""),
+        icmp=tuple(sorted((e for t in traces for e in t.icmp), key=lambda e: e.frame)),
+        calls=_joined_calls([GrpcCalls.of(t.calls) for t in traces], ids),
+        **lists,
     )
     return Joined(
         trace,
