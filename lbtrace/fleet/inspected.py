@@ -35,7 +35,7 @@ MOST_VALUES: Final = 50_000  # kept of a shard: those with the smallest digests,
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class PointShard:
     """A shard of a capture point, to be inspected. The trace is written to `path`.trace."""
 
     captures: tuple[str, ...]
@@ -93,7 +93,7 @@ def inspected(
         for k, (captures, lots) in enumerate(zip(found.captures, found.lots, strict=True)):
             key = "inspect", found.key, k, found.files, keylogs, options.decode_content, point
             path = os.path.join(folder, store.name_of(*key, number[point.side]))
-            shard = Shard(captures, lots, k, point, number[point.side], options, path)
+            shard = PointShard(captures, lots, k, point, number[point.side], options, path)
             tasks[-1].append(Task(inspect, shard, path, sum(map(os.path.getsize, captures))))
         number[point.side] += 1
     every = done([t for of_point in tasks for t in of_point], engine, "reading shards", progress)
@@ -101,7 +101,7 @@ def inspected(
     return [[next(results) for _ in of_point] for of_point in tasks]
 
 
-def inspect(shard: Shard) -> ShardIndex:
+def inspect(shard: PointShard) -> ShardIndex:
     """Read a shard. InputError when its captures cannot be read."""
     frames = [store.read(path).frames[shard.place] + first for path, first in shard.lots]
     trace = inspect_shard(
