@@ -208,7 +208,7 @@ def compared(directory: Path | LabError, *keys: str) -> Report:
         ("envoy", "tls-reencrypted", ["client.keys", "backend.keys"], RENEWED),
         ("haproxy-tcp", "tls", ["client.keys"], {"tls-passthrough"}),
         ("haproxy-tcp", "tls", ["backend.keys"], {"tls-passthrough"}),
-        ("nat", "tls", ["client.keys"], set()),  # packets pass, whatever is in them
+        ("nat", "tls", ["client.keys"], {"tls-passthrough"}),
     ],
 )
 def test_the_keys_that_were_logged_open_what_was_recorded(

@@ -30,7 +30,7 @@ APART_NS = 60_000_000_000  # more than this no two machines' clocks that anybody
 HOSTS = fields_of(Meaning.CLIENT_HOST) | {HOST}
 ADDRESSES = fields_of(Meaning.CLIENT_ADDRESS)
 CLIENT_OR_PROXY = fields_of(Meaning.CLIENT_ADDRESS, Meaning.PROXY)
-REMOVED, RENEWED, KEPT = range(3)  # what became of TLS
+REMOVED, RENEWED, PASSED, KEPT = range(4)  # what became of TLS
 ENDED = {
     REMOVED: (
         "removed",
@@ -111,7 +111,11 @@ def byte_streams(comparison: Comparison) -> Iterator[Observation]:
 def tls(comparison: Comparison) -> Iterator[Observation]:
     """What became of TLS."""
     pairs = comparison.connection_pairs
+    became = np.array([_became(*both) for both in _carried(comparison, pairs)], np.int64)
+    ended = np.isin(became, list(ENDED))
     hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
+    if not hello and not ended.any():
+        hello = pairs.where(became == PASSED)
     if hello:
         statement = (
             "{count} pairs of connections carry the same TLS ClientHello: the balancer "
@@ -119,9 +123,7 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
         )
         yield from _of_pairs(comparison, "tls", "passed", hello, statement)
         return
-    carried = _carried(comparison, pairs)
-    became = np.array([_became(*both) for both in carried], np.int64)
-    if len(became) and (became != KEPT).any():
+    if ended.any():
         for number, (variant, statement) in ENDED.items():
             those = pairs.where(became == number)
             yield from _of_pairs(comparison, "tls", variant, those, statement)
@@ -136,9 +138,9 @@ def _became(client: Application, backend: Application) -> int:
     if (client.protocol is Protocol.TLS or client.opened) and in_clear:
         return REMOVED
     hellos = client.tls, backend.tls
-    if hellos[0] is not None and hellos[1] is not None and hellos[0].random != hellos[1].random:
-        return RENEWED
-    return KEPT
+    if hellos[0] is None or hellos[1] is None:
+        return KEPT
+    return PASSED if hellos[0].random == hellos[1].random else RENEWED
 
 
 def _tls_of_exchanges(comparison: Comparison) -> Iterator[Observation]:

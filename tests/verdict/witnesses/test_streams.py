@@ -133,8 +133,11 @@ def in_tls(change: int) -> dict[tuple[str, str], dict[str, object]]:
     )
 
 
+def test_the_same_client_hello_passed_however_the_connections_were_paired() -> None:
+    assert in_tls(0) == {("tls", "passed"): {"count": 6}}
+
+
 def test_another_client_hello_is_the_balancers() -> None:
-    assert in_tls(0) == {}
     assert in_tls(4) == {("tls", "renewed"): {"count": 4}}
 
 
