@@ -4,8 +4,9 @@
     backend.keys, backend2.keys   the backends, where TLS reaches them
     balancer.keys                 the balancer, if it can: Envoy both sides, HAProxy the front
 
-They lie beside the captures. Each is made before anybody writes to it, so that only its owner reads
-it, and never through a link. One to which nobody wrote is removed.
+They lie beside the captures; `keys.log` is what client.keys is, by its first name. Each is made
+before anybody writes to it, so that only its owner reads it, and never through a link. One to which
+nobody wrote is removed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final
 from lbtrace.lab.scratch import private_file
 
 OF_CLIENT: Final = "client.keys"
+FIRST_NAME: Final = "keys.log"
 OF_BALANCER: Final = "balancer.keys"
 _SECRET = re.compile(rb"[A-Z][A-Z0-9_]+ [0-9a-fA-F]{64} [0-9a-fA-F]{32,}")
 
@@ -48,7 +50,11 @@ def take_out(log: Path, into: Path) -> None:
 
 
 def finish(directory: Path) -> None:
-    """Remove the key logs to which nobody wrote."""
+    """Remove the key logs to which nobody wrote. The clients' gets its first name, too."""
     for path in directory.glob("*.keys"):
         if path.stat().st_size == 0:
             path.unlink()
+    of_client = directory / OF_CLIENT
+    if of_client.exists():
+        with private_file(directory / FIRST_NAME) as file:
+            file.write(of_client.read_bytes())

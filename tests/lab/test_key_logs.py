@@ -41,3 +41,6 @@ def test_one_to_which_nobody_wrote_is_removed(tmp_path: Path) -> None:
     key_logs.made(tmp_path, key_logs.OF_BALANCER)
     key_logs.finish(tmp_path)
     assert key_logs.every(tmp_path) == (str(used),)
+    first = tmp_path / "keys.log"  # what it was called before there were others
+    assert first.read_bytes() == used.read_bytes()
+    assert first.stat().st_mode & 0o777 == 0o600
