@@ -35,7 +35,6 @@ from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT, FailedHandsh
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._streams import Steered, steered
-from lbtrace.match.exchange_times import given_up
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.http2 import ControlKind, Http2Error
@@ -166,8 +165,11 @@ def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
     )
     waited = gone - q.last_ns
     left = q.there & q.complete & ~table.interim & known & ~table.both_ask
-    left &= ~table.responses.there | given_up(table)
     left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))
+    if left.any():
+        from lbtrace.match.exchange_times import given_up  # with all that pairs exchanges
+
+        left &= ~table.responses.there | given_up(table)
     return np.where(left, waited, NEVER)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -89,3 +91,12 @@ def test_standard_input_is_one_of_the_captures_at_most(
 ) -> None:
     assert run(["show", "-", CLIENT, "-"]) == 2
     assert "can be only one of the captures" in capsys.readouterr().err
+
+
+def test_one_capture_is_shown_without_what_pairs_two() -> None:
+    code = (
+        f"import sys; from lbtrace.cli import run; run(['show', {CLIENT!r}, '--format', 'json']); "
+        "sys.exit(str(sorted({'lbtrace.match', 'lbtrace.verdict'} & {*sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == "[]\n"
