@@ -128,7 +128,8 @@ def _shards(jobs: int) -> http.Several:
         from lbtrace import side_by_side
 
         sizes = running(costs)
-        shares = sizes[-1] * np.arange(1, jobs) // jobs
+        count = max(min(jobs, int(sizes[-1]) // max(side_by_side.WORTH, 1)), 1)
+        shares = sizes[-1] * np.arange(1, count) // count
         cuts = distinct(np.append(np.searchsorted(sizes, shares), (0, len(costs)))).tolist()
         bounds = list(pairwise(cuts)) or [(0, 0)]
         return side_by_side.results(

@@ -32,9 +32,9 @@ class ExchangeBudget:
         self.limit = SPARE
 
     @property
-    def shared(self) -> bool:
-        """Whether a connection had more than its own."""
-        return self._spare < SPARE
+    def spent(self) -> int:
+        """How many exchanges connections had beyond their own."""
+        return SPARE - self._spare
 
     def begin(self, size: int) -> None:
         """A connection of `size` bytes is read next."""

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)
+LIMITED = "exchanges-limited"  # the weird of a stream that was not read to its end
 _TUNNELS = 4  # CONNECT inside CONNECT inside …
 
 
@@ -423,7 +424,7 @@ class ConnectionReader:
         if unread > 0:
             frame = self.pieces.frame[max(cursor.row_at(cursor.offset), cursor.first_row)]
             detail = f"Bytes of a stream that were not read: {unread}."
-            self.weirds.add("exchanges-limited", frame, detail)
+            self.weirds.add(LIMITED, frame, detail)
 
 
 def _from_server(exchange: Exchange) -> Exchange:

@@ -4,7 +4,7 @@
 
 A shard is a range of connections. What HTTP, HPACK and WebSockets keep is kept per connection.
 Connections share two limits: the spare exchanges of `budget`, and the different details of a weird.
-A capture that comes near one of them is read in one piece (`can_be_joined`).
+A capture that reaches one of them is read in one piece (`can_be_joined`).
 
 Invariant: the shards of any ranges that cover all connections, joined, are the shard of all.
 """
@@ -17,8 +17,9 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from lbtrace.http import budget
 from lbtrace.http.bulk.bulk_connections import BulkConnections
-from lbtrace.http.connection import HTTP1, ConnectionReader
+from lbtrace.http.connection import HTTP1, LIMITED, ConnectionReader
 from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.http2 import WindowStall
@@ -33,7 +34,7 @@ from lbtrace.tables.packets import StreamTable
 
 _T = TypeVar("_T")
 _STEP = 2048  # connections between two reports of progress
-_PIECE = 100  # bytes that cost as much to read as a piece does beside its bytes
+_PIECE = 200  # bytes that cost as much to read as a piece does beside its bytes
 _ByStream: TypeAlias = dict[tuple[int, int], tuple[int | None, int | None]]
 
 
@@ -42,7 +43,7 @@ class Shard:
     """What some connections carry, and what is unusual about it. Their applications stand in order
     of the connections. Exchanges have no ids yet. `counts`, `events` and `parts` are of streams of
     HTTP/2: (connection, stream) → messages of gRPC, event streams, and in how many parts they came.
-    `alone`: no limit that it shares with other shards was used.
+    `spent`: how many of the spare exchanges were used.
     """
 
     applications: list[Application]
@@ -56,7 +57,7 @@ class Shard:
     parts: dict[tuple[int, int], tuple[int, int]]
     web_sockets: list[WebSocket]
     tunnels: list[Tunnel]
-    alone: bool
+    spent: int
 
 
 # (read the connections from one up to another, the cost of each connection, whom to tell) → shards
@@ -116,7 +117,7 @@ def read_shard(
         reading.parts,
         reading.web_sockets,
         reading.tunnels,
-        not reading.budget.shared and not reading.weirds.limited,
+        reading.budget.spent,
     )
     return _moved(shard, begin) if begin else shard
 
@@ -156,8 +157,13 @@ def _moved(shard: Shard, begin: int) -> Shard:
 
 
 def can_be_joined(shards: Sequence[Shard]) -> bool:
-    """Whether they say together what one reader of all connections would say."""
-    return len(shards) == 1 or all(shard.alone for shard in shards)
+    """Whether they say together what one reader of all connections would say: what they share has
+    sufficed for all of them.
+    """
+    if len(shards) == 1:
+        return True
+    limited = any(s.weirds.limited or s.weirds.has(LIMITED) for s in shards)
+    return not limited and sum(shard.spent for shard in shards) <= budget.SPARE
 
 
 def joined(shards: Sequence[Shard]) -> Shard:
@@ -179,5 +185,5 @@ def joined(shards: Sequence[Shard]) -> Shard:
         {key: of for shard in shards for key, of in shard.parts.items()},
         [each for shard in shards for each in shard.web_sockets],
         [each for shard in shards for each in shard.tunnels],
-        all(shard.alone for shard in shards),
+        sum(shard.spent for shard in shards),
     )

@@ -128,6 +128,10 @@ class Weirds:
         entry[0] += 1
         entry[1] = min(entry[1], frame)
 
+    def has(self, slug: str) -> bool:
+        """Whether any of a slug was counted."""
+        return any(found == slug for found, _ in self.found)
+
     @property
     def limited(self) -> bool:
         """Whether a slug has more different details than are kept."""

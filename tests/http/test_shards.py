@@ -65,8 +65,16 @@ def test_shards_that_use_what_all_share_are_read_again_in_one(
     """The exchanges that are spare."""
     monkeypatch.setattr(budget, "SPARE", 3)
     monkeypatch.setattr(budget, "BYTES_EACH", 80)
-    few, many = http2(["/a"], b""), http2(["/a", "/b"] * 3, b"")
-    for held, joins in (((few, few), True), ((few, many, many), False), ((many, few), False)):
+    few, more, many = (http2(["/a"] * k, b"") for k in (1, 4, 6))
+    spent = [shards(talk, cuts=())[0].spent for talk in (few, more, many)]
+    assert spent == [0, 2, 3]
+    for held, joins in (
+        ((few, few), True),
+        ((few, more), True),
+        ((more, more), False),
+        ((few, many), False),
+        ((many, few), False),
+    ):
         assert can_be_joined(shards(*held, cuts=(1,))) == joins
         heard = hear(*held)
         assert ("exchanges-limited" in heard.slugs) != joins
