@@ -68,7 +68,7 @@ def facts(seen: Seen) -> Iterator[Fact]:
             f"{direction}.headers",
             "complete" if len(names) <= MOST_FIELDS else "partial",
             f"{len(pairs)} pairs of heads",
-            evidence=evidence(_frames(comparison, pairs, request)),
+            evidence=evidence(_frames(comparison, pairs, np.ones(len(pairs), bool), request)),
         )
 
 
@@ -136,8 +136,9 @@ def _having(heads: Heads, words: Words, rows: Column) -> dict[str, int]:
     names = list(words.fields)
     size, line = heads.of(rows)
     owner = np.repeat(np.arange(len(rows)), size)
-    held = distinct(owner * max(len(names), 1) + words.field_of[line]) % max(len(names), 1)
-    counted = np.bincount(held, minlength=len(names)).tolist()
+    held = owner * max(len(names), 1) + words.field_of[line]
+    held = distinct(held[np.append(True, held[1:] != held[:-1])[: len(held)]])
+    counted = np.bincount(held % max(len(names), 1), minlength=len(names)).tolist()
     return {name: count for name, count in zip(names, counted, strict=True) if count and name}
 
 
@@ -153,8 +154,8 @@ def _field(
     direction = "request" if request else "response"
     values = field_values(seen.comparison, name, response=not request).of(pairs)
     travelled = values.backend if request else values.client
-    numbers = distinct(travelled[travelled != ABSENT])
-    shown = evidence(_frames(seen.comparison, _having_it(pairs, travelled), request))
+    numbers = np.flatnonzero(np.bincount(travelled, minlength=1)[1:]) + 1  # all but ABSENT
+    shown = evidence(_frames(seen.comparison, pairs, travelled != ABSENT, request))
     shares = [
         _presence_share(seen.comparison, pairs, travelled, present.get(name, 0), request),
         Share("sent", sent.get(name, 0), len(pairs)),
@@ -201,33 +202,30 @@ def _presence_share(
     comparison: Comparison, pairs: Pairs, travelled: Column, count: int, request: bool
 ) -> Share:
     """Shows a message without the field where there is one, else one with it."""
-    missing = pairs.where(travelled == ABSENT)
-    shown = missing if len(missing) else _having_it(pairs, travelled)
+    missing = travelled == ABSENT
+    shown = missing if missing.any() else ~missing
     return Share(
-        "present", count, len(pairs), evidence=evidence(_frames(comparison, shown, request))
+        "present", count, len(pairs), evidence=evidence(_frames(comparison, pairs, shown, request))
     )
-
-
-def _having_it(pairs: Pairs, travelled: Column) -> Pairs:
-    return pairs.where(travelled != ABSENT)
 
 
 def _change_share(comparison: Comparison, change: HeaderChange, request: bool) -> Share:
     """`example`: the line before and behind."""
     every = comparison.all_pairs
-    shown = every.where(every.place == change.example)
+    shown = every.place == change.example
     lines = [line or "(no such line)" for line in (change.before, change.after)]
     return Share(
         change.kind.value,
         change.count,
         change.of,
         " becomes ".join(lines) if change.before else change.after,
-        evidence(_frames(comparison, shown, request)),
+        evidence(_frames(comparison, every, shown, request)),
     )
 
 
-def _frames(comparison: Comparison, pairs: Pairs, request: bool) -> list[FrameRef]:
-    shown = pairs[:2]
+def _frames(comparison: Comparison, pairs: Pairs, wanted: Column, request: bool) -> list[FrameRef]:
+    """The frames of the first two of the wanted pairs (bool each)."""
+    shown = pairs.where(np.flatnonzero(wanted)[:2])
     return comparison.request_frames(shown) if request else comparison.response_frames(shown)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from lbtrace.comparison.pairs import Pairs
 from lbtrace.comparison.sides import Sides
 from lbtrace.http_fields import AS_HOST, HOST, names
-from lbtrace.tables.columns import Column, among
+from lbtrace.tables.columns import Column, among, first_met
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.words import Words
 
@@ -40,12 +40,12 @@ class FieldValues(NamedTuple):
 
 def field_values(sides: Sides, field: str, response: bool = False) -> FieldValues:
     """The values of a field of the requests (of the responses)."""
-    numbers: dict[str | None, int] = {None: ABSENT}
+    numbered = _Numbered(sides.sides[0].words)
     client, backend = (
-        _column(t.responses if response else t.requests, t.words, field.lower(), numbers)
+        _column(t.responses if response else t.requests, field.lower(), numbered)
         for t in sides.sides
     )
-    return FieldValues(client, backend, list(numbers))
+    return FieldValues(client, backend, numbered.texts)
 
 
 def present(sides: Sides, wanted: Set[str]) -> list[str]:
@@ -54,28 +54,65 @@ def present(sides: Sides, wanted: Set[str]) -> list[str]:
     return [name for name in names() if name in wanted and name in there]
 
 
-def _column(messages: Messages, words: Words, field: str, numbers: dict[str | None, int]) -> Column:
+class _Numbered:
+    """The values of one field, numbered as they are met; those of single lines without a look at
+    their texts.
+    """
+
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        self.texts: list[str | None] = [None]
+        self._of_value = np.full(len(words.values), ABSENT, np.int64)
+        self._known: dict[str | None, int] | None = None  # once values of several lines are there
+
+    def of_lines(self, lines: Column) -> Column:
+        """The number of the value of each line."""
+        values = self.words.value_of[lines]
+        fresh = values[self._of_value[values] == ABSENT]
+        fresh = fresh[first_met(fresh)[0]]
+        texts = map(self.words.values.__getitem__, fresh.tolist())
+        if self._known is None:
+            self._of_value[fresh] = np.arange(len(self.texts), len(self.texts) + len(fresh))
+            self.texts += texts
+        else:
+            self._of_value[fresh] = list(map(self.of_text, texts))
+        return self._of_value[values]
+
+    def of_text(self, text: str) -> int:
+        """The number of the values of several lines, joined, or of any other text."""
+        if self._known is None:
+            self._known = {known: number for number, known in enumerate(self.texts)}
+        if text not in self._known:
+            self._known[text] = len(self.texts)
+            self.texts.append(text)
+        return self._known[text]
+
+
+def _column(messages: Messages, field: str, numbered: _Numbered) -> Column:
+    words = numbered.words
     out = np.full(len(messages.there), ABSENT, np.int64)
     owner, line = _lines(messages, words, AS_HOST if field == HOST else (field,))
     if not len(line):
         return out
-    lines, place = np.unique(line, return_inverse=True)
-    values = [words.line_list[i][1] for i in lines.tolist()]
-    number = np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
-    out[owner] = number[place]
+    there = np.zeros(len(words.value_of), bool)
+    there[line] = True
+    number = np.empty(len(there), np.int64)
+    lines = np.flatnonzero(there)
+    number[lines] = numbered.of_lines(lines)
+    out[owner] = number[line]
     again = np.flatnonzero(owner[1:] == owner[:-1]) + 1
     joined: dict[int, list[str]] = {}
     for at in again.tolist():
-        joined.setdefault(int(owner[at]), [values[place[at - 1]]]).append(values[place[at]])
+        before, value = (words.values[words.value_of[line[i]]] for i in (at - 1, at))
+        joined.setdefault(int(owner[at]), [before]).append(value)
     for exchange, parts in joined.items():
-        text = ", ".join(parts)
-        out[exchange] = numbers.setdefault(text, len(numbers))
+        out[exchange] = numbered.of_text(", ".join(parts))
     return out
 
 
 def _lines(messages: Messages, words: Words, fields: Sequence[str]) -> tuple[Column, Column]:
     """(exchange, line) of each line of the first of these fields that its message has, in order."""
-    owner, line = messages.heads.which(words.fields_named(fields[0].__eq__))
+    owner, line = messages.heads.of_field(words, fields[0])
     if len(fields) == 1:
         return owner, line
     others, more = _lines(messages, words, fields[1:])

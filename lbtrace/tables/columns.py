@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Column: TypeAlias = NDArray[Any]
+_TABLE = 32  # places of a table per row: so many are filled sooner than the rows are sorted
 
 
 def running(sizes: Column) -> Column:
@@ -46,6 +47,23 @@ def distinct(values: Column) -> Column:
     fresh[1:] = found[1:] != found[:-1]
     out: Column = found[fresh]
     return out
+
+
+def ranks(values: Column) -> Column:
+    """Per row the place of its value among the values that occur, ascending.
+
+    Where the values are few enough for a table, no row is sorted.
+    """
+    if values.dtype == bool:
+        values = values.astype(np.int64)
+    low, high = int(values.min(initial=0)), int(values.max(initial=-1))
+    if low < 0 or high >= _TABLE * (len(values) + 1):
+        found: Column = np.unique(values, return_inverse=True)[1]
+        return found
+    there = np.zeros(high + 1, bool)
+    there[values] = True
+    place: Column = (np.cumsum(there, dtype=np.int64) - 1)[values]
+    return place
 
 
 def median_low(values: Column) -> int:
@@ -123,7 +141,9 @@ def first_met(values: Column) -> tuple[Column, Column]:
     """(the rows where a value occurs for the first time; per row the place of its value among
     these).
     """
-    _, first, which = np.unique(values, return_index=True, return_inverse=True)
+    which = ranks(values)
+    first = np.zeros(int(which.max(initial=-1)) + 1, np.int64)
+    first[which[::-1]] = np.arange(len(which))[::-1]
     order = np.argsort(first)
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

@@ -8,12 +8,14 @@ from typing import Final
 import numpy as np
 
 from lbtrace.model.http import Framing, HeaderLine, Mark
-from lbtrace.tables.columns import Column, spans
+from lbtrace.tables.columns import Column, RowsByKey, spans
 from lbtrace.tables.table import Table, bounds, column, item, part, table
 from lbtrace.tables.words import Words, marked
 
 NO_VALUE: Final = -1
 SEVERAL_VALUES: Final = -2
+_SEARCH: Final = 8  # of so many entries one is found as fast as all are told
+_SHORT: Final = 1 << 15
 FRAMINGS: Final = {framing: i for i, framing in enumerate(Framing)}
 
 
@@ -23,6 +25,9 @@ class Heads(Table):
 
     first: Column = bounds("the first line of each message")
     line: Column = item("i4", "the line", "number in `Words.lines`")
+
+    def __post_init__(self) -> None:
+        self._by_field: RowsByKey | None = None
 
     @property
     def owner(self) -> Column:
@@ -41,7 +46,31 @@ class Heads(Table):
         if not wanted.any():  # nearly every field that is asked for is not there
             return np.zeros(0, np.int64), self.line[:0]
         at = np.flatnonzero(wanted[self.line])
-        return np.searchsorted(self.first, at, "right") - 1, self.line[at]
+        return self._owners(at), self.line[at]
+
+    def _owners(self, at: Column) -> Column:
+        """The exchanges of some entries of `line`: looked for if they are few, else of all."""
+        if len(at) * _SEARCH < len(self.line):
+            return np.searchsorted(self.first, at, "right") - 1
+        owners: Column = self.owner[at]
+        return owners
+
+    def by_field(self, words: Words) -> RowsByKey:
+        """The entries of `line` by the number of their field, sorted once for all questions."""
+        if self._by_field is None:
+            count = len(words.fields)
+            of = words.field_of.astype(np.int16 if count < _SHORT else np.int64)  # sorts by digits
+            self._by_field = RowsByKey.of(of[self.line], count)
+        return self._by_field
+
+    def of_field(self, words: Words, name: str) -> tuple[Column, Column]:
+        """(exchange, line) of each line of a field, its name in lower case; in order."""
+        number = words.fields.get(name)
+        if number is None:
+            return np.zeros(0, np.int64), np.zeros(0, self.line.dtype)
+        held = self.by_field(words)
+        at = held.order[held.first[number] : held.first[number + 1]]
+        return self._owners(at), self.line[at]
 
     def of(self, exchanges: Column) -> tuple[Column, Column]:
         """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
@@ -114,7 +143,7 @@ class Messages(Table):
         """The value of a field (its name in lower case) in each message, as `Words.field_value_of`:
         NO_VALUE without the field, SEVERAL_VALUES with more than one line of it.
         """
-        owner, line = self.heads.which(words.fields_named(field_name.__eq__))
+        owner, line = self.heads.of_field(words, field_name)
         out = np.full(len(self), NO_VALUE, np.int64)
         out[owner] = words.field_value_of[line]
         out[owner[1:][owner[1:] == owner[:-1]]] = SEVERAL_VALUES
@@ -124,11 +153,13 @@ class Messages(Table):
         """The number of the first line of a field (its name in lower case) in each message;
         NO_VALUE without.
         """
-        owner, line = self.heads.which(words.fields_named(field_name.__eq__))
+        owner, line = self.heads.of_field(words, field_name)
         out = np.full(len(self), NO_VALUE, np.int64)
         out[owner[::-1]] = line[::-1]
         return out
 
     def having(self, words: Words, field_name: str) -> Column:
         """Which have a field, its name in lower case."""
-        return self.heads.having(words.fields_named(field_name.__eq__))
+        out = np.zeros(len(self), bool)
+        out[self.heads.of_field(words, field_name)[0]] = True
+        return out

@@ -91,15 +91,12 @@ class SideTable(Table):
 
     def of_connections(self, name: str) -> Column:
         """A column of the connections of all points."""
-        return np.concatenate(
-            [getattr(table, name) for table in self.connections] or [np.zeros(0, np.int64)]
-        )
+        return _end_to_end([getattr(table, name) for table in self.connections])
 
     def of_ends(self, name: str, server: bool) -> Column:
         """A column of one end of the connections of all points."""
-        return np.concatenate(
+        return _end_to_end(
             [getattr(table.ends, name)[int(server) :: 2] for table in self.connections]
-            or [np.zeros(0, np.int64)]
         )
 
     @cached_property
@@ -221,3 +218,12 @@ class SideTable(Table):
         order = self.by_connection.order
         held = self.connection[order]
         return order, np.concatenate([np.zeros(min(len(held), 1), bool), held[1:] == held[:-1]])
+
+
+def _end_to_end(columns: Sequence[Column]) -> Column:
+    """The columns of all points as one, to be read; that of a single point is not copied."""
+    if len(columns) != 1:
+        return np.concatenate(columns or [np.zeros(0, np.int64)])
+    only = columns[0].view()
+    only.flags.writeable = False
+    return only

@@ -7,7 +7,7 @@ means is worked out once for each distinct one; exchanges are then compared as c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +17,7 @@ import numpy as np
 
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine, Mark
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, ranks
 from lbtrace.tables.rows import Rows, rows_of
 
 _T = TypeVar("_T")
@@ -55,11 +55,13 @@ def numbers(words: Mapping[_T, int], things: Iterable[_T], count: int = -1) -> C
 
 
 def joint(*columns: Column) -> Column:
-    """One number per row of the columns: equal rows, equal numbers."""
-    code = np.zeros(len(columns[0]), np.int64)
-    for column in columns:
-        distinct, place = np.unique(column, return_inverse=True)
-        code = np.unique(code * len(distinct) + place, return_inverse=True)[1]
+    """One number per row of the columns: equal rows, equal numbers; in the order of the rows'
+    values.
+    """
+    code = ranks(columns[0])
+    for column in columns[1:]:
+        place = ranks(column)
+        code = ranks(code * (int(place.max(initial=-1)) + 1) + place)
     return code
 
 
@@ -113,16 +115,28 @@ class LineList(Rows[HeaderLine]):
         ]
 
     @property
-    def names(self) -> tuple[list[str], Column]:
-        """The names of the fields as they are spelled, and per line the number of its own."""
-        known = numbering()
+    def parts(self) -> tuple[tuple[list[str], Column], tuple[list[str], Column]]:
+        """The names of the fields as they are spelled, and per line the number of its own; the
+        same of the values. No line is made for it.
+        """
         held = [
-            sent.partition(b":")[0] if sent.__class__ is bytes else sent[0] for sent in self._sent
+            s.partition(b":") if isinstance(s, bytes) else (s.name, ":", s.value)
+            for s in self._sent
         ]
-        of = numbers(known, held, len(held))
-        names = numbering()  # a name may stand there as bytes and as text
-        again = numbers(names, [n.decode("latin-1") if isinstance(n, bytes) else n for n in known])
-        return list(names), again[of]
+        values = [part[2].strip(_BLANKS[part[2].__class__]) for part in held]
+        return _texts([part[0] for part in held]), _texts(values)
+
+
+_BLANKS: Final[dict[type, Any]] = {bytes: b" \t", str: ""}
+
+
+def _texts(held: Sequence[bytes | str]) -> tuple[list[str], Column]:
+    """Texts, or the bytes of texts → the distinct texts, and the number of each."""
+    known = numbering()
+    of = numbers(known, held, len(held))
+    texts = numbering()  # one may stand there as bytes and as text
+    again = numbers(texts, [t.decode("latin-1") if isinstance(t, bytes) else t for t in known])
+    return list(texts), again[of]
 
 
 @dataclass(eq=False)
@@ -153,20 +167,28 @@ class Words:
         return ["", *list(self.texts)[1:]]  # type: ignore[list-item]
 
     @cached_property
-    def value_of(self) -> Column:
-        """Per line a number for its value."""
-        values = [line[1] for line in self.line_list]
-        return numbers(numbering(), values, len(values))
+    def _parts(self) -> tuple[tuple[list[str], Column], tuple[list[str], Column]]:
+        return self.line_list.parts
 
-    @cached_property
+    @property
+    def values(self) -> list[str]:
+        """The distinct values of all lines."""
+        return self._parts[1][0]
+
+    @property
+    def value_of(self) -> Column:
+        """Per line the number of its value in `values`."""
+        return self._parts[1][1]
+
+    @property
     def name_of(self) -> Column:
         """Per line a number for the name of its field as it is spelled."""
         return self.spelled[1]
 
-    @cached_property
+    @property
     def spelled(self) -> tuple[list[str], Column]:
         """The names of the fields as they are spelled, and per line the number of its own."""
-        return self.line_list.names
+        return self._parts[0]
 
     @cached_property
     def field_value_of(self) -> Column:
@@ -176,8 +198,9 @@ class Words:
     @cached_property
     def field_values(self) -> list[str]:
         """Per number of `field_value_of` the value."""
-        first = np.unique(self.field_value_of, return_index=True)[1].tolist()
-        return [self.line_list[n].value for n in first]
+        of = np.zeros(int(self.field_value_of.max(initial=-1)) + 1, np.int64)
+        of[self.field_value_of] = self.value_of
+        return list(map(self.values.__getitem__, of.tolist()))
 
     def fields_named(self, wanted: Callable[[str], bool]) -> Column:
         """Per line whether its field is wanted. `wanted` gets names in lower case."""

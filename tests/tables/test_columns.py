@@ -17,6 +17,7 @@ from lbtrace.tables.columns import (
     group_starts,
     median_low,
     parted,
+    ranks,
     running,
     spans,
     union,
@@ -59,6 +60,16 @@ values = st.lists(st.integers(-9, 9) | st.integers(-(2**60), 2**60))
 @given(values)
 def test_distinct_values_in_order(held: list[int]) -> None:
     assert distinct(np.array(held, np.int64)).tolist() == sorted(set(held))
+
+
+@given(values)
+def test_the_rank_of_a_value_is_its_place_among_those_that_occur(held: list[int]) -> None:
+    for each in (held, list(map(abs, held))):  # by sorting, and with a table if they are small
+        expected = [sorted(set(each)).index(v) for v in each]
+        assert ranks(np.array(each, np.int64)).tolist() == expected
+    assert ranks(np.array(held, np.int64) > 0).tolist() == [
+        int(v > 0 and min(held) <= 0) for v in held
+    ]
 
 
 @given(values, values)

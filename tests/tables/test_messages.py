@@ -46,6 +46,10 @@ def test_what_a_field_says(heads: list[list[str]]) -> None:
         else:
             assert words.field_values[number] == found[0].partition(": ")[2]
     assert q.having(words, "host").tolist() == list(map(bool, hosts))
+    for name in ("host", "no-such-field"):
+        sorted_once, looked_for = q.heads.of_field(words, name), words.fields_named(name.__eq__)
+        for one, other in zip(sorted_once, q.heads.which(looked_for), strict=True):
+            assert one.tolist() == other.tolist()
 
 
 @given(said)
