@@ -144,6 +144,8 @@ class Mask:
 
     def _credentials(self, name: str, value: str) -> str:
         if name == COOKIE:
+            if _separated_plainly(value):
+                return "; ".join(map(self._pair, value.split("; ")))
             parts = _COOKIES.split(value)
             return "".join(part if i % 2 else self._pair(part) for i, part in enumerate(parts))
         if name == SET_COOKIE:
@@ -216,6 +218,14 @@ def may_hold_url(line: bytes) -> bool:
     """
     return (
         (b"=" in line and _SENT_BEFORE_PARAMETER(line) is not None) or b"%" in line or b"//" in line
+    )
+
+
+def _separated_plainly(cookies: str) -> bool:
+    """Whether nothing but "; " stands between the cookies, as browsers write them."""
+    between = cookies.count(";")
+    return between == cookies.count("; ") and not (
+        between and (";  " in cookies or "; \t" in cookies)
     )
 
 

@@ -16,11 +16,12 @@ of the captures and in the texts of the report.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
+from itertools import chain, islice
 from typing import Final, TypeVar
 
 import numpy as np
@@ -55,7 +56,7 @@ from lbtrace.model.report import (
     Witness,
 )
 from lbtrace.model.trace import Diagnostic, Trace
-from lbtrace.tables.columns import Column, running
+from lbtrace.tables.columns import Column, distinct, running
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable, HeadTexts
 from lbtrace.tables.pairs import PairTable
 
@@ -65,6 +66,7 @@ _WORD: Final = re.compile(r"[a-z]+")
 _PIECE: Final = re.compile(r"[^,;\s]+")
 _NAMED: Final = re.compile(r"[^\s:]+:")
 _PORT: Final = re.compile(r":\d+\Z")
+_FACTOR: Final = np.uint32(2654435761)  # odd, and its bits look drawn (Knuth 1973, §6.4)
 _BETWEEN: Final = re.compile(r"( → )")  # a line before and after a change
 _PERCENT, _EQUALS, _SLASH = b"%=/"
 _TOGETHER: Final = 1 << 14  # lines looked at together
@@ -264,10 +266,12 @@ class _Texts:
         self._said = said
         self._sizes: dict[str, set[int]] = {}  # of the credentials that begin with these letters
         for secret in list(mask.hidden):
-            for piece in {secret, *_PIECE.findall(secret)}:
+            pieces = (secret,) if secret.isalnum() else {secret, *_PIECE.findall(secret)}
+            for piece in pieces:
                 if len(piece) >= LEAST:
                     mask.hide(piece)
                     self._sizes.setdefault(piece[:LEAST], set()).add(len(piece))
+        self._beginnings = _Beginnings(self._sizes)
         self._orders: dict[str, list[int]] = {}
         self.text = lru_cache(maxsize=4096)(self._text)
         """Any text → the text to show."""
@@ -323,23 +327,34 @@ class _Texts:
 
     def reason(self, reason: Reason) -> Reason:
         """A piece of evidence for a pair: a value of some field, or a part of one."""
+        return self._reasons([reason])[0]
+
+    def _reasons(self, reasons: Sequence[Reason]) -> list[Reason]:
+        """Pieces of evidence; those in which nothing is hidden are the same objects."""
+        shown = [self._evident(reason) if reason.value else "" for reason in reasons]
+        for i in self._beginnings.found_in(shown):
+            shown[i] = self._searched(shown[i], words=True)
+        return [
+            reason if text == reason.value else reason._replace(value=text)
+            for reason, text in zip(reasons, shown, strict=True)
+        ]
+
+    def _evident(self, reason: Reason) -> str:
+        """What it says, masked by the field it comes from."""
         value = reason.value
-        if not value:
-            return reason
         if reason.clue in (Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD):
-            shown = self._mask.value(reason.field, value)
-        elif reason.clue is Clue.QUERY:
-            shown = self._mask.url(f"?{value}")[1:]
-        elif reason.clue in _TARGETS:
-            shown = self._mask.target(value)
-        else:
-            shown = self._mask.values.get(value, value)
-        return reason._replace(value=self._searched(shown, words=True))
+            return self._mask.value(reason.field, value)
+        if reason.clue is Clue.QUERY:
+            return self._mask.url(f"?{value}")[1:]
+        if reason.clue in _TARGETS:
+            return self._mask.target(value)
+        return self._mask.values.get(value, value)
 
     def _pairs(self, pairs: Sequence[ExchangePair]) -> PairTable:
         table = PairTable.of(pairs)
+        masked = iter(self._reasons(list(chain.from_iterable(table.reasons))))
         return table.with_columns(
-            reasons=[tuple(map(self.reason, reasons)) for reasons in table.reasons]
+            reasons=[tuple(islice(masked, len(reasons))) for reasons in table.reasons]
         )
 
     def _unpaired(self, unpaired: Unpaired) -> Unpaired:
@@ -432,6 +447,32 @@ class _Texts:
         """
         word = len(secret) < WORD and _WORD.fullmatch(secret) is not None
         return not (word or secret in self._said or _is_address(secret))
+
+
+class _Beginnings:
+    """The first LEAST letters of credentials, to be looked for in many texts at once."""
+
+    def __init__(self, begin: Collection[str]) -> None:
+        self._bits = min(
+            24, max(16, 4 + len(begin).bit_length())
+        )  # few places in use: few texts in vain
+        self._there = np.zeros(1 << self._bits, bool)
+        self._there[self._places("".join(begin))[::LEAST]] = True
+
+    def found_in(self, texts: Sequence[str]) -> list[int]:
+        """Which texts may hold one of them; no other does."""
+        found = np.flatnonzero(self._there[self._places("".join(texts))])
+        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+        return distinct(np.searchsorted(ends, found, "right")).tolist()
+
+    def _places(self, text: str) -> Column:
+        """A place in the table for each LEAST letters in a row: equal letters, equal places."""
+        letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        count = max(len(letters) - LEAST + 1, 0)
+        mixed = np.zeros(count, np.uint32)
+        for k in range(LEAST):
+            mixed = mixed * _FACTOR + letters[k : k + count]
+        return mixed * _FACTOR >> np.uint32(32 - self._bits)
 
 
 @lru_cache(maxsize=1024)
