@@ -192,10 +192,10 @@ class _Model:
         found = self.open
         if found is None:
             return []
-        rows = zip(found.client.tolist(), found.backend.tolist(), found.bits.tolist(), strict=True)
+        columns = found.client.tolist(), found.backend.tolist(), found.bits.tolist()
         return [
-            SharedValue(c, b, bits, found.reason(i))
-            for i, (c, b, bits) in enumerate(rows)
+            SharedValue(c, b, bits, reason)
+            for c, b, bits, reason in zip(*columns, found.reasons(), strict=True)
             if (line.inside(c, b) if line.timed(c, b) else long_enough(pairs, c, b))
         ]
 

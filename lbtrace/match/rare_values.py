@@ -20,8 +20,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,7 @@ from lbtrace.model.websocket import WebSocketEnd
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.packets import Column
-from lbtrace.tables.words import Words, numbers
+from lbtrace.tables.words import Words, numbering, numbers
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
 # per character or byte: in a short capture every value is rare, and a short one is common elsewhere
@@ -72,45 +73,132 @@ _OF_REQUESTS = (Clue.REQUEST_VALUE, Clue.REQUEST_FIELD, Clue.QUERY, Clue.BALANCE
 _OF_TARGET = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)  # the query is a value
 # what the ends of tunnels sent
 _SENT = Clue.CLIENT_MESSAGES, Clue.SERVER_MESSAGES, Clue.CLIENT_BYTES, Clue.SERVER_BYTES
+_KINDS = (*_REQUEST, *_RESPONSE, *_OF_TARGET, Clue.QUERY, Clue.BALANCER_ID, *_SENT)
+_PLACE = {clue: place for place, clue in enumerate(_KINDS)}
 Kind = tuple[Clue, str]  # and the field, where the clue names one
 _Entries = tuple[Column, Column]  # exchanges, and a token that each holds
 
 
 @dataclass(slots=True)
 class Tokens:
-    """Which token each exchange holds: `owner[i]` holds `token[i]`, sorted. Token t is `values[t]`,
-    of the kind `kinds[kind[t]]`.
+    """Which token each exchange holds: `owner[i]` holds `token[i]`, sorted. Token t is of the kind
+    `_KINDS[kind[t]]`; its value is number `code[t]` in the texts of this kind.
 
-    Left out are those of a line that more than RARE exchanges of a side have: they make no
-    candidates.
+    Left out are those that make no candidates: tokens of one side alone, and those of a line that
+    more than RARE exchanges of a side have.
     """
 
     client: _Entries
     backend: _Entries
-    kinds: list[Kind]
     kind: Column
-    values: list[str]
-    header: Column  # bool: it is a value, not the target
+    code: Column
     bits: Column  # what it can tell at most, by its own length
+    book: _Book
 
-    def named(self, token: int) -> Reason:
-        """What a token is."""
-        clue, field = self.kinds[self.kind[token]]
-        return Reason(clue, self.values[token], field)
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def of_kind(self, wanted: Iterable[Clue]) -> Column:
+        """Per token whether it is of one of these kinds."""
+        chosen = np.zeros(len(_KINDS), bool)
+        chosen[[_PLACE[clue] for clue in wanted]] = True
+        found: Column = chosen[self.kind]
+        return found
+
+    @property
+    def header(self) -> Column:
+        """Per token whether it is a value, not the target."""
+        return ~self.of_kind(_OF_TARGET)
+
+    def reasons(self, tokens: Column) -> list[Reason]:
+        """What these tokens are."""
+        found = []
+        field_of, fields = self.book.field_of, list(self.book.words.fields)
+        rows = zip(self.kind[tokens].tolist(), self.code[tokens].tolist(), strict=True)
+        for kind, code in rows:
+            clue = _KINDS[kind]
+            field = fields[field_of[code]] if clue in _NAMING else ""
+            found.append(Reason(clue, self.book.texts[kind][code], field))
+        return found
+
+
+_NAMING = (Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD)
 
 
 class _Book:
-    """Tokens as they are numbered: by kind and value, in one count."""
+    """The values of tokens, numbered apart for each kind: token `code * len(_KINDS) + kind`.
 
-    def __init__(self) -> None:
-        count = itertools.count()
-        self.of: defaultdict[Kind, defaultdict[str, int]] = defaultdict(
-            lambda: defaultdict(count.__next__)
-        )
-        self.sizes: dict[int, int] = {}  # of bodies: theirs tells, not that of the digest
+    Lines have numbers already, and so have texts. Only parts of values and of targets get theirs
+    here.
+    """
 
-    def __len__(self) -> int:
-        return sum(map(len, self.of.values()))
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        values, texts = words.values, words.text_list
+        self.parts = _continued(values)  # values of lines, then parts of them
+        self.ends, self.segments, self.queries, self.digests = (numbering() for _ in range(4))
+        of_kind: dict[Clue, Sequence[str] | dict[str, int]] = {
+            Clue.REQUEST_VALUE: self.parts,
+            Clue.RESPONSE_VALUE: self.parts,
+            Clue.REQUEST_FIELD: words.field_values,
+            Clue.RESPONSE_FIELD: words.field_values,
+            Clue.REQUEST_BODY: texts,
+            Clue.RESPONSE_BODY: texts,
+            Clue.TARGET: texts,
+            Clue.TARGET_END: self.ends,
+            Clue.LAST_SEGMENT: self.segments,
+            Clue.QUERY: self.queries,
+            Clue.BALANCER_ID: values,
+            **dict.fromkeys(_SENT, self.digests),
+        }
+        self._of_kind = [of_kind[clue] for clue in _KINDS]
+        self.bytes: dict[Clue, Column] = {}  # of bodies: theirs tells, not that of the digest
+        self.value_sizes = _sizes(values)
+        dated = [v[:1] in _DAYS and _DATE.match(v) is not None for v in values]
+        self.dated = np.array(dated, bool)
+
+    @cached_property
+    def texts(self) -> list[Sequence[str]]:
+        """Per kind its values, once all are numbered."""
+        return [held if isinstance(held, list) else list(held) for held in self._of_kind]
+
+    @cached_property
+    def field_of(self) -> Column:
+        """Per number of `Words.field_value_of` the number of its field."""
+        out = np.zeros(len(self.words.field_values), np.int64)
+        out[self.words.field_value_of] = self.words.field_of
+        return out
+
+    def told(self, kind: Column, code: Column) -> Column:
+        """How many letters, or bytes, each token has."""
+        out = np.zeros(len(kind), np.int64)
+        for place, clue in enumerate(_KINDS):
+            at = np.flatnonzero(kind == place)
+            held = self.bytes.get(clue)
+            if held is None:
+                texts = self.texts[place]
+                out[at] = np.fromiter((len(texts[c]) for c in code[at].tolist()), np.int64, len(at))
+            else:
+                out[at] = held[code[at]]
+        return out
+
+
+def _token(clue: Clue, codes: Column) -> Column:
+    """The numbers of values of a kind → tokens."""
+    tokens: Column = codes * len(_KINDS) + _PLACE[clue]
+    return tokens
+
+
+def _continued(texts: Sequence[str]) -> dict[str, int]:
+    """Distinct texts by their places; further ones get the next numbers."""
+    made: defaultdict[str, int] = defaultdict()
+    made.default_factory = made.__len__
+    made.update(zip(texts, range(len(texts)), strict=True))
+    return made
+
+
+def _sizes(texts: Sequence[str]) -> Column:
+    return np.fromiter(map(len, texts), np.int64, len(texts))
 
 
 @dataclass(slots=True)
@@ -137,31 +225,34 @@ class _Held:
 
 def collect(client: Facts, backend: Facts) -> Tokens:
     """Both sides → their tokens, in one numbering."""
-    book = _Book()
     words = client.table.words
+    book = _Book(words)
     sides = (client.table, backend.table)
     parts: list[list[_Entries]] = [
         [],
         [],
     ]  # per side, in the order in which an exchange shows them: request, response, target
-    frequent: list[list[Column]] = [[], []]
+    frequent: list[Column] = []
     for way, of in ((_REQUEST, "requests"), (_RESPONSE, "responses")):
         messages: list[Messages] = [getattr(table, of) for table in sides]
-        lines = _of_lines(book, words, messages, way)
-        bodies = _of_bodies(book, words, messages, (way.body, ""))
+        lines = _of_lines(book, messages, way)
+        _measure_bodies(book, messages, way.body)
         for side, held in enumerate(messages):
             common = _common(held.heads, len(words.line_list))
-            frequent[side].append(lines.entries(np.flatnonzero(common), np.flatnonzero(common))[1])
+            at = np.flatnonzero(common)
+            frequent.append(lines.entries(at, at)[1])
             parts[side].append(lines.entries(*held.heads.which(~common)))
-            owner = np.flatnonzero(bodies[body_keys(held)] >= 0)
-            parts[side].append((owner, bodies[body_keys(held)][owner]))
+            keys = body_keys(held)
+            owner = np.flatnonzero(keys)
+            parts[side].append((owner, _token(way.body, keys[owner])))
     drawn_here = _balancer_ids(client, backend)
-    tokens = _of_ids(book, words, drawn_here)
+    at = np.flatnonzero(drawn_here)
+    tokens = _Held.of(at, _token(Clue.BALANCER_ID, words.value_of[at]), len(drawn_here))
     for side, held in enumerate((client.table.responses, backend.table.requests)):
         parts[side].append(tokens.entries(*held.heads.which(drawn_here)))
     for side, facts in enumerate((client, backend)):
         parts[side] += _of_tunnels(book, facts)
-    targets = _of_targets(book, words, [table.requests for table in sides])
+    targets = _of_targets(book, [table.requests for table in sides])
     for side, table in enumerate(sides):
         owner = np.flatnonzero(table.requests.there)
         parts[side].append(targets.entries(owner, table.requests.start[owner]))
@@ -174,8 +265,7 @@ def _balancer_ids(client: Facts, backend: Facts) -> Column:
     from the client in another request, which may not have been captured.
     """
     words = client.table.words
-    lines = words.line_list
-    out = np.zeros(len(lines), bool)
+    out = np.zeros(len(words.line_list), bool)
     written = client.table.responses.heads.line, backend.table.requests.heads.line
     passed = client.table.requests.heads.line, backend.table.responses.heads.line
     said = words.field_value_of
@@ -186,15 +276,8 @@ def _balancer_ids(client: Facts, backend: Facts) -> Column:
         count[said[held]] = 0
     asked = words.fields_named(lambda name: name not in _NO_TOKEN and not is_secret(name))
     for n in np.flatnonzero((count[said] == 2) & asked).tolist():
-        out[n] = drawn(lines[n].value)
+        out[n] = drawn(words.values[words.value_of[n]])
     return out
-
-
-def _of_ids(book: _Book, words: Words, wanted: Column) -> _Held:
-    """The balancer's ids as tokens."""
-    at = np.flatnonzero(wanted)
-    values = [words.line_list[n].value for n in at.tolist()]
-    return _Held.of(at, numbers(book.of[Clue.BALANCER_ID, ""], values), len(wanted))
 
 
 def _common(heads: Heads, lines: int) -> Column:
@@ -211,53 +294,39 @@ def _common(heads: Heads, lines: int) -> Column:
     return common
 
 
-def _of_lines(book: _Book, words: Words, messages: Sequence[Messages], way: _Way) -> _Held:
+def _of_lines(book: _Book, messages: Sequence[Messages], way: _Way) -> _Held:
     """The lines of one kind of message → their tokens: whole values, and the longer parts of
     lists.
     """
-    lines, count = words.line_list, len(words.line_list)
+    words = book.words
+    count = len(words.line_list)
     there = np.zeros(count, bool)
     for held in messages:
         there[held.heads.line] = True
     at = np.flatnonzero(there & words.fields_named(lambda name: name not in _NO_TOKEN))
-    values = [lines[n][1] for n in at.tolist()]
-    size = np.fromiter(map(len, values), np.int64, len(values))
-    dated = np.fromiter(
-        (v[:1] in _DAYS and _DATE.match(v) is not None for v in values), bool, len(values)
-    )
-    anywhere = book.of[way.value, ""]
-    things: list[Column] = []
-    tokens: list[Column] = []
-
-    def add(which: Column, known: defaultdict[str, int]) -> None:
-        things.append(at[which])
-        tokens.append(numbers(known, map(values.__getitem__, which.tolist()), len(which)))
-
-    add(np.flatnonzero((size >= 12) & ~dated), anywhere)
-    short = np.flatnonzero((size > 0) & (size < 12) & ~dated)
-    field, names = words.field_of[at[short]], list(words.fields)
-    for f in distinct(field).tolist():
-        add(short[field == f], book.of[way.field, names[f]])
+    value = words.value_of[at]
+    size = book.value_sizes[value]
+    told = (size > 0) & ~book.dated[value]
+    long, short = told & (size >= 12), told & (size < 12)
+    values = list(map(words.values.__getitem__, value.tolist()))
     parted = [
-        i for i in np.flatnonzero((size > 12) & ~dated).tolist() if _SEPARATOR.search(values[i])
+        i for i in np.flatnonzero(told & (size > 12)).tolist() if _SEPARATOR.search(values[i])
     ]
     parts = [[p for p in _PARTS.findall(values[i]) if p != values[i]][:16] for i in parted]
-    things.append(np.repeat(at[np.array(parted, np.int64)], [len(p) for p in parts]))
-    tokens.append(numbers(anywhere, itertools.chain.from_iterable(parts)))
-    return _Held.of(np.concatenate(things), np.concatenate(tokens), count)
+    owners = np.repeat(at[np.array(parted, np.int64)], [len(p) for p in parts])
+    tokens = (
+        _token(way.value, value[long]),
+        _token(way.field, words.field_value_of[at[short]]),
+        _token(way.value, numbers(book.parts, itertools.chain.from_iterable(parts))),
+    )
+    return _Held.of(np.concatenate([at[long], at[short], owners]), np.concatenate(tokens), count)
 
 
-def _of_bodies(book: _Book, words: Words, messages: Sequence[Messages], kind: Kind) -> Column:
-    """Per text the number of the token it is as a digest of a body, −1 for none."""
-    out = np.full(len(words.text_list), -1, np.int64)
-    for held in messages:
-        keys, first = np.unique(body_keys(held), return_index=True)
-        size = body_sizes(held)[first]
-        for key, bytes_ in zip(keys.tolist(), size.tolist(), strict=True):
-            if key and out[key] < 0:
-                out[key] = token = book.of[kind][words.text_list[key]]
-                book.sizes[token] = bytes_
-    return out
+def _measure_bodies(book: _Book, messages: Sequence[Messages], clue: Clue) -> None:
+    """Enter how many bytes the body with each digest has: as the first message says."""
+    book.bytes[clue] = held_of = np.zeros(len(book.words.text_list), np.int64)
+    for held in reversed(messages):
+        held_of[body_keys(held)[::-1]] = body_sizes(held)[::-1]
 
 
 def _of_tunnels(book: _Book, facts: Facts) -> Iterator[_Entries]:
@@ -277,82 +346,72 @@ def _of_tunnels(book: _Book, facts: Facts) -> Iterator[_Entries]:
             ends[Clue.SERVER_BYTES].append((row, tunnel.server))
     for clue, said in ends.items():
         told = [(row, e) for row, e in said if row >= 0 and e.digest is not None and e.bytes]
-        tokens = [book.of[clue, ""][str(end.digest)] for _, end in told]
-        book.sizes.update(zip(tokens, (end.bytes for _, end in told), strict=True))
-        yield np.array([row for row, _ in told], np.int64), np.array(tokens, np.int64)
+        codes = numbers(book.digests, (str(end.digest) for _, end in told))
+        sizes = book.bytes.get(clue, np.zeros(0, np.int64))
+        book.bytes[clue] = np.append(sizes, np.zeros(len(book.digests) - len(sizes), np.int64))
+        book.bytes[clue][codes] = [end.bytes for _, end in told]
+        yield np.array([row for row, _ in told], np.int64), _token(clue, codes)
 
 
-def _of_targets(book: _Book, words: Words, messages: Sequence[Messages]) -> _Held:
+def _of_targets(book: _Book, messages: Sequence[Messages]) -> _Held:
     """Per text its tokens as a target: itself, the end of its path, and its query."""
-    there = np.zeros(len(words.text_list), bool)
+    texts = book.words.text_list
+    there = np.zeros(len(texts), bool)
     for held in messages:
         there[held.start[held.there]] = True
     at = np.flatnonzero(there)
-    targets = list(map(words.text_list.__getitem__, at.tolist()))
-    parts = [target.partition("?") for target in targets]
-    segments = [path.rstrip("/").split("/") for path, _, _ in parts]
-    asking = np.flatnonzero(np.fromiter((bool(query) for _, _, query in parts), bool, len(parts)))
-    tokens = [
-        numbers(book.of[Clue.TARGET, ""], targets),
-        numbers(book.of[Clue.TARGET_END, ""], ["/".join(found[-2:]) for found in segments]),
-        numbers(book.of[Clue.LAST_SEGMENT, ""], [found[-1] for found in segments]),
-        numbers(book.of[Clue.QUERY, ""], [parts[i][2] for i in asking.tolist()]),
-    ]
-    return _Held.of(np.concatenate([at, at, at, at[asking]]), np.concatenate(tokens), len(there))
+    parts = [texts[n].partition("?") for n in at.tolist()]
+    segments = [path.rstrip("/").rsplit("/", 2)[-2:] for path, _, _ in parts]
+    asking = [i for i, (_, _, query) in enumerate(parts) if query]
+    tokens = (
+        _token(Clue.TARGET, at),
+        _token(Clue.TARGET_END, numbers(book.ends, map("/".join, segments))),
+        _token(Clue.LAST_SEGMENT, numbers(book.segments, (found[-1] for found in segments))),
+        _token(Clue.QUERY, numbers(book.queries, (parts[i][2] for i in asking))),
+    )
+    owners = np.concatenate([at, at, at, at[np.array(asking, np.int64)]])
+    return _Held.of(owners, np.concatenate(tokens), len(there))
 
 
 def _numbered(
-    book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Sequence[Column]]
+    book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Column]
 ) -> Tokens:
-    """Everything numbered as the client side shows it first: among tokens that tell as much, the
-    first one is named.
+    """What can make candidates, numbered as the client side shows it first: among tokens that tell
+    as much, the first one is named.
     """
-    count = len(book)
-    kind, bits = np.zeros(count, np.int64), np.zeros(count)
-    values: list[str] = [""] * count
-    for k, held in enumerate(book.of.values()):
-        at = np.fromiter(held.values(), np.int64, len(held))
-        kind[at], bits[at] = k, BITS * np.fromiter(map(len, held), np.int64, len(held))
-        for value, number in held.items():
-            values[number] = value
-    if book.sizes:
-        bits[list(book.sizes)] = BITS * np.fromiter(book.sizes.values(), np.int64, len(book.sizes))
-    kinds = list(book.of)
-    whole = np.array([clue not in _OF_TARGET for clue, _ in kinds], bool)
-    common = np.zeros(count, bool)
-    for tokens in itertools.chain.from_iterable(frequent):
-        common[tokens] = True
-    place = _first_places(parts[0], count)
-    sides = []
-    for entries in parts:
-        owner, token = (np.concatenate(columns) for columns in zip(*entries, strict=True))
-        rare = ~common[token]
-        once = distinct(owner[rare] * (count + 1) + place[token[rare]])
-        sides.append((once // (count + 1), once % (count + 1)))
-    order = np.argsort(place)
-    return Tokens(
-        sides[0],
-        sides[1],
-        kinds,
-        kind[order],
-        [values[t] for t in order.tolist()],
-        whole[kind][order],
-        bits[order],
+    kind_of_entry = np.repeat(np.arange(len(parts[0])), [len(part[0]) for part in parts[0]])
+    joined = [[np.concatenate(columns) for columns in zip(*held, strict=True)] for held in parts]
+    every = (*frequent, *(token for _, token in joined))
+    count = 1 + max(int(tokens.max(initial=0)) for tokens in every)
+    fine = np.ones(count, bool)
+    for _, tokens in joined:
+        there = np.zeros(count, bool)
+        there[tokens] = True
+        fine &= there
+    for tokens in frequent:
+        fine[tokens] = False
+    kept = [fine[token] for _, token in joined]
+    (owner, token), (other, theirs) = (
+        [held[chosen] for held in entries] for entries, chosen in zip(joined, kept, strict=True)
     )
-
-
-def _first_places(entries: Sequence[_Entries], count: int) -> Column:
-    """Per token its place among all, by where the exchanges show it first; what they do not show
-    comes after.
-    """
-    owner, token = (np.concatenate(columns) for columns in zip(*entries, strict=True))
-    kind_of_place = np.repeat(np.arange(len(entries)), [len(part[0]) for part in entries])
-    order = np.argsort(owner * len(entries) + kind_of_place, kind="stable")
-    first = np.full(count, len(order), np.int64)
-    first[token[order[::-1]]] = np.arange(len(order))[::-1]
-    place = np.empty(count, np.int64)
-    place[np.argsort(first, kind="stable")] = np.arange(count)
-    return place
+    # where the client side shows it first: by exchange, then by kind of entry
+    order = np.argsort(owner * len(parts[0]) + kind_of_entry[kept[0]], kind="stable")
+    shown = token[order]
+    first = np.full(count, len(shown), np.int64)
+    first[shown[::-1]] = np.arange(len(shown))[::-1]
+    found = shown[first[shown] == np.arange(len(shown))]
+    place = first  # the same memory
+    place[found] = np.arange(len(found))
+    width = max(len(found), 1)
+    sides = [
+        (held // width, held % width)
+        for held in (
+            distinct(owner * width + place[token]),
+            distinct(other * width + place[theirs]),
+        )
+    ]
+    code, kind = found // len(_KINDS), found % len(_KINDS)
+    return Tokens(sides[0], sides[1], kind, code, BITS * book.told(kind, code), book)
 
 
 def _line_tokens(way: _Way, line: HeaderLine) -> list[tuple[Kind, str]]:
@@ -401,9 +460,9 @@ class Candidates:
         columns = (self.client, self.backend, self.bits, self.token, self.alone)
         return Candidates(self.tokens, *(column[kept] for column in columns))
 
-    def reason(self, row: int) -> Reason:
-        """The rarest value that a pair shares."""
-        return self.tokens.named(int(self.token[row]))
+    def reasons(self) -> list[Reason]:
+        """The rarest value that each pair shares."""
+        return self.tokens.reasons(self.token)
 
 
 def match(shared: Candidates, client: Facts, backend: Facts) -> list[Found]:
@@ -417,17 +476,19 @@ def match(shared: Candidates, client: Facts, backend: Facts) -> list[Found]:
     who = shared.client
     _, cuts = np.unique(who, return_index=True)
     ends = np.append(cuts[1:], len(who))[: len(cuts)]
-    columns = (shared.bits, shared.backend, shared.token, shared.alone)
+    rows = np.arange(len(who))
+    columns = (shared.bits, shared.backend, shared.token, shared.alone, rows)
     held = list(zip(*(column.tolist() for column in columns), strict=True))
+    reasons, header = shared.reasons(), tokens.header[shared.token].tolist()
     best_of = top.tolist()
     found: list[Found] = []
     for c, begin, end in zip(who[cuts].tolist(), cuts.tolist(), ends.tolist(), strict=True):
         mine = held[begin:end] if end - begin == 1 else sorted(held[begin:end], reverse=True)
-        best, _, token, strong = mine[0]
+        best, _, _, strong, row = mine[0]
         if best < best_of[c] - 1e-9:
             continue  # the best backend exchange for it belongs to another
-        reason = tokens.named(token)
-        by_value, by_request = bool(tokens.header[token]), reason.clue not in _RESPONSE
+        reason = reasons[row]
+        by_value, by_request = header[row], reason.clue not in _RESPONSE
         chosen = [b for s, b, *_ in mine if s >= best - MARGIN]
         found.append(Found(c, chosen, (reason,), by_value, by_request, strong))
     return found
@@ -437,7 +498,7 @@ def candidates(client: Facts, backend: Facts) -> Candidates:
     """The pairs that share a token which is rare on both sides."""
     tokens = collect(client, backend)
     n_client, n_backend = len(client), len(backend)
-    count = len(tokens.values)
+    count = len(tokens)
     of_client = np.bincount(tokens.client[1], minlength=count)
     of_backend = np.bincount(tokens.backend[1], minlength=count)
     rare = (of_client > 0) & (of_client <= RARE) & (of_backend > 0) & (of_backend <= RARE)
@@ -471,10 +532,9 @@ def _tell_alone(tokens: Tokens, used: Column) -> Column:
     other exchange anywhere has it. Only the used ones are looked at. Any digest of a body looks
     drawn.
     """
-    out = np.zeros(len(tokens.values), bool)
-    wanted = np.fromiter((clue in _OF_REQUESTS for clue, _ in tokens.kinds), bool)
-    for token in used[wanted[tokens.kind[used]] & tokens.header[used]].tolist():
-        out[token] = drawn(tokens.values[token])
+    out = np.zeros(len(tokens), bool)
+    asked = used[(tokens.of_kind(_OF_REQUESTS) & tokens.header)[used]]
+    out[asked] = [drawn(reason.value) for reason in tokens.reasons(asked)]
     return out
 
 

@@ -463,7 +463,8 @@ class _Beginnings:
         """Which texts may hold one of them; no other does."""
         found = np.flatnonzero(self._there[self._places("".join(texts))])
         ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-        return distinct(np.searchsorted(ends, found, "right")).tolist()
+        rows: list[int] = distinct(np.searchsorted(ends, found, "right")).tolist()
+        return rows
 
     def _places(self, text: str) -> Column:
         """A place in the table for each LEAST letters in a row: equal letters, equal places."""

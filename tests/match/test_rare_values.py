@@ -73,8 +73,7 @@ def test_a_body_tells_as_much_as_its_content_is_long(content: bytes) -> None:
     body = Message(("POST", "/"), [], content, coding="gzip", chunked=True).as_body()
     state = asked_with(body)
     tokens = collect(state.client, state.backend)
-    kinds = [tokens.kinds[kind][0] for kind in tokens.kind.tolist()]
-    of_bodies = [n for n, clue in enumerate(kinds) if clue is Clue.REQUEST_BODY]
+    of_bodies = tokens.of_kind([Clue.REQUEST_BODY])
     assert tokens.bits[of_bodies].tolist() == [BITS * len(content)] * bool(content)
     without = asked_with(NO_BODY)
     more = told(state) - told(without)
