@@ -27,13 +27,13 @@ from lbtrace.http_fields.addresses import addresses_in, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, Tier
-from lbtrace.tables.columns import Column, among, distinct, group_starts, running
+from lbtrace.tables.columns import Column, among, distinct, first_met, group_starts, running
 from lbtrace.tables.messages import Heads
 from lbtrace.tables.pairs import ANSWERED, PairTable
 from lbtrace.tables.rows import rows_of
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.table import Table, column, part, table
-from lbtrace.tables.words import Words
+from lbtrace.tables.words import Words, joint
 
 HOP_BY_HOP = fields_of(Meaning.CONNECTION, Meaning.FRAMING, Meaning.ONE_HOP)
 FEW = 3  # pairs of low confidence may be chance
@@ -78,28 +78,36 @@ class Tally:
     clients: int = 0
 
     @classmethod
-    def of(cls, differences: Sequence[Difference], own: Set[str]) -> Tally:
-        """What differs in the same way, in the order of the pairs; at least one. `own`: addresses
-        that are no client's.
+    def of(
+        cls,
+        differences: Sequence[Difference],
+        own: Set[str],
+        times: Sequence[int] = (),
+        pairs: int | None = None,
+    ) -> Tally:
+        """What differs in the same way, in the order of the pairs; at least one. Each stands for so
+        many `times` the same (without them, for itself), of so many `pairs` in all. `own`:
+        addresses that are no client's.
         """
+        times = times or [1] * len(differences)
         place, line, other, _ = differences[0]
         shown = other or line
         assert shown is not None
         name = lowered(shown.name)
-        arrived = [d for d in differences if d.other is not None]
-        stated = [_whose(d, name, own) for d in arrived]
+        arrived = [(d, n) for d, n in zip(differences, times, strict=True) if d.other is not None]
+        stated = [(_whose(d, name, own), n) for d, n in arrived]
         return cls(
-            count=len(differences),
-            pairs=len({d.place for d in differences}),
+            count=sum(times),
+            pairs=len({d.place for d in differences}) if pairs is None else pairs,
             example=place,
             before=line.raw if line else "",
             after=other.raw if other else "",
             name=shown.name,
-            values=tuple(dict.fromkeys(d.other.value for d in arrived if d.other)),
-            appended=sum(map(_appended, arrived)),
-            client=len(stated) - stated.count(_NOBODY),
-            itself=_ITSELF in stated,
-            clients=len({d.address for d in arrived}),
+            values=tuple(dict.fromkeys(d.other.value for d, _ in arrived if d.other)),
+            appended=sum(n for d, n in arrived if _appended(d)),
+            client=sum(n for whose, n in stated if whose is not _NOBODY),
+            itself=any(whose is _ITSELF for whose, _ in stated),
+            clients=len({d.address for d, _ in arrived}),
         )
 
     @property
@@ -173,7 +181,7 @@ class _Compared:
     place: Column
     before: Heads
     after: Heads
-    address: list[str]  # of the client
+    address: Column  # of the client, as `Words.texts`
     converted: Column
 
     @classmethod
@@ -198,14 +206,10 @@ class _Compared:
             fine &= (pairs.outcome[last] == ANSWERED) & (mine.start[c] == theirs.start[b])
         c, b = c[fine], b[fine]
         heads = mine.heads.taken(c), theirs.heads.taken(b)
-        addresses = client.client_address[client.connection[c]].tolist()
+        addresses = client.client_address[client.connection[c]]
         http2 = client.words.texts.get(HTTP2, NO_LINE)
-        return cls(
-            chosen[fine],
-            *(heads if request else heads[::-1]),
-            [client.words.text_list[i] for i in addresses],
-            (mine.version[c] == http2) != (theirs.version[b] == http2),
-        )
+        converted = (mine.version[c] == http2) != (theirs.version[b] == http2)
+        return cls(chosen[fine], *(heads if request else heads[::-1]), addresses, converted)
 
     def sent(self, words: Words) -> Counter[str]:
         """Pairs by the fields that were sent."""
@@ -227,11 +231,19 @@ def _tallies(heads: _Compared, words: Words, own: Set[str]) -> dict[tuple[Change
     tallies = {}
     for code, of in _by_group(rows, group):
         kind, field = divmod(code, len(names))
-        tallies[kinds[kind], names[field]] = Tally.of(_made(of, heads, words), own)
+        tallies[kinds[kind], names[field]] = _tally(of, heads, words, own)
     moved = _reordered(heads, words, names)
     if moved is not None:
         tallies[ChangeKind.REORDERED, ""] = moved
     return tallies
+
+
+def _tally(rows: _DifferentLines, heads: _Compared, words: Words, own: Set[str]) -> Tally:
+    """One kind of change to one field. Most are the same again for the same client."""
+    alike = joint(rows.before - NO_LINE, rows.after - NO_LINE, heads.address[rows.pair])
+    first, which = first_met(alike)
+    once, times = _made(rows.taken(first), heads, words), np.bincount(which).tolist()
+    return Tally.of(once, own, times, len(distinct(rows.pair)))
 
 
 @table
@@ -264,14 +276,16 @@ def _by_group(rows: _DifferentLines, group: Column) -> Iterator[tuple[int, _Diff
 
 
 def _made(rows: _DifferentLines, heads: _Compared, words: Words) -> list[Difference]:
-    lines: list[HeaderLine | None] = [*words.line_list, None]  # the last one is NO_LINE
+    numbers = distinct(np.concatenate([[NO_LINE], rows.before, rows.after]))[1:]
+    lines: dict[int, HeaderLine | None] = {NO_LINE: None}
+    lines.update(zip(numbers.tolist(), words.line_list.make(numbers), strict=True))
     return rows_of(
         Difference,
         (
             heads.place[rows.pair].tolist(),
             [lines[n] for n in rows.before.tolist()],
             [lines[n] for n in rows.after.tolist()],
-            [heads.address[n] for n in rows.pair.tolist()],
+            [words.text_list[n] for n in heads.address[rows.pair].tolist()],
         ),
     )
 
@@ -290,7 +304,7 @@ def _reordered(heads: _Compared, words: Words, names: list[str]) -> Tally | None
             )
         moved = known[order]
         if moved is not None:
-            found.append(Difference(int(heads.place[i]), *moved, heads.address[i]))
+            found.append(Difference(int(heads.place[i]), *moved, words.text_list[heads.address[i]]))
     return Tally.of(found, frozenset()) if found else None
 
 

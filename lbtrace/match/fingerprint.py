@@ -12,20 +12,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence, Set
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TypeAlias
 from urllib.parse import unquote
 
 import numpy as np
 
 from lbtrace.http_fields import HOP, Meaning, fields_of, is_forwarding
-from lbtrace.http_fields.lines import lowered
 from lbtrace.match.exchange_times import Facts, body_keys, body_sizes
 from lbtrace.match.pairing import Pairing
-from lbtrace.model.http import HeaderLine, Mark
+from lbtrace.model.http import Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Tier
-from lbtrace.tables.columns import distinct
+from lbtrace.tables.columns import among, distinct
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.packets import Column
 from lbtrace.tables.words import MARKS, Words
@@ -82,9 +81,9 @@ def _through(state: Pairing) -> dict[int, list[int]]:
 def _straight(state: Pairing) -> tuple[Column, Column]:
     """Which exchanges of both sides are not among these."""
     out = np.zeros(len(state.client), bool), np.zeros(len(state.backend), bool)
-    for c, bs in state.caused.items():
-        if state.tier[c] is Tier.SAME_PACKETS:
-            out[0][c] = out[1][bs] = True
+    same = [(c, bs) for c, bs in state.caused.items() if state.tier[c] is Tier.SAME_PACKETS]
+    out[0][[c for c, _ in same]] = True
+    out[1][list(chain.from_iterable(bs for _, bs in same))] = True
     return out
 
 
@@ -171,8 +170,8 @@ def kept_fields(state: Pairing, request: bool) -> Kept:
         if sent_share < KEPT and arrived_share > 1.05 * sent_share:
             continue
         if (
-            (agree[name] >= KEPT * of[name])
-            if of[name] >= 3
+            (int(agree[f]) >= KEPT * int(of[f]))
+            if of[f] >= 3
             else (int(there_in[f]) >= KEPT * int(sent_in[f]))
         ):
             kept.add(name)
@@ -188,28 +187,28 @@ def _field_of_said(words: Words) -> Column:
     return field
 
 
-def _lines(facts: Facts, number: int, request: bool) -> Sequence[HeaderLine]:
-    messages = facts.table.requests if request else facts.table.responses
-    return messages.heads.lines(facts.table.words, number)
-
-
-def _agreement(state: Pairing, request: bool) -> tuple[Counter[str], Counter[str]]:
-    """Over the pairs found: how often a field of the sender arrived with the same value, and how
-    often it was sent.
+def _agreement(state: Pairing, request: bool) -> tuple[Column, Column]:
+    """Over the pairs found, per field: how often a line of the sender arrived with the same value,
+    and how often it was sent.
     """
-    agree: Counter[str] = Counter()
-    of: Counter[str] = Counter()
+    words = state.client.table.words
     held = list(_through(state).items())
-    for c, bs in held[:: len(held) // SAMPLED + 1]:
-        sent, arrived = _lines(state.client, c, request), _lines(state.backend, bs[-1], request)
-        if not request:
-            sent, arrived = arrived, sent
-        there = {(lowered(line.name), line.value) for line in arrived}
-        for line in sent:
-            name = lowered(line.name)
-            of[name] += 1
-            agree[name] += (name, line.value) in there
-    return agree, of
+    held = held[:: len(held) // SAMPLED + 1]
+    c, b = np.array([(c, bs[-1]) for c, bs in held], np.int64).reshape(-1, 2).T
+    front, back = state.client.table, state.backend.table
+    heads = (
+        ((front.requests.heads, c), (back.requests.heads, b))
+        if request
+        else ((back.responses.heads, b), (front.responses.heads, c))
+    )
+    width = len(words.field_values) + 1
+    (sent, mine), (arrived, _) = (
+        (np.repeat(np.arange(len(at)), size) * width + words.field_value_of[line], line)
+        for size, line, at in ((*side.of(at), at) for side, at in heads)
+    )
+    field, count = words.field_of[mine], len(words.fields)
+    same = among(sent, arrived)
+    return np.bincount(field[same], minlength=count), np.bincount(field, minlength=count)
 
 
 def _signatures(heads: Heads, words: Words, kept: Kept) -> list[bytes]:
@@ -286,27 +285,24 @@ def conflicts(state: Pairing, client: int, backend: int) -> set[str]:
     """Request fields (and "target") that both sides have, with different values: reasons against
     one request being the other.
     """
-    q, p, texts = (
-        state.client.table.requests,
-        state.backend.table.requests,
-        state.client.table.words.text_list,
-    )
+    q, p = state.client.table.requests, state.backend.table.requests
     if not (q.there[client] and p.there[backend]):
         return set()
-    there = _lines(state.backend, backend, request=True)
-    changed = set(_lines(state.client, client, request=True)).difference(there)
+    words = state.client.table.words
+    there = p.heads.numbers(backend)
+    changed = set(q.heads.numbers(client)).difference(there)
     arrived: dict[str, set[str]] = defaultdict(set)
-    for line in there if changed else ():
-        arrived[lowered(line.name)].add(line.value)
+    for number in there if changed else ():
+        name, value = words.said(number)
+        arrived[name].add(value)
     out = {
         name
-        for line in changed
-        if (name := lowered(line.name)) in arrived
-        and line.value not in arrived[name]
+        for name, value in map(words.said, changed)
+        if name in arrived
         and not _may_differ(name)
-        and not any(line.value in value for value in arrived[name])
+        and not any(value in other for other in arrived[name])
     }
-    sent, got = q.start[client], p.start[backend]
+    sent, got, texts = q.start[client], p.start[backend], words.text_list
     if sent != got and _tail(_normal(texts[sent])) != _tail(_normal(texts[got])):
         out.add("target")
     return out

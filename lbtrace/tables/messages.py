@@ -34,12 +34,14 @@ class Heads(Table):
         """The exchange of each entry of `line`."""
         return np.repeat(np.arange(len(self)), np.diff(self.first))
 
+    def numbers(self, exchange: int) -> list[int]:
+        """The numbers of the lines of one exchange's message."""
+        held: list[int] = self.line[self.first[exchange] : self.first[exchange + 1]].tolist()
+        return held
+
     def lines(self, words: Words, exchange: int) -> list[HeaderLine]:
         """The lines of one exchange's message."""
-        return [
-            words.line_list[n]
-            for n in self.line[self.first[exchange] : self.first[exchange + 1]].tolist()
-        ]
+        return [words.line_list[n] for n in self.numbers(exchange)]
 
     def which(self, wanted: Column) -> tuple[Column, Column]:
         """`wanted`: bool per line number → (exchange, line) of each such line, in order."""

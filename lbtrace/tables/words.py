@@ -202,6 +202,14 @@ class Words:
         of[self.field_value_of] = self.value_of
         return list(map(self.values.__getitem__, of.tolist()))
 
+    def said(self, line: int) -> tuple[str, str]:
+        """A line → the name of its field in lower case, and its value."""
+        return self._field_names[self.field_of[line]], self.values[self.value_of[line]]
+
+    @cached_property
+    def _field_names(self) -> list[str]:
+        return list(self.fields)
+
     def fields_named(self, wanted: Callable[[str], bool]) -> Column:
         """Per line whether its field is wanted. `wanted` gets names in lower case."""
         of = self.field_of

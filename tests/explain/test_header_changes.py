@@ -42,11 +42,9 @@ def kinds(
     one, other = (
         Heads(np.array([0, len(lines)]), numbers(words.lines, lines)) for lines in (before, after)
     )
-    return list(
-        _tallies(
-            _Compared(np.zeros(1, np.int64), one, other, [""], np.array([converted])), words, set()
-        )
-    )
+    nothing = np.zeros(1, np.int64)
+    compared = _Compared(nothing, one, other, nothing, np.array([converted]))
+    return list(_tallies(compared, words, set()))
 
 
 def test_each_kind() -> None:
@@ -106,9 +104,8 @@ def test_columns_tell_of_many_pairs_what_differences_tells_of_one(
         Heads(running(np.array(list(map(len, side)))), numbers(words.lines, chain(*side)))
         for side in lists
     )
-    compared = _Compared(
-        np.arange(len(pairs)), before, after, [""] * len(pairs), np.zeros(len(pairs), bool)
-    )
+    nothing = np.zeros(len(pairs), np.int64)
+    compared = _Compared(np.arange(len(pairs)), before, after, nothing, nothing > 0)
     told = _tallies(compared, words, set())
     expected: dict[tuple[ChangeKind, str], list[tuple[int, str, str]]] = {}
     for place, both in enumerate(zip(*lists, strict=True)):
