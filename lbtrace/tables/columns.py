@@ -56,7 +56,8 @@ def ranks(values: Column) -> Column:
     """
     if values.dtype == bool:
         values = values.astype(np.int64)
-    low, high = int(values.min(initial=0)), int(values.max(initial=-1))
+    signed = values.dtype.kind == "i"  # else texts, or anything else that can be sorted
+    low, high = (int(values.min(initial=0)), int(values.max(initial=-1))) if signed else (-1, 0)
     if low < 0 or high >= _TABLE * (len(values) + 1):
         found: Column = np.unique(values, return_inverse=True)[1]
         return found

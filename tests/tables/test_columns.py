@@ -67,6 +67,8 @@ def test_the_rank_of_a_value_is_its_place_among_those_that_occur(held: list[int]
     for each in (held, list(map(abs, held))):  # by sorting, and with a table if they are small
         expected = [sorted(set(each)).index(v) for v in each]
         assert ranks(np.array(each, np.int64)).tolist() == expected
+    texts = list(map(str, held))
+    assert ranks(np.array(texts)).tolist() == [sorted(set(texts)).index(t) for t in texts]
     assert ranks(np.array(held, np.int64) > 0).tolist() == [
         int(v > 0 and min(held) <= 0) for v in held
     ]
