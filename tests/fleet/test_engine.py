@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ import pytest
 
 from lbtrace.errors import InputError, OptionError
 from lbtrace.fleet import store
-from lbtrace.fleet.engine import Dask, Engine, Local, Task, done, engine_named
+from lbtrace.fleet.engine import Engine, Local, Task, done, engine_named
 from lbtrace.fleet.plan import Plan
 from lbtrace.fleet.run import run
 from lbtrace.model.fleet import FleetReport
 from lbtrace.options import quiet
 from tests.bench.generate import write_pair
 from tests.fleet.captures import plan_of, rotated
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -54,38 +56,16 @@ def test_several_processes(captures: Any, expected: FleetReport, tmp_path: Path)
     assert told(run(planned(captures, tmp_path / "found"), Local(2))) == expected
 
 
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        silence_logs=50,
-    ) as made:
-        yield made
-
-
-@pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_loses_a_worker(
-    cluster: Any, captures: Any, expected: FleetReport, tmp_path: Path
+    captures: Any, expected: FleetReport, tmp_path: Path
 ) -> None:
-    engine = Dask(cluster.scheduler_address.removeprefix("tcp://"))
-    pids = sorted(engine._client.run(os.getpid).values())
-    killed: list[int] = []
-
-    def progress(what: str, fraction: float) -> None:
-        if what == "reading shards" and 0 < fraction < 1 and not killed:
-            killed.append(pids[0])
-            os.kill(pids[0], signal.SIGKILL)
-
-    try:
-        found = run(planned(captures, tmp_path / "found"), engine, progress)
-    finally:
-        engine.close()
-    assert killed
+    pytest.importorskip("distributed")
+    asked, result = tmp_path / "plan", tmp_path / "result"
+    asked.write_bytes(pickle.dumps(planned(captures, tmp_path / "found")))
+    command = [sys.executable, "-m", "tests.fleet.losing_a_worker", str(asked), str(result)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    killed, found = pickle.loads(result.read_bytes())
+    assert killed == 1
     assert found.engine == "dask"
     assert told(found) == expected
 

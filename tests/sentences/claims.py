@@ -43,6 +43,8 @@ ABOUT_DAMAGE = (
 WEAKER = {
     "one-backend": "one-backend.by-connection",
     "retries.repeated": "retries.not-idempotent",
+    "encrypted-traffic.client": "opened-tls.client",
+    "encrypted-traffic.backend": "opened-tls.backend",
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from functools import cache
 from itertools import count
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -63,6 +64,8 @@ def whole(folder: Path) -> Json:
 
 def judge(folder: Path, name: str, target: Path) -> list[str]:
     """What damage makes lbtrace say that the whole captures contradict."""
+    for keys in folder.glob("*.keys"):
+        copy(keys, target)
     origin: dict[tuple[str, int], list[int]] = {}
     for side in ("client", "backend"):
         for point, path in enumerate(sorted(folder.glob(f"{side}*.pcap"))):
