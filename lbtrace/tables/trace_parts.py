@@ -27,8 +27,9 @@ from lbtrace.model.trace import Diagnostic, PacketCounts, Trace
 from lbtrace.tables.columns import Column, group_starts, running
 from lbtrace.tables.connections import NEVER, NO_FRAME, NONE, ConnectionTable, Ends, SynOptions
 from lbtrace.tables.control_frames import ControlFrames, WindowStalls
-from lbtrace.tables.exchanges import OTHER, Exchanges, ExchangeTable, HeadTexts, MessageTable
+from lbtrace.tables.exchanges import Exchanges, ExchangeTable
 from lbtrace.tables.grpc_calls import GrpcCalls
+from lbtrace.tables.merging import with_heads_of_all
 from lbtrace.tables.sides import side_table
 from lbtrace.tables.words import Words, numbering, numbers
 
@@ -494,43 +495,16 @@ def _joined_exchanges(
     held: Sequence[Exchanges], connection: Sequence[Column]
 ) -> tuple[Exchanges, Column]:
     """All exchanges by their first frames, and which those are, one list after the other."""
-    lines, by_line = _renumbered([h.table.heads.lines for h in held])
-    asked, by_asked = _renumbered([h.table.heads.requests for h in held])
-    said, by_said = _renumbered([h.table.heads.statuses for h in held])
-    loose = frozenset(
-        int(own[i]) for h, own in zip(held, by_line, strict=True) for i in h.table.heads.loose
-    )
-    blocks = [h.table.heads for h in held]
-    of_blocks = [own[b.line].astype(np.int32) for b, own in zip(blocks, by_line, strict=True)]
-    heads = HeadTexts(
-        lines,
-        loose,
-        running(np.concatenate([np.diff(b.first) for b in blocks])),
-        np.concatenate(of_blocks),
-        asked,
-        said,
-    )
-    others = [body for h in held for body in h.table.others]
-    first_block = _begins([len(b) for b in blocks])
-    first_other = _begins([len(h.table.others) for h in held])
     tables: list[ExchangeTable] = []
     objects: list[Exchange] = []
     begins = _begins([len(h) for h in held])
-    for k, h in enumerate(held):
-        t = h.table
+    every = with_heads_of_all([h.table for h in held], _renumbered)
+    for h, t, own, begin in zip(held, every, connection, begins, strict=True):
         tables.append(
-            t.with_columns(
-                id=t.id + begins[k],
-                connection=connection[k][t.connection].astype(np.int32),
-                request=_messages(t.request, by_asked[k], first_block[k], first_other[k]),
-                response=_messages(t.response, by_said[k], first_block[k], first_other[k]),
-                heads=heads,
-                others=others,
-            )
+            t.with_columns(id=t.id + begin, connection=own[t.connection].astype(np.int32))
         )
-        own = connection[k]
         objects += (
-            e._replace(id=e.id + begins[k], connection=int(own[e.connection])) for e in h.objects
+            e._replace(id=e.id + begin, connection=int(own[e.connection])) for e in h.objects
         )
     table = ExchangeTable.joined(tables)
     count = len(table) + len(objects)
@@ -546,15 +520,6 @@ def _joined_exchanges(
     by_id = by_id.taken(np.argsort(by_id.id, kind="stable"))
     moved = sorted((e._replace(id=int(new[e.id])) for e in objects), key=lambda e: e.id)
     return Exchanges(by_id, moved), order
-
-
-def _messages(table: MessageTable, start: Column, block: int, other: int) -> MessageTable:
-    length = np.where(table.body == OTHER, table.length + other, table.length)
-    return table.with_columns(
-        start=start[table.start].astype(np.int32),
-        block=(table.block + block).astype(np.int32),
-        length=length,
-    )
 
 
 def _by_connection(tables: Sequence[Any], moved: Sequence[Column], texts: str) -> Any:
