@@ -14,8 +14,9 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable
-from functools import cache
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -38,6 +39,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "behaviour": (_CONCLUDED,),
 }
 """Rooms whose rules are tested outside their folder, and where."""
+ALL = "all else"
 _PLACE = "LBTRACE_MUTATION_ROOM"
 
 
@@ -51,27 +53,43 @@ def room_of(path: str) -> str:
     return path.split("/")[1].removesuffix(".py")
 
 
-def digest(room: str) -> str:
-    """What the code of a room and its tests hold now."""
+def state(room: str) -> dict[str, str]:
+    """What the code of a room and its tests hold now: a digest of each file of tests, and under
+    `ALL` one of all else, on which each of them may rest.
+    """
+    out: dict[str, str] = {}
     whole = blake2b(digest_size=8)
     for place in (f"lbtrace/{room}", *tested_by(room)):
         start = ROOT / place
         for path in sorted(start.rglob("*.py")) if start.is_dir() else [start]:
-            whole.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()
+            name, source = path.relative_to(ROOT).as_posix(), path.read_bytes()
+            if path.name.startswith("test_"):
+                out[name] = blake2b(source, digest_size=8).hexdigest()
+            else:
+                whole.update(name.encode() + b"\0" + source)
+    return out | {ALL: whole.hexdigest()}
 
 
 def the_map(room: str) -> Reach:
-    """The map of a room, made when there is none of what its code and tests are now."""
+    """The map of a room. Tests that are new or changed since it was made run again; all do when the
+    code of the room changed.
+    """
     data, times = DATA / f"{room}.coverage", DATA / f"{room}.json"
-    if not (times.exists() and json.loads(times.read_text())["digest"] == digest(room)):
-        print(f"running the tests of {room} once, to see which lines each reaches", file=sys.stderr)
+    then = json.loads(times.read_text()).get("state", {}) if times.exists() else {}
+    now = state(room)
+    if same := then.get(ALL) == now[ALL]:
+        tests = [file for file in now if file != ALL and then.get(file) != now[file]]
+    else:
+        tests = list(tested_by(room))
+    if tests or now.keys() != then.keys():
+        print(f"running tests of {room} once, to see which lines each reaches", file=sys.stderr)
         DATA.mkdir(exist_ok=True)
-        measure = ("coverage", "run", f"--data-file={data}", f"--source=lbtrace/{room}", "-m")
+        measure = ("coverage", "run", f"--data-file={data}", f"--source=lbtrace/{room}")
         plugin = ("-p", "tests.mutation.reach", "--hypothesis-profile", "mutation")
-        tests = ("pytest", "-q", *plugin, *tested_by(room))
+        kept = ("--append",) if same else ()
+        pytests = ("pytest", "-q", *plugin, *(tests or ["--collect-only"]))
         subprocess.run(
-            [sys.executable, "-m", *measure, *tests],
+            [sys.executable, "-m", *measure, *kept, "-m", *pytests],
             cwd=ROOT,
             env=os.environ | {_PLACE: room},
             check=False,
@@ -92,6 +110,7 @@ class Recorder:
     def __init__(self, measured: coverage.Coverage) -> None:
         self.measured = measured
         self.room = os.environ[_PLACE]
+        self.state = state(self.room)
         self.seconds: dict[str, float] = {}
         self.failed: set[str] = set()
 
@@ -111,8 +130,16 @@ class Recorder:
 
     def pytest_sessionfinish(self) -> None:
         passed = {test: s for test, s in self.seconds.items() if test not in self.failed}
-        kept = {"digest": digest(self.room), "seconds": passed}
-        (DATA / f"{self.room}.json").write_text(json.dumps(kept, indent=0))
+        times = DATA / f"{self.room}.json"
+        then = json.loads(times.read_text()) if times.exists() else {}
+        if then.get("state", {}).get(ALL) == self.state[ALL]:
+            passed |= {
+                test: s
+                for test, s in then["seconds"].items()
+                if (file := test.partition("::")[0]) in self.state
+                and then["state"].get(file) == self.state[file]
+            }
+        times.write_text(json.dumps({"state": self.state, "seconds": passed}, indent=0))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -138,6 +165,16 @@ class Reach:
             return {}
         found = self._data.contexts_by_lineno(name)
         return {line: frozenset(tests) for line, tests in found.items()}
+
+    @cached_property
+    def _breadths(self) -> Counter[str]:
+        return Counter(
+            test for path in self._names for tests in self._lines(path).values() for test in tests
+        )
+
+    def breadth(self, test: str) -> int:
+        """How many lines of the room a test runs: one that runs few is about those."""
+        return self._breadths[test]
 
     @property
     def files(self) -> list[str]:
@@ -175,6 +212,10 @@ class Mirror:
     def collected(self, tests: Iterable[str]) -> None:
         """The tests there are; how long they take is not known."""
         self.seconds = dict.fromkeys(tests, 0.1)
+
+    def breadth(self, test: str) -> int:
+        """Not known: the same for all."""
+        return 1
 
     def at_import(self, path: str, lines: Iterable[int]) -> bool:
         """Not known: taken for no."""

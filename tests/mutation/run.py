@@ -1,8 +1,8 @@
 """Mutants and the map from lines to tests → which mutants the tests catch.
 
 The tree is copied for each worker; only the copies are changed. Each mutant meets first the tests
-of its own module, then the others that reach it, the fastest first, up to a limit of processor
-time. A test counts only if it passes in the copy without a fault.
+of its own module, then the others that reach it, the cheapest and nearest first, up to a limit of
+processor time. A test counts only if it passes in the copy without a fault.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SLOWER = 6
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a mutant: `caught`, `survived`, `timed out`, `equivalent`, or `not reached`,
-    by which test, or why it cannot be caught.
+    """What became of a mutant: `caught`, `survived`, `timed out`, `equivalent`, `not reached` or
+    `broken`; by which test, why it cannot be caught, or why it met no test.
     """
 
     mutant: Mutant
@@ -65,7 +65,10 @@ class Worker:
         )
         assert self._process.stdout is not None
         # only when it is ready may a file of the copy change
-        self.collected: list[str] = json.loads(self._process.stdout.readline())
+        ready = self._process.stdout.readline()
+        if not ready:
+            raise RuntimeError("the tests cannot be collected in a copy of the tree")
+        self.collected: list[str] = json.loads(ready)
 
     def close(self) -> None:
         """End the process."""
@@ -115,8 +118,8 @@ class Worker:
                 got = self.ask(job)
             if got["outcome"] in ("passed", "no tests"):
                 waiting.pop(0)
-            elif got["outcome"] == "timed out":
-                return Result(mutant, "timed out", "")
+            elif got["outcome"] in ("timed out", "broken"):
+                return Result(mutant, got["outcome"], got["test"])
             elif self.trusts(got["test"] or tests[0], reach):
                 return Result(mutant, "caught", got["test"] or "import")
             else:
@@ -140,19 +143,19 @@ class Worker:
 
 
 def groups(mutant: Mutant, reach: Reach | Mirror, budget: float) -> list[list[str]]:
-    """The tests that reach a mutant: those of its own module, then the others; the fastest first,
-    each group up to `budget` seconds.
+    """The tests that reach a mutant: those of its own module, then the others; the cheapest and
+    nearest first, each group up to `budget` seconds.
     """
     found = reach.tests(mutant.path, range(mutant.first, mutant.last + 1))
     own = mirror(mutant.path) + "::"
     out: list[list[str]] = []
     for mine in (True, False):
-        fastest = sorted(
+        ordered = sorted(
             (test for test in found if test.startswith(own) == mine),
-            key=lambda test: (reach.seconds[test], test),
+            key=lambda test: (reach.seconds[test] * reach.breadth(test), test),
         )
-        spent = accumulate(reach.seconds[test] for test in fastest)
-        out.append([test for test, so_far in zip(fastest, spent, strict=True) if so_far <= budget])
+        spent = accumulate(reach.seconds[test] for test in ordered)
+        out.append([test for test, so_far in zip(ordered, spent, strict=True) if so_far <= budget])
     return out
 
 

@@ -34,9 +34,12 @@ def exchange(path: Path, before: str, after: str, functions: Functions) -> bool:
     new = compile(after, str(path), "exec", dont_inherit=True)
     if [_at_import(code) for code in _bodies(old)] != [_at_import(code) for code in _bodies(new)]:
         return False
+    ours, others = list(_functions(old)), list(_functions(new))
+    if [code.co_qualname for code in ours] != [code.co_qualname for code in others]:
+        return False  # a function within a function is gone with a statement that was left out
     changed = [
         (function, theirs)
-        for mine, theirs in zip(_functions(old), _functions(new), strict=True)
+        for mine, theirs in zip(ours, others, strict=True)
         if mine != theirs
         for function in functions.get((str(path), mine.co_qualname), ())
         if function.__code__ == mine

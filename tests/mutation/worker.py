@@ -2,9 +2,11 @@
 object per line.
 
 The tests of the room are collected once, and with them all modules are imported. Each job is a
-fork, in which the functions of one module get the code of the fault (`tests.mutation.swap`); where
-that cannot be, it imports the copy anew. It runs the tests named in their order, and stops at the
-first that fails. A job that uses up its processor time, or waits for ever, is ended.
+fork of that session, in which the functions of one module get the code of the fault
+(`tests.mutation.swap`), and the tests that were collected run at once. Where the code cannot be
+exchanged, the fork imports the copy anew and collects again. It runs the tests named in their
+order, and stops at the first that fails. A job that uses up its processor time, or waits for ever,
+is ended.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
-from typing import TypedDict
+from typing import TextIO, TypedDict
 
 import pytest
 
@@ -47,6 +51,11 @@ OPTIONS = (
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # hypothesis is imported before
 )
 MEMORY_BYTES = 6 << 30
+BROKEN = 70
+"""In place of pytest's exit code: the fork itself failed, which says nothing of the fault."""
+
+Items = Mapping[str, pytest.Item]
+"""The tests that were collected, by their ids."""
 
 
 class Job(TypedDict):
@@ -62,8 +71,8 @@ class Job(TypedDict):
 
 
 class Outcome(TypedDict):
-    """`passed`, `failed`, `timed out`, or `no tests`; and the first test that failed, if the fault
-    let it be collected.
+    """`passed`, `failed`, `timed out`, `no tests`; and the first test that failed, if the fault let
+    it be collected. `broken` when the fault met no test because of us, and then why.
     """
 
     outcome: str
@@ -71,19 +80,13 @@ class Outcome(TypedDict):
 
 
 class Chosen:
-    """Of what is collected, the tests of the job in their order (all without a job); and which
-    failed first.
-    """
+    """Of what is collected, the tests of the job in their order; and which failed first."""
 
-    def __init__(self, tests: Sequence[str] = ()) -> None:
+    def __init__(self, tests: Sequence[str]) -> None:
         self.order = {test: i for i, test in enumerate(tests)}
-        self.collected: list[str] = []
         self.failed = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        self.collected = [item.nodeid for item in items]
-        if not self.order:
-            return
         items[:] = sorted(
             (item for item in items if item.nodeid in self.order),
             key=lambda item: self.order[item.nodeid],
@@ -94,44 +97,91 @@ class Chosen:
             self.failed = report.nodeid
 
 
-def attempt(job: Job, functions: Functions) -> Outcome:
+class Serving:
+    """In place of a session that runs its tests: one that answers jobs with them."""
+
+    def __init__(self, jobs: TextIO, answers: TextIO) -> None:
+        self.jobs = jobs
+        self.answers = answers
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        functions = live(Path.cwd() / "lbtrace")
+        gc.collect()
+        gc.freeze()
+        self._say(list(items))
+        for line in self.jobs:
+            self._say(attempt(json.loads(line), items, functions))
+        return True
+
+    def _say(self, what: object) -> None:
+        print(json.dumps(what), file=self.answers, flush=True)
+
+
+def attempt(job: Job, items: Items, functions: Functions) -> Outcome:
     """Run a job in a process of its own."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         os.close(read)
-        _run(job, functions, write)
+        _run(job, items, functions, write)
     os.close(write)
-    ended = _wait(child, read, job["seconds"] * 4 + 60)
-    return ended
+    return _wait(child, read, job["seconds"] * 4 + 60)
 
 
-def _plant(job: Job, functions: Functions) -> None:
-    """Make what is imported that of the copy, as it is now."""
+def _planted(job: Job, functions: Functions) -> bool:
+    """Make the imported functions those of the copy, as it is now; whether that could be."""
     if not job["path"]:
-        return
+        return True
     path = Path.cwd() / job["path"]
-    if job["before"] and exchange(path, job["before"], path.read_text(), functions):
-        return
-    for name in [n for n in sys.modules if n.partition(".")[0] in ("lbtrace", "tests")]:
-        del sys.modules[name]
+    return bool(job["before"]) and exchange(path, job["before"], path.read_text(), functions)
 
 
-def _run(job: Job, functions: Functions, write: int) -> None:
+def _at_once(tests: Sequence[str], items: Items) -> tuple[int, str]:
+    """Run tests that were collected: what pytest's exit code would be, and the first that fails."""
+    chosen = Chosen(tests)
+    mine = [items[test] for test in tests if test in items]
+    if not mine:
+        return int(pytest.ExitCode.NO_TESTS_COLLECTED), ""
+    mine[0].config.pluginmanager.register(chosen)
+    for item, following in zip_longest(mine, mine[1:]):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if chosen.failed:
+            return int(pytest.ExitCode.TESTS_FAILED), chosen.failed
+    return int(pytest.ExitCode.OK), ""
+
+
+def _anew(tests: Sequence[str]) -> tuple[int, str]:
+    """Import everything again, collect the tests and run them: the exit code of pytest, and the
+    first that fails.
+    """
+    here = f"{Path.cwd()}/"
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(here) and name != "__main__":
+            del sys.modules[name]
+    chosen = Chosen(tests)
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    return int(pytest.main([*OPTIONS, *files], plugins=[chosen])), chosen.failed
+
+
+def _run(job: Job, items: Items, functions: Functions, write: int) -> None:
     """In the fork: never returns."""
-    code = 70
-    chosen = Chosen(job["tests"])
+    code = BROKEN
     try:
         os.setsid()
         limit = int(job["seconds"]) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 2))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-        _plant(job, functions)
-        files = list(dict.fromkeys(test.partition("::")[0] for test in job["tests"]))
-        code = pytest.main([*OPTIONS, *files], plugins=[chosen])
-        os.write(write, f"{int(code)} {chosen.failed}".encode())
+        if _planted(job, functions):
+            code, failed = _at_once(job["tests"], items)
+        else:
+            code, failed = _anew(job["tests"])
+        os.write(write, f"{code} {failed}".encode())
     finally:
-        os._exit(int(code))
+        if code == BROKEN:
+            os.write(write, f"{code} {traceback.format_exc()}".encode())
+        os._exit(code)
 
 
 def _wait(child: int, read: int, seconds: float) -> Outcome:
@@ -154,21 +204,8 @@ def _wait(child: int, read: int, seconds: float) -> Outcome:
         late = signalled in (signal.SIGXCPU, signal.SIGKILL)
         return {"outcome": "timed out" if late else "failed", "test": ""}
     code, _, test = said.partition(" ")
-    outcome = {"0": "passed", "5": "no tests"}.get(code, "failed")
+    outcome = {"0": "passed", "5": "no tests", str(BROKEN): "broken"}.get(code, "failed")
     return {"outcome": outcome, "test": test}
-
-
-def warm(tests: Sequence[str]) -> tuple[Functions, list[str]]:
-    """Collect the tests, so that all they need is imported."""
-    chosen = Chosen()
-    for name in OTHERS:
-        with suppress(ImportError):
-            importlib.import_module(name)
-    pytest.main([*OPTIONS, "--collect-only", *tests], plugins=[chosen])
-    functions = live(Path.cwd() / "lbtrace")
-    gc.collect()
-    gc.freeze()
-    return functions, chosen.collected
 
 
 def main() -> None:
@@ -179,10 +216,10 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    functions, collected = warm(sys.argv[1:])
-    print(json.dumps(collected), file=answers, flush=True)
-    for line in jobs:
-        print(json.dumps(attempt(json.loads(line), functions)), file=answers, flush=True)
+    for name in OTHERS:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    pytest.main([*OPTIONS, *sys.argv[1:]], plugins=[Serving(jobs, answers)])
 
 
 if __name__ == "__main__":
