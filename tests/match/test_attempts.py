@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lbtrace.correlate import correlate
 from lbtrace.match import match
-from lbtrace.match.attempts import failed, in_order, in_time
-from lbtrace.model.pairing import AttemptOutcome, Confidence
+from lbtrace.match.attempts import _one_after_another, failed, in_order, in_time
+from lbtrace.match.pairing import Pairing
+from lbtrace.match.timeline import timeline
+from lbtrace.model.pairing import AttemptOutcome, Clock, ClockRefusal, Confidence
 from lbtrace.options import DEFAULT
+from tests.match.states import unpaired
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
 from tests.simulator.script import Script
@@ -152,3 +157,43 @@ def test_an_answer_that_was_taken_is_not_put_down_to_an_error(tmp_path: Path) ->
     front.answers(GATEWAY).leaves()
     play.front().asks(ORDER).answers(GATEWAY).leaves()
     assert len(play.report(tmp_path).correlation.pairs) == 3
+
+
+def side_by_side(separate: bool, failed_one: bool) -> Pairing:
+    """Two backend exchanges under way at the same time, in one capture or in two; the one that
+    began first failed, or the other.
+    """
+    simulation = Simulation(seed=3, backends=TWO, separate_points=separate)
+    for address, at_ms in (("192.168.0.5", 0), ("192.168.0.6", 1)):
+        simulation.client(address).asks("GET", "/", at_ms=at_ms)
+    recorded = simulation.run()
+    state = unpaired(recorded.clients, recorded.backends)
+    assert len(set(state.backend.point.tolist())) == 1 + separate
+    began_first = int(np.argmin(state.backend.start))
+    silent = np.arange(2) == (began_first if failed_one else 1 - began_first)
+    state.backend = replace(state.backend, silent=silent)
+    return state
+
+
+@pytest.mark.parametrize("failed_one", [True, False])
+def test_in_one_capture_its_own_times_say_whether_a_try_came_after_another(
+    failed_one: bool,
+) -> None:
+    """Whatever a clock between captures leaves open."""
+    state = side_by_side(separate=False, failed_one=failed_one)
+    no_clock = timeline(state, {(0, 0): Clock(0, 0, refused=ClockRefusal.NO_PAIR)})
+    assert int(state.backend.end.min()) > int(state.backend.start.max()), "they overlap"
+    assert not _one_after_another(state.backend, 0, 1, no_clock)
+    later = state.backend.start == state.backend.start.max()
+    start = state.backend.start + np.where(later, 1_000_000_000, 0)
+    state.backend = replace(state.backend, start=start)
+    assert _one_after_another(state.backend, 0, 1, no_clock) == failed_one
+
+
+@pytest.mark.parametrize("failed_one", [True, False])
+def test_of_two_captures_either_may_have_come_first_until_a_clock_says_it(failed_one: bool) -> None:
+    state = side_by_side(separate=True, failed_one=failed_one)
+    no_clock = timeline(state, {(0, j): Clock(0, j, refused=ClockRefusal.NO_PAIR) for j in (0, 1)})
+    assert _one_after_another(state.backend, 0, 1, no_clock)
+    known = timeline(state, {(0, j): Clock(0, j, 0, 0) for j in (0, 1)})
+    assert not _one_after_another(state.backend, 0, 1, known)

@@ -1,5 +1,8 @@
 """How sure pairs are that rest on who else there was."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from lbtrace.correlate import correlate
@@ -8,7 +11,7 @@ from lbtrace.match.confidence import Known, weigh
 from lbtrace.match.rare_values import drawn
 from lbtrace.model.pairing import Completeness, Confidence, SideCompleteness
 from lbtrace.options import DEFAULT
-from tests.simulator import Simulation
+from tests.simulator import Balancer, Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios.base import TWO
 from tests.simulator.score import score
@@ -68,3 +71,22 @@ def test_a_backend_exchange_that_looks_like_a_clients_leaves_the_client_side_inc
     """
     recorded = random_simulation(seed).run()
     assert not score(recorded, correlate(recorded.clients, recorded.backends, DEFAULT))[1]
+
+
+def test_one_attempt_whose_answer_was_cut_off_leaves_a_pair_in_doubt() -> None:
+    """An answer that a capture's end cut off may be another exchange's."""
+    simulation = Simulation(seed=5, balancer=Balancer(retry=1.0), backends=TWO)
+    client = simulation.client("192.168.0.5")
+    for i in range(4):
+        client.asks("GET", f"/{i}", at_ms=100 * i)
+    recorded = simulation.run()
+    found = match(recorded.clients, recorded.backends, DEFAULT)
+    state = found.pairs
+    c, bs = next((c, bs) for c, bs in state.caused.items() if len(bs) == 2)
+    state.spare[c] = (False, False)
+    for n in range(3):
+        cut = [bs[n]] if n < 2 else []
+        state.backend = replace(state.backend, unknown=np.isin(np.arange(len(state.owner)), cut))
+        state.confidence[c] = Confidence.HIGH
+        weigh(state, Known(COMPLETE, dict(found.clocks)))
+        assert (state.confidence[c] is Confidence.LOW) == bool(cut)

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from lbtrace.correlate import correlate
+from lbtrace.match.repeats import copies
+from lbtrace.match.timeline import timeline
 from lbtrace.model.http import Mark
-from lbtrace.model.pairing import AttemptOutcome
+from lbtrace.model.pairing import AttemptOutcome, Clock, Confidence, Tier
 from lbtrace.options import DEFAULT
+from tests.match.states import unpaired
 from tests.simulator.rewriting import own
 from tests.simulator.roles import Balancer, Simulation
 from tests.simulator.scenarios import SCENARIOS
@@ -169,3 +172,30 @@ def test_what_ends_because_the_client_left_has_not_timed_out(left: bool) -> None
     assert {a.outcome for p in found.pairs for a in p.attempts} == {
         AttemptOutcome.CLOSED if left else AttemptOutcome.TIMEOUT
     }
+
+
+@pytest.mark.parametrize("others", [1, 2])
+@pytest.mark.parametrize("in_set", [False, True])
+def test_a_copy_is_attached_to_a_pair_that_stands_alone(in_set: bool, others: int) -> None:
+    """Of a set nobody knows which of its members the copy is of; other sets do not matter."""
+    simulation = Simulation(
+        seed=5, balancer=Balancer(hedge=1.0, add=[("X-Request-Id", "{fresh}{fresh}")]), backends=TWO
+    )
+    client = simulation.client("192.168.0.5")
+    for i in range(6):
+        client.asks("GET", f"/{i}", at_ms=150 * i)
+    recorded = simulation.run()
+    state = unpaired(recorded.clients, recorded.backends)
+    line = timeline(state, {(0, 0): Clock(0, 0, 0, 0)})
+    of = {bs[0].id: (c.id, [b.id for b in bs]) for c, bs in recorded.truth.items()}
+    for first, (c, _) in of.items():
+        state.add(c, [first], Tier.RARE_TOKEN, Confidence.HIGH, ())
+    mine, *rest = state.caused
+    for _ in range(others):
+        state.new_group()
+    for number, c in enumerate(rest):
+        state.group[c] = number % others
+    if in_set:
+        state.group[mine] = 0
+    copies(state, line)
+    assert len(state.caused[mine]) == (1 if in_set else 2)

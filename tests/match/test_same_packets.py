@@ -10,10 +10,13 @@ import pytest
 
 from lbtrace import compare
 from lbtrace.match import match
+from lbtrace.match.same_packets import same_packets
 from lbtrace.model.pairing import Confidence, ConnectionBasis
+from lbtrace.model.stream import Connection
 from lbtrace.options import DEFAULT
 from tests.http.packets import Wire
 from tests.http.streams import get, ok
+from tests.match.states import unpaired
 from tests.simulator.scenarios import SCENARIOS
 
 HEADER, RECORD = 24, 16  # bytes of a pcap file, and of each record in it
@@ -64,25 +67,69 @@ def test_ordinary_exchanges_are_paired_by_their_offsets(tmp_path: Path) -> None:
     assert {p.confidence for p in pairs} == {Confidence.CERTAIN}
 
 
-def test_ports_that_are_equal_by_chance_make_no_pair_where_both_starts_were_captured() -> None:
-    """A balancer that keeps the ports has numbers of its own; one connection began before the
-    backend capture.
+@pytest.mark.parametrize("side", ["client", "backend"])
+def test_ports_that_are_equal_by_chance_make_no_pair_where_both_starts_were_captured(
+    side: str,
+) -> None:
+    """A balancer that keeps the ports has numbers of its own; one connection began before one of
+    the captures.
     """
     recorded = SCENARIOS["direct"]().run()
-    (back,) = recorded.backends
-    first, *others = back.connections
-    late = first._replace(
-        syns=0,
-        from_client=first.from_client._replace(isn=None, syn=None),
-        from_server=first.from_server._replace(isn=None, syn=None),
-    )
+    (front,), (back,) = recorded.clients, recorded.backends
     own = [
         c._replace(
             from_client=c.from_client._replace(isn=(c.from_client.isn or 0) + 1, syn=None),
             from_server=c.from_server._replace(isn=(c.from_server.isn or 0) + 1),
         )
-        for c in others
+        for c in back.connections
     ]
-    state = match(recorded.clients, [replace(back, connections=[late, *own])], DEFAULT)
+    if side == "client":
+        (first, *others) = front.connections
+        front = replace(front, connections=[late(first), *others])
+        expected = [first.id]
+    else:
+        expected = [own[0].id]
+        own[0] = late(own[0])
+    state = match([front], [replace(back, connections=own)], DEFAULT)
     paired = [p for p in state.connection_pairs if p.basis is ConnectionBasis.SAME_PACKETS]
-    assert [p.backend.id for p in paired] == [first.id], "its start is in one capture only"
+    found = [p.client.id if side == "client" else p.backend.id for p in paired]
+    assert found == expected, "its start is in one capture only"
+
+
+def late(connection: Connection) -> Connection:
+    """As a capture shows it that began later."""
+    return connection._replace(
+        syns=0,
+        from_client=connection.from_client._replace(isn=None, syn=None),
+        from_server=connection.from_server._replace(isn=None, syn=None),
+    )
+
+
+@pytest.mark.parametrize("other_port", [False, True])
+@pytest.mark.parametrize("stamp", [None, 7])
+@pytest.mark.parametrize("other_stamp", [None, 7, 8])
+def test_the_number_of_one_end_is_asked_for_with_its_timestamp_or_its_port(
+    other_port: bool, stamp: int | None, other_stamp: int | None
+) -> None:
+    """Neither capture has the server's SYN, so the numbers of both ends are not known."""
+    recorded = SCENARIOS["direct"]().run()
+    (front,), (back,) = recorded.clients, recorded.backends
+    fronts, backs = (
+        [one_number(c, moved, here) for c in trace.connections]
+        for trace, moved, here in ((front, 0, stamp), (back, 1000 * other_port, other_stamp))
+    )
+    state = unpaired([replace(front, connections=fronts)], [replace(back, connections=backs)])
+    found = same_packets(state.client, state.backend)
+    same = stamp == other_stamp and (stamp is not None or not other_port)
+    assert len(found) == (len(fronts) if same else 0)
+
+
+def one_number(connection: Connection, moved: int, stamp: int | None) -> Connection:
+    """Without the server's SYN, with another port and timestamp."""
+    syn = connection.from_client.syn
+    assert syn is not None
+    return connection._replace(
+        client=connection.client._replace(port=connection.client.port + moved),
+        from_client=connection.from_client._replace(syn=syn._replace(timestamp=stamp)),
+        from_server=connection.from_server._replace(isn=None, syn=None),
+    )
