@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import inf
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from lbtrace.correlate import correlate
 from lbtrace.match.clock import (
     SIGNIFICANT,
     Bounds,
+    _drifting,
     _hull,
     estimate,
     from_order,
@@ -204,3 +206,14 @@ def test_what_two_kinds_of_pairs_say_holds_together(
 def test_what_is_less_probable_than_a_number_can_say_is_beyond_all_doubt() -> None:
     assert significance(400, 0, 400) == inf
     assert significance(20, 0, 20) < inf
+
+
+@pytest.mark.parametrize("by_ns", [-1, 1])
+def test_a_drift_is_taken_only_where_a_line_fits_every_exchange(by_ns: int) -> None:
+    """One exchange contradicts itself: it was answered before it was asked, on every clock."""
+    x = np.arange(41) * SECOND
+    drifted = x // 100_000
+    before, after = np.full(41, -100), np.full(41, 100)
+    before[20], after[20] = 10, 10 + by_ns
+    found = _drifting([(x + drifted + before, x + drifted + after, x, x)])
+    assert (found is not None) == (by_ns > 0)

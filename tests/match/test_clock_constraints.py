@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +103,24 @@ def test_values_that_nobody_shares_by_chance_hold_two_points_together() -> None:
     state.strong.add(next(c for c, bs in state.caused.items() if state.backend.point[bs[0]] == 0))
     assert sure(state, (0, 0))
     assert not sure(state, (0, 1))
+
+
+@pytest.mark.parametrize("strong", [True, False])
+@pytest.mark.parametrize("over_ns", [-1, 0, 1])
+@pytest.mark.parametrize("early", [True, False])
+def test_what_is_hardly_shared_by_chance_stands_against_a_small_contradiction(
+    strong: bool, over_ns: int, early: bool
+) -> None:
+    """A backend request before the client's, or its answer after the client's, by five
+    milliseconds: packets are stamped late.
+    """
+    state = paired().pairs
+    line = timeline(state, {points: Clock(*points, 0, 0) for points in ((0, 0), (0, 1))})
+    c, (b,) = next(iter(state.caused.items()))
+    state.strong = {c} if strong else set()
+    if early:
+        line.client_asked[c] = line.backend_asked[b] + 5_000_000 + over_ns
+    else:
+        line.client_answered[c] = line.backend_answered[b] - 5_000_000 - over_ns
+    assert take_back(state, line) == (not strong or over_ns > 0)
+    assert (c in state.caused) == (strong and over_ns <= 0)

@@ -9,7 +9,7 @@ from lbtrace.correlate import correlate
 from lbtrace.match import match
 from lbtrace.match.confidence import Known, weigh
 from lbtrace.match.rare_values import drawn
-from lbtrace.model.pairing import Completeness, Confidence, SideCompleteness
+from lbtrace.model.pairing import Completeness, Confidence, SideCompleteness, Tier
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
 from tests.simulator.random_simulations import random_simulation
@@ -90,3 +90,25 @@ def test_one_attempt_whose_answer_was_cut_off_leaves_a_pair_in_doubt() -> None:
         state.confidence[c] = Confidence.HIGH
         weigh(state, Known(COMPLETE, dict(found.clocks)))
         assert (state.confidence[c] is Confidence.LOW) == bool(cut)
+
+
+def test_what_one_point_contradicts_is_no_doubt_about_another() -> None:
+    """And what is stated, or the same packet, stands above the times."""
+    simulation = Simulation(seed=5, backends=TWO, separate_points=True)
+    client = simulation.client("192.168.0.5")
+    for i in range(8):
+        client.asks("GET", f"/{i}", at_ms=100 * i)
+    recorded = simulation.run()
+    found = match(recorded.clients, recorded.backends, DEFAULT)
+    state = found.pairs
+    state.tier.update(zip(state.caused, (*Tier, *Tier), strict=False))
+    state.weak.clear()  # what else could make them low
+    state.spare.clear()
+    state.confidence.update(dict.fromkeys(state.caused, Confidence.CERTAIN))
+    known = Known(COMPLETE, dict(found.clocks), {(0, 0): True, (0, 1): False})
+    weigh(state, known)
+    low = {c for c, confidence in state.confidence.items() if confidence is Confidence.LOW}
+    here = {c for c, bs in state.caused.items() if state.backend.point[bs[0]] == 0}
+    assert low == {c for c in here if state.tier[c] > Tier.STATED_ADDRESS}
+    assert {c for c in here if c not in low}
+    assert {c for c in state.caused if c not in here}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lbtrace.match.exchange_times import (
+    FAR,
     PATIENCE_NS,
     body_key,
     body_size,
@@ -120,3 +121,9 @@ def test_columns_of_bodies_say_what_the_bodies_say() -> None:
     i, j = np.array(list(product(range(len(BODIES)), repeat=2)), np.int64).T
     unlike = [same_body(one, other) is False for one, other in product(BODIES, repeat=2)]
     assert different_bodies(answers, i, others, j).tolist() == unlike
+
+
+def test_what_is_later_than_any_capture_is_a_time_even_doubled() -> None:
+    """Nanoseconds since 1970 are 64 bits; a sum of times with what is never must not overflow."""
+    assert FAR > 2 * 10**18, "the year 2033"
+    assert np.iinfo(np.int64).max >= FAR * 2

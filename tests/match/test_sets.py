@@ -2,11 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.correlate import correlate
 from lbtrace.match import match
+from lbtrace.match.classes import Class
+from lbtrace.match.fingerprint import kept_fields
+from lbtrace.match.sets import resolve
+from lbtrace.match.timeline import timeline
 from lbtrace.model.http import Mark
-from lbtrace.model.pairing import Confidence, Correlation, Tier
+from lbtrace.model.pairing import Clock, Confidence, Correlation, Tier
 from lbtrace.options import DEFAULT
+from tests.match.states import unpaired
 from tests.simulator import Balancer, Simulation
 from tests.simulator.roles import Recording
 from tests.simulator.score import score
@@ -82,3 +89,24 @@ def test_sets_are_of_the_tier_that_says_nothing_tells_them_apart() -> None:
     recorded = crowd().run()
     found = correlate(recorded.clients, recorded.backends, DEFAULT)
     assert {p.tier for p in found.pairs if p.group is not None} <= {Tier.ORDER}
+
+
+@pytest.mark.parametrize(("after_ns", "sure"), [(0, Confidence.MEDIUM), (1, Confidence.LOW)])
+def test_a_backend_exchange_that_begins_after_its_client_left_may_be_anothers(
+    after_ns: int, sure: Confidence
+) -> None:
+    """The client got no answer; its last packet and the request behind have the same time, or the
+    request is a nanosecond later.
+    """
+    simulation = Simulation(seed=3)
+    simulation.client("192.168.0.5").asks("GET", "/", at_ms=0)
+    recorded = simulation.run()
+    (front,) = recorded.clients
+    (asked,) = front.exchanges
+    front = replace(front, exchanges=[asked._replace(response=None, marks=(Mark.CLOSED,))])
+    state = unpaired([front], recorded.backends)
+    line = timeline(state, {(0, 0): Clock(0, 0, 0, 0)})
+    line.backend_asked[0] = front.connections[0].last_ns + after_ns
+    line.backend_answered[0] = line.backend_asked[0]
+    resolve(state, [Class([0], [0])], line, kept_fields(state, request=False))
+    assert state.confidence == {0: sure}
