@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
 from lbtrace.correlate import correlate
+from lbtrace.match.legs import part_of
 from lbtrace.match.model import match
-from lbtrace.model.pairing import Clue, Correlation
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Clue, Correlation, Reason, Tier
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.scenarios import SCENARIOS
@@ -82,3 +85,28 @@ def test_a_connection_of_which_bytes_are_missing_is_left_as_it_was() -> None:
                 assert not held.from_client.missing
                 assert not held.from_server.missing
                 assert held.syns
+
+
+@pytest.mark.parametrize("connection", [9, 24])
+def test_a_set_that_somebody_was_left_out_of_stays_a_set(connection: int) -> None:
+    """One backend connection is not in the capture: whose it was nobody can tell."""
+    recorded = busy(Balancer(kind="l4-proxy"), seed=0)
+    (back,) = recorded.backends
+    fewer = part_of(back, {c.id for c in back.connections if c.id != connection}, Side.BACKEND)
+    state = match(recorded.clients, [fewer], DEFAULT).pairs
+    assert state.left_out
+    assert set(state.left_out.values()) <= set(state.group.values())
+
+
+def test_connections_that_can_be_exchanged_are_sets_of_their_exchanges() -> None:
+    recorded = busy(Balancer(kind="l4-proxy"), seed=2)
+    state = match(recorded.clients, recorded.backends, DEFAULT).pairs
+    size = Counter(state.group.values())
+    assert size
+    for c, group in state.group.items():
+        assert state.tier[c] is Tier.ORDER
+        assert state.reasons[c] == (Reason(Clue.ONE_OF_ALIKE, str(size[group])),)
+    for c, why in state.reasons.items():
+        if why == (Reason(Clue.WHOLE_CONNECTION, ""),):
+            assert state.tier[c] is Tier.TIME
+            assert c not in state.group
