@@ -11,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.match import match
-from lbtrace.match.clock_constraints import clocks, sure, take_back, without_doubt
+from lbtrace.match.classes import Class
+from lbtrace.match.clock_constraints import bootstrap, clocks, sure, take_back, without_doubt
+from lbtrace.match.legs import part_of
 from lbtrace.match.model import Matching
 from lbtrace.match.timeline import timeline
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, ClockRefusal, Confidence
+from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.laws import examples
+from tests.match.states import unpaired
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
 from tests.simulator.wire import Clockwork
@@ -124,3 +129,39 @@ def test_what_is_hardly_shared_by_chance_stands_against_a_small_contradiction(
         line.client_answered[c] = line.backend_answered[b] - 5_000_000 - over_ns
     assert take_back(state, line) == (not strong or over_ns > 0)
     assert (c in state.caused) == (strong and over_ns <= 0)
+
+
+@pytest.mark.parametrize("lossy", [None, Side.CLIENT, Side.BACKEND])
+def test_the_kth_is_the_kth_only_where_neither_side_lost_anything(lossy: Side | None) -> None:
+    """One request every 100 ms, all alike. Each side lacks one: the client side the first, the
+    backend side the last. So the k-th are not each other's.
+    """
+    simulation = Simulation(seed=5, balancer=Balancer(kind="l4-proxy"))
+    client = simulation.client("192.168.0.5")
+    for i in range(20):
+        client.asks("GET", "/", at_ms=100 * i)
+    recorded = simulation.run()
+    front, back = recorded.clients[0], recorded.backends[0]
+    if lossy:
+        first, last = front.exchanges[0].connection, back.exchanges[-1].connection
+        front, back = without(front, first), without(back, last)
+    sides = {Side.CLIENT: front, Side.BACKEND: back}
+    if lossy:
+        sides[lossy] = damaged(sides[lossy])
+    state = unpaired([sides[Side.CLIENT]], [sides[Side.BACKEND]])
+    n = len(state.client)
+    known = {(0, 0): Clock(0, 0, refused=ClockRefusal.NO_PAIR)}
+    found = bootstrap(state, known, [Class([*range(n)], [*range(n)])])[0, 0]
+    assert bool(found.refused) == bool(lossy)
+    assert lossy or found.low_ns <= 0 <= found.high_ns
+
+
+def without(trace: Trace, connection: int) -> Trace:
+    return part_of(trace, {c.id for c in trace.connections} - {connection}, trace.side)
+
+
+def damaged(trace: Trace) -> Trace:
+    """A byte of one connection was not captured."""
+    first, *others = trace.connections
+    first = first._replace(from_client=first.from_client._replace(missing=1))
+    return replace(trace, connections=[first, *others])

@@ -116,3 +116,21 @@ def test_an_empty_body_is_known_and_one_that_was_cut_is_not() -> None:
     assert (_bodies(answered) > 0).all()
     answered.complete[0] = False
     assert _bodies(answered)[0] == -1
+
+
+def test_what_is_meant_for_one_hop_tells_nothing_though_it_arrives_the_same() -> None:
+    """RFC 9110 §7.6.1: the balancer's Connection is its own, also where it says the same."""
+    simulation = Simulation(seed=9)
+    client = simulation.client("192.168.0.5")
+    for i in range(8):
+        said = [("Connection", "keep-alive"), ("X-Request-Id", f"{i * 7919 + 104729:032x}")]
+        client.asks("GET", f"/{i}", at_ms=60 * i, headers=said)
+    recorded = simulation.run()
+    pairs = match(recorded.clients, recorded.backends, DEFAULT).pairs
+    kept, words = kept_fields(pairs, request=True), pairs.client.table.words
+    names = list(words.fields)
+    told = {names[f] for f in words.field_of[kept[words.field_value_of]]}
+    assert "x-request-id" in told
+    assert "connection" not in told
+    asked = [e.request for e in recorded.backends[0].exchanges if e.request]
+    assert sum(x.name == "Connection" for q in asked for x in q.lines) == 8

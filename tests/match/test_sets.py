@@ -3,15 +3,17 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
 from lbtrace.match import match
 from lbtrace.match.classes import Class
 from lbtrace.match.fingerprint import kept_fields
-from lbtrace.match.sets import resolve
+from lbtrace.match.sets import _Resolver, resolve
 from lbtrace.match.timeline import timeline
 from lbtrace.model.http import Mark
-from lbtrace.model.pairing import Clock, Confidence, Correlation, Tier
+from lbtrace.model.pairing import Clock, ClockRefusal, Confidence, Correlation, Tier
 from lbtrace.options import DEFAULT
 from tests.match.states import unpaired
 from tests.simulator import Balancer, Simulation
@@ -110,3 +112,30 @@ def test_a_backend_exchange_that_begins_after_its_client_left_may_be_anothers(
     line.backend_answered[0] = line.backend_asked[0]
     resolve(state, [Class([0], [0])], line, kept_fields(state, request=False))
     assert state.confidence == {0: sure}
+
+
+RECORDED = crowd().run()
+TWELVE = unpaired(RECORDED.clients, RECORDED.backends)
+ANSWERS = st.lists(st.sampled_from([None, "one", "other"]), min_size=1, max_size=6)
+
+
+@given(ANSWERS, ANSWERS)
+def test_of_a_large_set_whose_answers_agree_are_paired_and_the_others_left_to_it(
+    got: list[str | None], gave: list[str | None]
+) -> None:
+    """Without a clock the k-th is taken with the k-th; a disagreement leaves both without a
+    partner, and so does a side that is shorter.
+    """
+    state = TWELVE.copy()
+    line = timeline(state, {(0, 0): Clock(0, 0, refused=ClockRefusal.NO_PAIR)})
+    answers_c, answers_b = dict(enumerate(got)), dict(enumerate(gave))
+    _Resolver(state, line, answers_c, answers_b)._large([*answers_c], [*answers_b])
+    paired = {
+        k for k, (a, b) in enumerate(zip(got, gave, strict=False)) if None in (a, b) or a == b
+    }
+    assert state.caused == {k: [k] for k in paired}
+    assert state.group == dict.fromkeys(paired, 0)
+    assert state.left_out == dict.fromkeys(answers_c.keys() - paired, 0)
+    assert state.left_over == dict.fromkeys(answers_b.keys() - paired, 0)
+    short = (len(paired) < len(got), len(paired) < len(gave))
+    assert set(state.spare.values()) <= {short}

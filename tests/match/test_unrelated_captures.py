@@ -4,11 +4,15 @@ not.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lbtrace.correlate import correlate
+from lbtrace.match.rare_values import drawn
+from lbtrace.match.unrelated_captures import ENOUGH, _strange
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
+from tests.match.states import unpaired
 from tests.simulator import Balancer, Recording, Simulation
 
 
@@ -42,3 +46,16 @@ def test_one_answer_that_arrives_is_enough() -> None:
     recorded = ran(1, "X-Served")
     found = correlate(recorded.clients, recorded.backends, DEFAULT)
     assert all(p.confidence is not Confidence.LOW for p in found.pairs)
+
+
+@pytest.mark.parametrize(("without", "strange"), [(0, True), (1, False)])
+def test_so_many_answers_must_have_the_field(without: int, strange: bool) -> None:
+    """Values are numbers from 0; −1 is an answer without the field."""
+    state = unpaired(ran(1, "X-Served").clients, ran(2, "X-Served").backends)
+    values = state.client.table.words.field_values
+    random = [n for n, value in enumerate(values) if n and drawn(value)]
+    got = np.array([0, *random[: ENOUGH - 1]])
+    gave = np.array(random[ENOUGH - 1 : 2 * ENOUGH - 1])
+    assert len(got) == len(gave) == ENOUGH
+    got[:without] = -1
+    assert _strange(state, got, gave) == strange
