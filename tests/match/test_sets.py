@@ -1,5 +1,6 @@
 """Exchanges that can be each other's: which pairs are recorded, and which are fixed."""
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 import pytest
@@ -128,7 +129,8 @@ def test_of_a_large_set_whose_answers_agree_are_paired_and_the_others_left_to_it
     """
     state = TWELVE.copy()
     line = timeline(state, {(0, 0): Clock(0, 0, refused=ClockRefusal.NO_PAIR)})
-    answers_c, answers_b = dict(enumerate(got)), dict(enumerate(gave))
+    answers_c: dict[int, Hashable] = dict(enumerate(got))
+    answers_b: dict[int, Hashable] = dict(enumerate(gave))
     _Resolver(state, line, answers_c, answers_b)._large([*answers_c], [*answers_b])
     paired = {
         k for k, (a, b) in enumerate(zip(got, gave, strict=False)) if None in (a, b) or a == b
