@@ -37,13 +37,16 @@ def exchange(path: Path, before: str, after: str, functions: Functions) -> bool:
     ours, others = list(_functions(old)), list(_functions(new))
     if [code.co_qualname for code in ours] != [code.co_qualname for code in others]:
         return False  # a function within a function is gone with a statement that was left out
-    changed = [
-        (function, theirs)
-        for mine, theirs in zip(ours, others, strict=True)
-        if mine != theirs
-        for function in functions.get((str(path), mine.co_qualname), ())
-        if function.__code__ == mine
-    ]
+    known = {(code.co_qualname, code) for code in ours}
+    changed: list[tuple[FunctionType, CodeType]] = []
+    for mine, theirs in zip(ours, others, strict=True):
+        if mine == theirs:
+            continue
+        for function in functions.get((str(path), mine.co_qualname), ()):
+            if function.__code__ == mine:
+                changed.append((function, theirs))
+            elif (mine.co_qualname, function.__code__) not in known:
+                return False  # it is not what the source makes: something has rewritten it
     if any(len(f.__code__.co_freevars) != len(code.co_freevars) for f, code in changed):
         return False
     for function, code in changed:

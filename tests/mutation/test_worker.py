@@ -39,6 +39,11 @@ def unseen():
     return 1
 
 
+def half(number):
+    assert number % 2 == 0
+    return number // 2
+
+
 class Twice:
     factor = 2
 
@@ -47,7 +52,7 @@ class Twice:
 """
 TESTS = """
 import pytest
-from lbtrace.room.some import LIMIT, Twice, above, sizes
+from lbtrace.room.some import LIMIT, Twice, above, half, sizes
 
 
 @pytest.mark.parametrize("number", [3, 4])
@@ -63,12 +68,18 @@ def test_twice():
     assert Twice().of(4) == 8
 
 
+def test_half():
+    assert half(6) == 3
+
+
 def test_nothing():
     above(1), sizes(()), Twice().of(0)
 """
 TEST = "tests/room/test_some.py"
 PASSED: Outcome = {"outcome": "passed", "test": ""}
-ALL = [f"{TEST}::test_{name}" for name in ("nothing", "above[3]", "above[4]", "sizes", "twice")]
+ALL = [
+    f"{TEST}::test_{name}" for name in ("nothing", "above[3]", "above[4]", "sizes", "twice", "half")
+]
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +131,8 @@ def test_without_a_fault_all_tests_pass(tree: tuple[Path, Worker]) -> None:
         ("LIMIT = 4", "above[4]"),
         ("factor = 3", "twice"),
         ("pass", "sizes"),
+        ("return number / 2", ""),
+        ("return number // 3", "half"),
         ("return 2", ""),
     ],
 )

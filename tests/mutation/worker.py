@@ -48,7 +48,7 @@ OTHERS = (
 )
 OPTIONS = (
     *("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile", "mutation"),
-    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # hypothesis is imported before
+    "--assert=plain",  # pytest would rewrite those of lbtrace too, for it is a plugin
 )
 MEMORY_BYTES = 6 << 30
 BROKEN = 70
