@@ -42,6 +42,21 @@ def test_a_bare_number_means_exactly() -> None:
     assert bound(2.5).holds(Fraction(5, 2))
 
 
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("7ns", 7),
+        ("7us", 7_000),
+        ("7µs", 7_000),
+        ("7ms", 7_000_000),
+        ("7s", 7_000_000_000),
+        ("7min", 420_000_000_000),
+    ],
+)
+def test_a_time_is_nanoseconds(text: str, ns: int) -> None:
+    assert duration(text).number == ns
+
+
 def test_times_and_shares_have_units() -> None:
     assert duration("<= 5ms").number == 5_000_000
     assert duration("> 1.5 s").number == 1_500_000_000
