@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -189,3 +190,20 @@ def test_health_checks_are_named_with_their_period() -> None:
         assert (period.value, period.low, period.high) == (
             min(periods), min(periods), max(periods),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("periods", [[7], [9, 7], [7, None, 11, 8]])
+def test_the_period_of_checks_is_from_the_most_frequent_to_the_rarest(
+    periods: list[int | None],
+) -> None:
+    recorded = SCENARIOS["founding-alb"]().run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    (check, *_) = found.health_checks
+    checks = tuple(replace(check, period_ns=period) for period in periods)
+    found = replace(found, health_checks=checks)
+    facts, _ = told(Comparison(recorded.clients, recorded.backends, found))
+    fact = facts.fact("health-checks.period")
+    assert fact is not None
+    known = [period for period in periods if period is not None]
+    assert (fact.value, fact.low, fact.high) == (7, 7, max(known))
+    assert fact.seen == f"of {len(periods)} checked backends"

@@ -97,11 +97,12 @@ def test_ports_that_are_equal_by_chance_make_no_pair_where_both_starts_were_capt
 
 
 def late(connection: Connection) -> Connection:
-    """As a capture shows it that began later."""
+    """As a capture shows it that began later, and in which no message tells it from others."""
+    unknown: dict[str, None] = {"isn": None, "syn": None, "start_seq": None}
     return connection._replace(
         syns=0,
-        from_client=connection.from_client._replace(isn=None, syn=None),
-        from_server=connection.from_server._replace(isn=None, syn=None),
+        from_client=connection.from_client._replace(**unknown),
+        from_server=connection.from_server._replace(**unknown),
     )
 
 

@@ -1,6 +1,8 @@
 """Which tests run which lines: a plugin of pytest that writes it down, and the map read back.
 
-There is one map for each room, of the tests in the folder of that room (`ALSO` names more).
+There is one map for each room, of the tests in the folder of that room (`ALSO` names more). What is
+kept for several tests (`functools.cache`) is made anew for each, or the lines that made it would
+belong to the first of them alone.
 `coverage run -m pytest -p tests.mutation.reach` leaves two files: coverage's data, in which the
 context of each line is the id of the test that ran it, and the processor time of each test that
 passed. Lines that run at import have no test; they belong to every test that runs a line of their
@@ -16,7 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable
-from functools import cache, cached_property
+from functools import _lru_cache_wrapper, cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -58,7 +60,7 @@ def state(room: str) -> dict[str, str]:
     `ALL` one of all else, on which each of them may rest.
     """
     out: dict[str, str] = {}
-    whole = blake2b(digest_size=8)
+    whole = blake2b(Path(__file__).read_bytes(), digest_size=8)
     for place in (f"lbtrace/{room}", *tested_by(room)):
         start = ROOT / place
         for path in sorted(start.rglob("*.py")) if start.is_dir() else [start]:
@@ -113,9 +115,12 @@ class Recorder:
         self.state = state(self.room)
         self.seconds: dict[str, float] = {}
         self.failed: set[str] = set()
+        self._modules = 0
+        self._caches: list[_lru_cache_wrapper[object]] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._forget()
         self.measured.switch_context(item.nodeid)
         begin = time.process_time()
         try:
@@ -123,6 +128,20 @@ class Recorder:
         finally:
             self.seconds[item.nodeid] = round(time.process_time() - begin, 4)
             self.measured.switch_context("")
+
+    def _forget(self) -> None:
+        """Clear all caches of functions of lbtrace and its tests."""
+        if len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            self._caches = [
+                kept
+                for name, module in list(sys.modules.items())
+                if name.partition(".")[0] in ("lbtrace", "tests")
+                for kept in vars(module).values()
+                if isinstance(kept, _lru_cache_wrapper)
+            ]
+        for kept in self._caches:
+            kept.cache_clear()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.outcome != "passed":
