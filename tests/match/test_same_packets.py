@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_ports_that_are_equal_by_chance_make_no_pair_where_both_starts_were_capt
 
 def late(connection: Connection) -> Connection:
     """As a capture shows it that began later, and in which no message tells it from others."""
-    unknown: dict[str, None] = {"isn": None, "syn": None, "start_seq": None}
+    unknown: dict[str, Any] = {"isn": None, "syn": None, "start_seq": None}
     return connection._replace(
         syns=0,
         from_client=connection.from_client._replace(**unknown),

@@ -210,12 +210,14 @@ class Reach:
 
     def tests(self, path: str, lines: Iterable[int]) -> set[str]:
         """The tests that run one of `lines`; for lines that run at import, all that run any line
-        of the file.
+        of the file, and its own.
         """
         contexts = self._lines(path)
         found = {test for line in lines for test in contexts.get(line, ())}
         if found == {""}:
+            own = mirror(path) + "::"
             found = {test for tests in contexts.values() for test in tests}
+            found |= {test for test in self.seconds if test.startswith(own)}
         return found & self.seconds.keys()
 
 
