@@ -6,9 +6,9 @@ import pytest
 
 from lbtrace.errors import OptionError
 from lbtrace.expect import judge_profile, result
-from lbtrace.model.behaviour import Behaviour
+from lbtrace.model.behaviour import Behaviour, Fact
 from lbtrace.model.expectation import Fulfilment
-from lbtrace.profiles import profiles
+from lbtrace.profiles import SEEN_IN_PAIRS, profiles
 from tests.behaviour.samples import behaviour_of
 
 
@@ -63,3 +63,21 @@ def test_nothing_is_judged_without_a_balancer(profile: str) -> None:
 def test_an_unknown_profile_names_the_nearest() -> None:
     with pytest.raises(OptionError, match=r'Did you mean "aws-alb"\?'):
         judge_profile("aws-alp", Behaviour())
+
+
+@pytest.mark.parametrize("pairs", [1, 3])
+def test_each_rule_is_an_outcome_with_its_number_and_says_where_it_was_not_seen(pairs: int) -> None:
+    """Of what is seen in pairs it says in how many; of what one message shows it does not."""
+    (alb,) = (profile for profile in profiles() if profile.id == "aws-alb")
+    places = dict.fromkeys(rule.place for rule in alb.rules)
+    facts = [Fact("balancer.kind", "l7-proxy", "seen"), Fact("habits", pairs, "", "count")]
+    facts += [Fact(f"habits.{place}", 1, "", "count", values=("x",)) for place in places]
+    outcomes = judge_profile("aws-alb", Behaviour(tuple(facts), pairs))
+    rules = {f"profile.aws-alb.rule-{n}": rule for n, rule in enumerate(alb.rules, 1)}
+    assert [o.key for o in outcomes[1:]] == [key for key, rule in rules.items() if rule.weight]
+    musts = [o for o in outcomes[1:] if rules[o.key].role == "must"]
+    assert musts
+    some = f" in any of {pairs} pair{'s' if pairs > 1 else ''} of exchanges"
+    for outcome in musts:
+        in_pairs = rules[outcome.key].place in SEEN_IN_PAIRS
+        assert outcome.seen == f"not seen{some if in_pairs else ''}"

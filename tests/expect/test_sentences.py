@@ -50,6 +50,12 @@ SAID = [
         "forwarding fields that a client sends: append or keep",
     ),
     ("request.headers.X-A", '"present"', "X-A is in every message"),
+    ("request.headers.X-A", "{ present = false }", "X-A is in no message"),
+    (
+        "request.headers.X-Forwarded-For",
+        '"client-address"',
+        "X-Forwarded-For states the client's address",
+    ),
     (
         "request.headers.X-A",
         '{ present = true, equals = "b" }',
@@ -199,3 +205,52 @@ def test_why_the_absence_of_errors_is_open_says_how_much_is_known() -> None:
     assert outcome.answer is OPEN
     known = "it is not known what became of every request (known: 3 of 4)"
     assert outcome.reason == known
+
+
+@pytest.mark.parametrize(
+    ("asked", "pinned"), [("GET /health", "GET /health"), ("GET /a, GET /b", None), (None, None)]
+)
+def test_what_health_checks_ask_is_pinned_where_they_all_ask_the_same(
+    asked: str | None, pinned: str | None
+) -> None:
+    fact = Fact("health-checks.request", asked, "seen", unknown="" if asked else "none was seen")
+    found = {key: told for key, told, _ in observed(Behaviour((fact,), 3))}
+    assert found.get("health_checks.request") == pinned
+
+
+@pytest.mark.parametrize(
+    ("direction", "name", "value", "stated", "pinned"),
+    [
+        ("request", "X-Forwarded-For", "added, client-address", True, "client-address"),
+        ("request", "X-Forwarded-For", "changed, appended", True, "client-address"),
+        ("request", "X-Forwarded-For", "added, constant", False, "added"),
+        ("request", "X-Forwarded-For", "changed, constant", False, "replaced"),
+        ("response", "X-Forwarded-For", "added, constant", True, "added"),
+        ("request", "X-Id", "added, fresh", False, {"present": True, "unique": True}),
+        ("request", "X-Id", "removed", False, "removed"),
+        ("request", "X-Id", "unchanged", False, None),
+        ("request", "Connection", "added, constant", False, None),
+    ],
+)
+def test_what_is_pinned_of_a_field_is_what_the_balancer_does_to_it(
+    direction: str, name: str, value: str, stated: bool, pinned: object
+) -> None:
+    change = value.partition(",")[0]
+    sent = 0 if change == "added" else 3
+    behind = 0 if change == "removed" else 3
+    shares = [Share("present", behind, 3), Share("sent", sent, 3), Share("unique", behind, behind)]
+    if change != "unchanged":
+        shares.append(Share(change, 3, 3))
+    if stated:
+        shares.append(Share("statement", 3, 3))
+    facts = (
+        Fact(f"{direction}.headers", "complete", "3 pairs of heads"),
+        Fact(
+            f"{direction}.headers.{name.lower()}",
+            value,
+            f"{name}: {change} in 3 of 3",
+            shares=tuple(shares),
+        ),
+    )
+    found = {key: told for key, told, _ in observed(Behaviour(facts, 3))}
+    assert found.get(f"{direction}.headers.{name}") == pinned
