@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace.expect import _modules, idle_limits, judge, read
+from lbtrace.expect import (
+    _modules,
+    idle_limits,
+    judge,
+    judge_baseline,
+    judge_profile,
+    read,
+    standard,
+)
 from lbtrace.model.behaviour import Behaviour, Fact, Share
 from lbtrace.model.expectation import Fulfilment
 from tests.behaviour.samples import behaviour_of, samples
@@ -204,3 +212,25 @@ def test_reading_needs_no_judging(tmp_path: Path) -> None:
     path = tmp_path / "lb.toml"
     path.write_text('[balancer]\nkind = "l7-proxy"\n', "utf-8")
     assert len(judge(read(str(path)), behaviour_of("alb-like"))) == 1
+
+
+@pytest.mark.parametrize("profile", [None, "nginx"])
+@pytest.mark.parametrize("baseline", [None, "nginx", "alb-like"])
+def test_a_check_is_all_that_is_given_in_one(
+    tmp_path: Path, profile: str | None, baseline: str | None
+) -> None:
+    """The file, then the profile, then the baseline."""
+    path = tmp_path / "lb.toml"
+    path.write_text('[balancer]\nkind = "l7-proxy"\n', "utf-8")
+    behaviour = behaviour_of("nginx")
+    before = None if baseline is None else behaviour_of(baseline)
+    asked = standard(str(path), profile, before)
+    found = [outcome.key for outcome in asked.check(behaviour).outcomes]
+    expected = ["balancer.kind"]
+    if profile is not None:
+        expected += [outcome.key for outcome in judge_profile(profile, behaviour)]
+    if before is not None:
+        expected += [outcome.key for outcome in judge_baseline(before, behaviour)]
+    assert found == expected
+    assert asked.check(behaviour, behaviour.exchanges).exit_code == (baseline == "alb-like")
+    assert asked.check(behaviour, behaviour.exchanges + 1).exit_code == 3

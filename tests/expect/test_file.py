@@ -36,6 +36,7 @@ from tests.expect.files import outcomes
         ('[balancer]\nlooks_like = "ngnix"\n', r'there is no "ngnix". Did you mean "nginx"'),
         ('[distribution]\nlargest_share = "<= 160%"\n', r"a share is at most 100%"),
         ('[distribution]\nlargest_share = "> 100%"\n', r"a share is at most 100%"),
+        ("[trust]\nclient_sent_forwarded = []\n", r"at least one of append, keep, remove, replace"),
         ("# nothing\n", r"expects nothing"),
         ('[findings]\nfail_on = "info"\n', r"none of critical, high, low, medium"),
     ],

@@ -8,6 +8,8 @@ from lbtrace.errors import OptionError
 from lbtrace.expect import judge_profile, result
 from lbtrace.model.behaviour import Behaviour, Fact
 from lbtrace.model.expectation import Fulfilment
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.report import Evidence
 from lbtrace.profiles import SEEN_IN_PAIRS, profiles
 from tests.behaviour.samples import behaviour_of
 
@@ -72,6 +74,11 @@ def test_each_rule_is_an_outcome_with_its_number_and_says_where_it_was_not_seen(
     places = dict.fromkeys(rule.place for rule in alb.rules)
     facts = [Fact("balancer.kind", "l7-proxy", "seen"), Fact("habits", pairs, "", "count")]
     facts += [Fact(f"habits.{place}", 1, "", "count", values=("x",)) for place in places]
+    shown = {
+        direction: (Evidence((FrameRef(Side.CLIENT, 0, 0, number, 0),), direction),)
+        for number, direction in enumerate(("request", "response"), 1)
+    }
+    facts += [Fact(f"{name}.headers", "complete", "", evidence=e) for name, e in shown.items()]
     outcomes = judge_profile("aws-alb", Behaviour(tuple(facts), pairs))
     rules = {f"profile.aws-alb.rule-{n}": rule for n, rule in enumerate(alb.rules, 1)}
     assert [o.key for o in outcomes[1:]] == [key for key, rule in rules.items() if rule.weight]
@@ -81,3 +88,5 @@ def test_each_rule_is_an_outcome_with_its_number_and_says_where_it_was_not_seen(
     for outcome in musts:
         in_pairs = rules[outcome.key].place in SEEN_IN_PAIRS
         assert outcome.seen == f"not seen{some if in_pairs else ''}"
+        of_response = rules[outcome.key].place.startswith("response")
+        assert outcome.evidence == shown["response" if of_response else "request"]
