@@ -30,11 +30,7 @@ def said(key: str, wanted: Severity) -> str:
 
 def judge(key: str, wanted: Severity, behaviour: Behaviour) -> Judged:
     """The outcome when no finding fails; those that do are in `each`."""
-    worse = [fact for fact in behaviour.under("findings") if Severity(str(fact.value)) >= wanted]
-    if not worse:
-        return verdict(True, "none")
-    named = ", ".join(fact.name.partition(".")[2] for fact in worse)
-    return verdict(False, named, tuple(e for fact in worse for e in fact.evidence))
+    return verdict(next(each(wanted, behaviour), None) is None, "none")
 
 
 def each(wanted: Severity, behaviour: Behaviour) -> Iterator[tuple[str, tuple[str, ...], Judged]]:
