@@ -6,7 +6,7 @@ once; on busy connections that is nearly every block.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from lbtrace.http.h2.hpack_tolerant import Decoder, HpackField, MalformedBlockError
 from lbtrace.http_fields import (
@@ -22,10 +22,16 @@ from lbtrace.http_fields import (
 )
 from lbtrace.model.http import HeaderLine
 
-_AUTHORITY: Final = AUTHORITY.encode()
 _REMEMBERED: Final = 1 << 12  # blocks and lines that are remembered
 _LONG: Final = 1 << 10  # bytes; a longer block or line is not remembered
 _DIGITS: Final = 19  # of the longest Content-Length that is read
+_ASKED: Final = frozenset(
+    (
+        METHOD, PATH, AUTHORITY, STATUS, CONTENT_ENCODING, CONTENT_LENGTH, PROTOCOL, CONTENT_TYPE,
+        SCHEME,
+    )
+)  # fmt: skip
+_Fact: TypeAlias = tuple[HeaderLine | None, str, str]
 
 
 class FieldSection(NamedTuple):
@@ -57,7 +63,7 @@ class FieldSections:
         self.decoder = Decoder()
         self._state = 0
         self._known: dict[bytes, FieldSection] = {}
-        self._lines: dict[HpackField, HeaderLine] = {}
+        self._facts: dict[HpackField, _Fact] = {}
 
     def read(self, block: bytes, whole: bool) -> tuple[FieldSection, bool]:
         """The section of a block, and whether the block is malformed; then the compression state is
@@ -81,38 +87,45 @@ class FieldSections:
         return section, False
 
     def _section(self, fields: list[HpackField], whole: bool) -> FieldSection:
-        said: dict[str, str] = {}
-        for name, value in reversed(fields):
-            if name is not None and value:
-                said[name.decode("latin-1")] = value.decode("latin-1")
+        said: dict[str, str] = {}  # of each name the first value that is not empty
+        lines: list[HeaderLine] = []
+        known, readable = self._facts, whole
+        for field in fields:
+            line, name, value = known.get(field) or self._fact(field)
+            if line is not None:
+                lines.append(line)
+            if not value:
+                readable = readable and None not in field
+            elif name in _ASKED and name not in said:
+                said[name] = value
         size = said.get(CONTENT_LENGTH, "")
         return FieldSection(
             said.get(METHOD, ""),
             said.get(PATH, ""),
             said.get(AUTHORITY, ""),
             said.get(STATUS, ""),
-            tuple(
-                self._lines.get(field) or self._line(field)
-                for field in fields
-                if field.name is not None and field.value is not None and _is_line(field.name)
-            ),
+            tuple(lines),
             said.get(CONTENT_ENCODING, "").lower(),
             int(size) if size.isascii() and size.isdigit() and len(size) <= _DIGITS else None,
-            whole and all(name is not None and value is not None for name, value in fields),
+            readable,
             said.get(PROTOCOL, ""),
             said.get(CONTENT_TYPE, ""),
             said.get(SCHEME, ""),
         )
 
-    def _line(self, field: HpackField) -> HeaderLine:
+    def _fact(self, field: HpackField) -> _Fact:
+        """A field, as a line if it is one, with its name and value as text; "" for what was not
+        seen.
+        """
+        if None in field:
+            return None, "", ""
         name, value = ((text or b"").decode("latin-1") for text in field)
-        line = HeaderLine(name, value, f"{name}: {value}")
-        if len(self._lines) >= _REMEMBERED:
-            self._lines.clear()
-        if len(line.raw) <= _LONG:
-            self._lines[field] = line
-        return line
-
-
-def _is_line(name: bytes) -> bool:
-    return name[:1] != b":" or name == _AUTHORITY
+        line = None
+        if name[:1] != ":" or name == AUTHORITY:
+            line = HeaderLine(name, value, f"{name}: {value}")
+        if len(self._facts) >= _REMEMBERED:
+            self._facts.clear()
+        fact = line, name, value
+        if len(name) + len(value) <= _LONG:
+            self._facts[field] = fact
+        return fact

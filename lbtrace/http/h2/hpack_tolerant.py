@@ -21,6 +21,8 @@ from hpack.table import HeaderTable
 _OVERHEAD: Final = 32  # RFC 7541 §4.1
 _MAX_TABLE: Final = 1 << 20  # bytes of a dynamic table
 _MAX_BLOCK: Final = 1 << 20  # bytes of fields one block may unfold to
+# A byte of a block unfolds to an entry of either table at most, and to so many bytes beside it.
+_PER_BYTE: Final = 256
 
 
 class HpackField(NamedTuple):
@@ -31,6 +33,7 @@ class HpackField(NamedTuple):
 
 
 _STATIC: Final = tuple(HpackField(bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE)
+_LAST_STATIC: Final = 0x80 + len(_STATIC)  # the last one, as an indexed field (§6.1)
 
 
 class MalformedBlockError(Exception):
@@ -63,10 +66,15 @@ class Decoder:
         """The fields of a whole header block. Raises MalformedBlockError."""
         fields: list[HpackField] = []
         at = unfolded = 0
+        stop, static = len(block), _STATIC
+        counted = stop * (self._limit + _PER_BYTE) > _MAX_BLOCK
         try:
-            while at < len(block):
+            while at < stop:
                 byte = block[at]
-                if byte & 0x80:  # §6.1 indexed field
+                if 0x80 < byte <= _LAST_STATIC:  # §6.1 indexed field, of the static table
+                    field = static[byte - 0x81]
+                    at += 1
+                elif byte & 0x80:  # of the dynamic table
                     index, at = integer(block, at, 7)
                     field = self._entry(index)
                 elif byte & 0xE0 == 0x20:  # §6.3 table size update
@@ -74,20 +82,26 @@ class Decoder:
                     self._limit = min(size, _MAX_TABLE)
                     self.state += 1
                     self._evict()
+                    counted, unfolded = True, sum(map(_cost, fields))
                     continue
                 else:
                     field, at = self._literal(block, at, bool(byte & 0x40))
                 fields.append(field)
-                unfolded += _cost(field)
-                if unfolded > _MAX_BLOCK:
-                    raise MalformedBlockError(fields)
+                if counted:
+                    unfolded += _cost(field)
+                    if unfolded > _MAX_BLOCK:
+                        raise MalformedBlockError(fields)
         except (IndexError, HPACKDecodingError):
             raise MalformedBlockError(fields) from None
         return fields
 
     def _literal(self, block: bytes, at: int, insert: bool) -> tuple[HpackField, int]:
         """§6.2: a literal field, which is inserted into the table or not; and where it ends."""
-        index, at = integer(block, at, 6 if insert else 4)
+        full = 0x3F if insert else 0x0F
+        index = block[at] & full
+        at += 1
+        if index == full:
+            index, at = integer(block, at - 1, 6 if insert else 4)
         name: bytes | None
         if index:
             name = self._entry(index).name
@@ -111,7 +125,8 @@ class Decoder:
         self.state += 1
         self._entries.appendleft(field)
         self._size += _cost(field)
-        self._evict()
+        if self._size > self._limit:
+            self._evict()
 
     def _evict(self) -> None:
         while self._size > self._limit and self._entries:
@@ -143,9 +158,13 @@ def integer(block: bytes, at: int, bits: int) -> tuple[int, int]:
 
 def string(block: bytes, at: int) -> tuple[bytes, int]:
     """§5.2."""
-    huffman = bool(block[at] & 0x80)
-    size, at = integer(block, at, 7)
-    raw = block[at : at + size]
-    if len(raw) < size:
+    first = block[at]
+    size = first & 0x7F
+    at += 1
+    if size == 0x7F:
+        size, at = integer(block, at - 1, 7)
+    end = at + size
+    if end > len(block):
         raise IndexError
-    return (bytes(decode_huffman(raw)) if huffman else raw), at + size
+    raw = block[at:end]
+    return (bytes(decode_huffman(raw)) if first & 0x80 else raw), end
