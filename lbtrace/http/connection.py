@@ -61,8 +61,9 @@ _TUNNELS = 4  # CONNECT inside CONNECT inside …
 class ConnectionReader:
     """One run over the connections of a capture point: what they share, and what was found.
 
-    `found` are exchanges as objects. `rows` are those of two messages read in bulk, four integers
-    each: connection, ordinal, row of the request, row of the response.
+    `found` are exchanges as objects. `rows` are those of two messages read in bulk, five integers
+    each: connection, ordinal, row of the request, row of the response, whether the request was
+    pipelined.
     """
 
     def __init__(

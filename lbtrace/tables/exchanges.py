@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Request, Response
+from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, RowsByKey
 from lbtrace.tables.rows import Rows, rows_of
@@ -183,18 +183,20 @@ class MessageTable(Table):
         return blocks, self.bodies(others), *places, nothing, nothing, self.offset.tolist()
 
 
+PIPELINED: Final = (Mark.PIPELINED,)
 PLACES: Final = ("first_frame", "head_frame", "last_frame", "first_ns", "head_ns", "last_ns")
 
 
 @table
 class ExchangeTable(RowTable[Exchange]):
     """One row per exchange: request and response, both whole, answering each other, nothing unusual
-    about either.
+    about either, but that the request may have been pipelined.
     """
 
     id: Column = column("i8", "id in the trace, ascending")
     connection: Column = column("i4", "id of the connection")
     ordinal: Column = column("i4", "which on the connection, from 1")
+    pipelined: Column = column("?", "it was asked before the response before it was complete")
     request: MessageTable = part("the requests")
     response: MessageTable = part("the responses")
     heads: HeadTexts = shared("start lines and field lines", HeadTexts.empty)
@@ -218,6 +220,8 @@ class ExchangeTable(RowTable[Exchange]):
             Request,
             (method, target, version, *asked.after_start(blocks[: len(rows)], self.others)),
         )
+        for at in np.flatnonzero(self.pipelined[rows]).tolist():
+            requests[at] = requests[at]._replace(marks=PIPELINED)
         responses = rows_of(
             Response,
             (status, reason, said, *answered.after_start(blocks[len(rows) :], self.others)),

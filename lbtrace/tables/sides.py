@@ -19,6 +19,7 @@ from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import (
     LENGTH,
     OTHER,
+    PIPELINED,
     Exchanges,
     ExchangeTable,
     MessageTable,
@@ -28,7 +29,7 @@ from lbtrace.tables.exchanges import (
 from lbtrace.tables.messages import FRAMINGS, Heads, Messages
 from lbtrace.tables.side_table import NO_STREAM, SideTable
 from lbtrace.tables.table import Table, column, part, table
-from lbtrace.tables.words import Words, numbers
+from lbtrace.tables.words import Words, bits_of, numbers
 
 _NO_REQUEST = Request("", "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
 _REQUEST_LINE = ("method", "start", "version")
@@ -124,7 +125,7 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
     requests, responses = (
         Messages(
             there=np.ones(n, bool),
-            marks=nothing,
+            marks=marks,
             **starts,
             **{
                 name: getattr(rows, name).astype(np.int64)
@@ -133,7 +134,10 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
             **_bodies_of_rows(rows, others, words, texts),
             heads=lines.taken(rows.block),
         )
-        for rows, starts in ((table.request, asked), (table.response, answered))
+        for rows, starts, marks in (
+            (table.request, asked, table.pipelined * np.int64(bits_of(PIPELINED))),
+            (table.response, answered, nothing),
+        )
     )
     connection = table.connection.astype(np.int64)
     return _Part(connection, nothing, np.zeros(n, bool), np.full(n, NO_STREAM), requests, responses)

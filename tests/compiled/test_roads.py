@@ -22,6 +22,7 @@ from tests.laws import examples
 pytestmark = needs_core
 SAMPLES = Path(__file__).parents[2] / "samples"
 CAPTURES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*.pcap*"))
+CAPTURED = ["keepalive", "constant", "short", "fresh", "bulk", "lossy", "pipelined", "http2"]
 PAIRS = sorted(path.name for path in SAMPLES.iterdir() if (path / "client.pcap").exists())
 
 
@@ -40,7 +41,7 @@ def test_every_sample_is_compared_alike(pair: str) -> None:
     assert plain == compiled
 
 
-@pytest.mark.parametrize("kind", ["keepalive", "constant", "short", "fresh", "bulk", "lossy"])
+@pytest.mark.parametrize("kind", CAPTURED)
 def test_captures_of_the_benchmark_are_shown_alike(kind: str, tmp_path: Path) -> None:
     write(tmp_path / "a.pcap", kind, 8000)
     plain, compiled = on_both(lambda: written(pipeline.show([[str(tmp_path / "a.pcap")]])))
@@ -51,16 +52,22 @@ def test_captures_of_the_benchmark_are_shown_alike(kind: str, tmp_path: Path) ->
 @given(
     st.lists(st.lists(st.tuples(messages, messages), max_size=4), min_size=1, max_size=3),
     st.booleans(),
+    st.integers(1, 3),
 )
 def test_odd_messages_are_read_and_written_alike(
-    said: list[list[tuple[bytes, bytes]]], rotated: bool
+    said: list[list[tuple[bytes, bytes]]], rotated: bool, ahead: int
 ) -> None:
+    """`ahead`: so many requests are sent before the first of them is answered."""
+
     def talks() -> list[Talk]:
         found, frame = [], 0
         for each in said:
             talk = Talk(frame=frame)
-            for asked, answered in each:
-                talk.client(asked).server(answered)
+            for low in range(0, len(each), ahead):
+                for asked, _ in each[low : low + ahead]:
+                    talk.client(asked)
+                for _, answered in each[low : low + ahead]:
+                    talk.server(answered)
             found.append(talk.fin())
             frame = talk.frame
         return found

@@ -85,8 +85,8 @@ class BulkConnections:
         """The exchanges of complete connections, and those of `more`, as rows ordered by first
         frame; ids count from 0.
 
-        `more` holds four integers for each exchange: connection, ordinal, row of the request in
-        `bulk.asked`, row of the response in `bulk.answered`.
+        `more` holds five integers for each exchange: connection, ordinal, row of the request in
+        `bulk.asked`, row of the response in `bulk.answered`, whether the request was pipelined.
         """
         bulk, heads = self.bulk, self.bulk.heads()
         answers = np.flatnonzero((bulk.bursts.stream & 1 != 0) & self.complete[self._connection])
@@ -95,11 +95,12 @@ class BulkConnections:
             self._ordinal[answers],
             bulk.number[answers - 1],
             bulk.number[answers],
+            np.zeros(len(answers), bool),
         )
         others = (
-            np.frombuffer(more, np.int64).reshape(-1, 4) if more else np.zeros((0, 4), np.int64)
+            np.frombuffer(more, np.int64).reshape(-1, 5) if more else np.zeros((0, 5), np.int64)
         )
-        connection, ordinal, asked, answered = (
+        connection, ordinal, asked, answered, pipelined = (
             np.append(column, others[:, k]) for k, column in enumerate(own)
         )
         order = np.argsort(
@@ -112,6 +113,7 @@ class BulkConnections:
             np.arange(len(order)),
             connection[order].astype(np.int32),
             ordinal[order].astype(np.int32),
+            pipelined[order].astype(bool),
             requests,
             responses,
             heads,

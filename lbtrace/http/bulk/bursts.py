@@ -4,7 +4,9 @@ columns only, no byte copied.
 A burst: contiguous bytes from one end until the peer sends or data is lost. A byte that was sent
 again or came late ends a burst, too. Bytes of the peer may be missing from the capture; then an
 acknowledgement shows that the peer sent: a piece that acknowledges more than the one before it, and
-begins like a message, begins a burst. Only bursts that begin like a message are kept: a client's
+begins like a message, begins a burst. A client that pipelines sends messages without an
+acknowledgement between them: a piece that begins with a method that nearly all requests have, or
+like a response, begins a burst, too. Only bursts that begin like a message are kept: a client's
 with a capital letter, a server's with "HTTP/1.". `lbtrace.http.bulk.messages` finds out whether a
 burst is exactly one whole message.
 
@@ -21,9 +23,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace.http.h1.start_line import COMMON_METHODS
 from lbtrace.tables.packets import Column, StreamTable
 
 _ANSWER = b"HTTP/1."
+_METHODS = [(method + b" ")[:4] for method in COMMON_METHODS]
 _LEAST = 12  # bytes; a burst whose first piece is shorter is left out: "HTTP/1.1 200"
 
 
@@ -55,6 +59,8 @@ def bursts(streams: StreamTable) -> Bursts:
     )
     learned = np.flatnonzero(follows & (np.diff(streams.ack[row]) != 0)) + 1
     follows[learned[_begin_messages(streams, row[learned], of[learned])] - 1] = False
+    rest = np.flatnonzero(follows) + 1
+    follows[rest[_surely_begin_messages(streams, row[rest], of[rest])] - 1] = False
     begins = np.flatnonzero(np.append(True, ~follows)[: len(row)])
     who = of[begins]
     kept = _begin_messages(streams, row[begins], who) & ~again[begins]
@@ -99,13 +105,31 @@ def no_bursts(streams: StreamTable) -> Bursts:
 
 def _begin_messages(streams: StreamTable, rows: Column, who: Column) -> Column:
     """Which of these pieces begin like a message (bool each). `who`: the stream of each."""
-    found = streams.length[rows] >= _LEAST
-    asks, answers = (np.flatnonzero(found & (who & 1 == side)) for side in (0, 1))
+    found = _answers(streams, rows, who)
+    asks = np.flatnonzero((streams.length[rows] >= _LEAST) & (who & 1 == 0))
     letter = _byte(streams, rows[asks], 0)
     found[asks] = (letter >= 0x41) & (letter <= 0x5A)
+    return found
+
+
+def _surely_begin_messages(streams: StreamTable, rows: Column, who: Column) -> Column:
+    """Which of these pieces begin like a message whatever is before them: where a body may go on, a
+    capital letter says nothing. `who`: the stream of each.
+    """
+    found = _answers(streams, rows, who)
+    asks = np.flatnonzero((streams.length[rows] >= _LEAST) & (who & 1 == 0))
+    asks = asks[np.isin(_byte(streams, rows[asks], 0), [word[0] for word in _METHODS])]
+    four = np.stack([_byte(streams, rows[asks], at) for at in range(4)], axis=1).view("S4")[:, 0]
+    found[asks] = np.isin(four, _METHODS)
+    return found
+
+
+def _answers(streams: StreamTable, rows: Column, who: Column) -> Column:
+    """Which of these pieces begin like a response of a server."""
+    answers = np.flatnonzero((streams.length[rows] >= _LEAST) & (who & 1 != 0))
     for at, byte in enumerate(_ANSWER):
         answers = answers[_byte(streams, rows[answers], at) == byte]
-    found[who & 1 != 0] = False
+    found = np.zeros(len(rows), bool)
     found[answers] = True
     return found
 

@@ -27,7 +27,8 @@ def build(
     when all connections are together.
 
     An exchange of two messages read in bulk goes to `rows` instead, if given, when there is nothing
-    else to say about it: connection, ordinal, row of the request, row of the response. `unasked` is
+    else to say about it: connection, ordinal, row of the request, row of the response, whether the
+    request was pipelined. `unasked` is
     the weird of a response without request, where no request is missing and the server had bytes of
     the client; "" where that needs no saying.
     """
@@ -36,13 +37,8 @@ def build(
     ahead = _sent_ahead(requests, responses, pairs)
     alone = _Alone(requests, responses, weirds, unasked)
     for ordinal, (i, j, counted) in enumerate(pairs, 1):
-        if (
-            rows is not None
-            and i >= 0 <= j
-            and asking[i] >= 0 <= answering[j]
-            and not (counted or i in ahead)
-        ):
-            rows.extend((connection, ordinal, asking[i], answering[j]))
+        if rows is not None and i >= 0 <= j and asking[i] >= 0 <= answering[j] and not counted:
+            rows.extend((connection, ordinal, asking[i], answering[j], i in ahead))
             continue
         request: Request | None = None
         if i >= 0:

@@ -17,9 +17,11 @@ _STRICT_REQUEST: Final = re.compile(
     rb"[A-Z][A-Z_\-]{1,23} (?: |(?:/|\*|[a-z][a-z0-9+.\-]*://|[^ \x00-\x20]+:\d+ )[^\x00-\x20]* "
     rb"?)HTTP/1\.[01]\r?\n"
 ).match
+# the methods that nearly all requests have: what begins with one of them and a blank is likely one
+COMMON_METHODS: Final = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH")
 _CUT_REQUEST: Final = re.compile(
-    rb"(?:GET|POST|PUT|HEAD|DELETE|OPTIONS|PATCH) (?:/|https?://)[^\x00-\x20\x7f]*"
-    rb"(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?\r?\Z"
+    rb"(?:%b) (?:/|https?://)[^\x00-\x20\x7f]*" % b"|".join(COMMON_METHODS)
+    + rb"(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?\r?\Z"
 ).match
 _SIMPLE_REQUEST: Final = re.compile(rb"GET /[^ \x00-\x1f]*[ \t]*\r?\n(?:\r?\n)*").fullmatch
 _METHOD: Final = re.compile(rb"[A-Z][A-Z_\-]*(?: |\Z)").match

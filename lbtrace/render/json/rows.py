@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lbtrace import compiled
-from lbtrace.model.http import Body, Framing, HeaderLine
+from lbtrace.model.http import Body, Framing, HeaderLine, Mark
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter
 from lbtrace.render.json.frames import FrameWriter
@@ -37,6 +37,8 @@ from lbtrace.tables.packets import Column
 if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
+# how a message ends, and how a pipelined request does
+_BEHIND = '"marks":[]}', f'"marks":["{Mark.PIPELINED.value}"]}}'
 _ROWS = 512  # written at a time
 _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor
 # CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
@@ -128,12 +130,15 @@ class RowWriter:
             self._answers(t.response.start[rows].tolist()),
         )
         heads = t.id[rows].tolist(), t.connection[rows].tolist(), t.ordinal[rows].tolist()
+        requests = self._messages(asked, t.request, rows)
+        for k in np.flatnonzero(t.pipelined[rows]).tolist():
+            requests[k] = requests[k].removesuffix(_BEHIND[0]) + _BEHIND[1]
         return [
             f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":null,'
             f'"marks":[],"request":{{{request},"interim":[],"response":{{{response}}}'
             for id_, connection, ordinal, request, response in zip(
                 *heads,
-                self._messages(asked, t.request, rows),
+                requests,
                 self._messages(answered, t.response, rows),
                 strict=True,
             )
@@ -153,15 +158,17 @@ class RowWriter:
         lines.common(',"stream_id":null,"marks":[],"request":{')
         lines.requests(t.heads.requests, integers(asked.start[rows]))
         self._compiled_message(lines, asked, rows)
+        lines.common(",")
+        lines.named(list(_BEHIND), t.pipelined[rows].astype(np.int64))
         lines.common(',"interim":[],"response":{')
         statuses = self._answers(answered.start[rows].tolist())
         lines.named(statuses, np.arange(high - low))
         self._compiled_message(lines, answered, rows)
-        lines.common("}")
+        lines.common(f",{_BEHIND[0]}}}")
         return lines
 
     def _compiled_message(self, lines: _core.Lines, m: MessageTable, rows: slice) -> None:
-        """What stands behind the start line of a message, as in `_messages`."""
+        """What stands behind the start line of a message up to its offset, as in `_messages`."""
         heads = self._table.heads
         lines.common(',"headers":')
         lines.blocks(
@@ -189,7 +196,6 @@ class RowWriter:
         for name in ("first_ns", "head_ns", "last_ns", "offset"):
             lines.common(f',"{name}":')
             lines.numbers(integers(getattr(m, name)[rows]))
-        lines.common(',"marks":[]}')
 
     def _messages(self, starts: list[str], m: MessageTable, rows: slice) -> list[str]:
         """The messages of some rows, without the brace in front."""
@@ -198,7 +204,7 @@ class RowWriter:
         offsets = m.offset[rows].tolist()
         return [
             f'{start},"headers":{block},"body":{body},"trailers":[],{place},"offset":{offset},'
-            '"marks":[]}'
+            f"{_BEHIND[0]}"
             for start, block, body, place, offset in zip(
                 starts, blocks, self._bodies(m, rows), places, offsets, strict=True
             )

@@ -95,6 +95,22 @@ def spoken(
     return talk
 
 
+def pipelined(
+    said: list[tuple[bytes, bytes, list[int]]], ahead: int, talk: Talk | None = None
+) -> Talk:
+    """So many requests are sent before the first of them is answered; each message in pieces, of
+    which the first has twelve bytes.
+    """
+    talk = talk or Talk()
+    for low in range(0, len(said), ahead):
+        for who in (0, 1):
+            for one in said[low : low + ahead]:
+                cuts = [12 + c % (len(one[who]) - 12) for c in one[2] if len(one[who]) > 12]
+                for piece in cut(one[who], cuts):
+                    talk.say(who, piece)
+    return talk
+
+
 def both_roads(*talks: Talk, decode: bool = True) -> None:
     options = Options(decode_content=decode)
     assert hear(*talks, options=options) == hear(*talks, options=options, careful=True)
@@ -126,6 +142,27 @@ def test_both_roads_tell_the_same(
         if end:
             talks[-1].fin()
     both_roads(*talks, decode=decode)
+
+
+@examples(300)
+@given(st.lists(bursts | plain_bursts, max_size=6), st.integers(2, 4), st.booleans(), st.booleans())
+@example([(get("/h", method="HEAD"), ok(b"x" * 17), []), (get("/a"), ok(), [])], 2, True, True)
+@example([(get("/a"), ok(b"x"), []), (get("/h", method="HEAD"), ok(), [])], 2, True, True)
+def test_both_roads_tell_the_same_of_pipelined_requests(
+    said: list[tuple[bytes, bytes, list[int]]], ahead: int, syn: bool, decode: bool
+) -> None:
+    both_roads(pipelined(said, ahead, Talk(syn=syn)), decode=decode)
+
+
+def test_a_body_that_looks_like_a_request_is_no_request() -> None:
+    """Its second piece begins like one; the reader knows that it is content."""
+    inside = get("/inside")
+    head = b"POST /p HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (5 + len(inside))
+    talk = Talk().client(head + b"hello").client(inside).server(ok(b"x")).client(get("/after"))
+    heard = hear(talk.server(ok(b"y"))).exchanges
+    assert [e.request.target for e in heard if e.request] == ["/p", "/after"]
+    assert len(heard) == 2
+    both_roads(talk)
 
 
 @examples(300)
@@ -204,6 +241,7 @@ def test_what_is_around_damage_is_read_in_bulk() -> None:
         == 6
     )
     assert rows(spoken(calm, spoken(calm).client(get("/b") * 2).server(ok(b"b") * 2))) == 6
+    assert rows(pipelined(calm * 2, 3, spoken(calm))) == 9
 
 
 def test_a_connection_that_was_open_is_read_in_bulk() -> None:

@@ -66,16 +66,17 @@ def test_why_a_response_has_no_request() -> None:
 
 
 def test_only_an_exchange_with_nothing_else_to_say_is_a_row() -> None:
-    """Two requests at once are read one by one; the response to the second is read in bulk."""
+    """Requests that were sent ahead are, with what there is to say of them; two in one segment are
+    read one by one.
+    """
     talk = Talk().client(get("/a")).server(ok(BODY)).client(get("/b")).client(get("/c"))
-    heard = hear(
-        talk.server(ok(BODY)).client(get("/d")).server(ok(BODY)).server(ok(BODY))
-    ).exchanges
+    talk.server(ok(BODY)).client(get("/d")).server(ok(BODY)).server(ok(BODY))
+    heard = hear(talk.client(get("/e") + get("/f")).server(ok(BODY)).server(ok(BODY))).exchanges
     assert isinstance(heard, Exchanges)
-    assert [e.request.target for e in heard.objects if e.request] == ["/b", "/c", "/d"]
-    assert len(heard.table) == 1
+    assert [e.request.target for e in heard.objects if e.request] == ["/e", "/f"]
+    assert heard.table.pipelined.tolist() == [False, False, True, True]
     marks = [e.request.marks for e in heard if e.request]
-    assert marks == [(), (), (Mark.PIPELINED,), (Mark.PIPELINED,)]
+    assert marks == [(), (), *[(Mark.PIPELINED,)] * 2, (), (Mark.PIPELINED,)]
 
 
 def test_exchanges_in_a_tunnel_are_no_rows_and_count_on() -> None:
