@@ -103,11 +103,12 @@ def pipelined(
     """
     talk = talk or Talk()
     for low in range(0, len(said), ahead):
-        for who in (0, 1):
-            for one in said[low : low + ahead]:
-                cuts = [12 + c % (len(one[who]) - 12) for c in one[2] if len(one[who]) > 12]
-                for piece in cut(one[who], cuts):
-                    talk.say(who, piece)
+        some = said[low : low + ahead]
+        sent = [(0, asked, cuts) for asked, _, cuts in some]
+        sent += [(1, answered, cuts) for _, answered, cuts in some]
+        for who, message, cuts in sent:
+            for piece in cut(message, [12 + c % (len(message) - 12) for c in cuts]):
+                talk.say(who, piece)
     return talk
 
 
