@@ -110,6 +110,14 @@ class Comparison(Frames, Summaries, Latencies, Proxies, UnansweredSides):
         used: Column = np.bincount(table.connection, minlength=len(table.client_address)) > 0
         return used
 
+    def carried(self, side: Side) -> Column:
+        """Per connection of a side, whether either end sent a byte."""
+        table = self.table(side)
+        carried: Column = (table.of_ends("bytes", server=False) > 0) | (
+            table.of_ends("bytes", server=True) > 0
+        )
+        return carried
+
     @cached_property
     def same_captures(self) -> list[tuple[Trace, Trace]]:
         """Client captures that are given as backend captures too: the same packets at the same

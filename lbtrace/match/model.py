@@ -82,7 +82,7 @@ def match(
     )
     passed_on = any(
         p.basis is ConnectionBasis.SAME_PACKETS for p in found
-    ) and not _some_go_straight(pairs, found)
+    ) and not _some_go_another_way(pairs, found)
     found += by_connection.stated_lines(pairs, found)
     by_connection.stated_address(pairs, stated)
     pairs.passed_on = connection_times.bounds(front, back, found)
@@ -106,16 +106,20 @@ def _telling(
     return [p for p in found if p.basis is not ConnectionBasis.SAME_PACKETS]
 
 
-def _some_go_straight(pairs: Pairing, found: Sequence[ConnectionPair]) -> bool:
-    """Whether the packets that both sides share never met a balancer (their ends are the same on
-    both), while other requests went to other servers: those may have gone through one.
+def _some_go_another_way(pairs: Pairing, found: Sequence[ConnectionPair]) -> bool:
+    """Whether other requests may have gone through a balancer that passes no packets on: they went
+    to servers that none of the connections with the same packets goes to, and so did requests on
+    the backend side. Packets whose ends are the same on both sides met no balancer: then those of
+    the client side are enough.
     """
     front, back = pairs.client.table, pairs.backend.table
     c = front.numbers_of_connections([p.client for p in found])
     b = back.numbers_of_connections([p.backend for p in found])
-    if (front.servers[c] != back.servers[b]).any() or (front.sources[c] != back.sources[b]).any():
+    if among(front.servers[front.connection], front.servers[c]).all():
         return False
-    return not among(front.servers[front.connection], front.servers[c]).all()
+    if (front.servers[c] == back.servers[b]).all() and (front.sources[c] == back.sources[b]).all():
+        return True
+    return not among(back.servers[back.connection], back.servers[b]).all()
 
 
 @dataclass(slots=True)

@@ -31,10 +31,11 @@ _Alike = tuple[Column, list[Column]]  # connections, and the columns of what the
 def same_packets(client: Facts, backend: Facts) -> list[ConnectionPair]:
     """Connection pairs with equal initial sequence numbers, or an equal ClientHello random."""
     sides = (client.table, backend.table)
-    work = _Work(*sides)
+    hellos = _hellos(sides)
+    work = _Work(*sides, hellos)
     work.take(ConnectionBasis.SAME_PACKETS, [_both_numbers(t) for t in sides])
     work.take(ConnectionBasis.SAME_PACKETS, [_one_number(t) for t in sides])
-    work.take(ConnectionBasis.TLS_CLIENT_HELLO, _hellos(sides))
+    work.take(ConnectionBasis.TLS_CLIENT_HELLO, hellos)
     if all(bool(t.of_connections("syns").all()) for t in sides):
         return work.found  # every start was captured: the numbers have spoken
     work.take(ConnectionBasis.SAME_PACKETS, [_ends(t) for t in sides], one_open=True)
@@ -48,6 +49,7 @@ class _Work:
 
     client: SideTable
     backend: SideTable
+    hellos: Sequence[_Alike]  # of each side
     found: list[ConnectionPair] = field(default_factory=list)
     free: tuple[Column, Column] = field(init=False)  # bool per connection of each side
 
@@ -80,7 +82,7 @@ class _Work:
             at[even[key]][np.argsort(place[key[even[key]]], kind="stable")]
             for at, key in ((mine, key_c), (theirs, key_b))
         )
-        fine = ~_contradicted(self.client, c, self.backend, b)
+        fine = ~_contradicted(self.client, c, self.backend, b) & ~self._greet_otherwise(c, b)
         c, b = c[fine], b[fine]
         self.free[0][c] = self.free[1][b] = False
         refs = (
@@ -90,6 +92,18 @@ class _Work:
         self.found += rows_of(
             ConnectionPair, (*refs, [basis] * len(c), [Confidence.CERTAIN] * len(c))
         )
+
+    def _greet_otherwise(self, c: Column, b: Column) -> Column:
+        """Pair by pair, whether the two begin with different ClientHellos: equal numbers are chance
+        then.
+        """
+        said = []
+        for table, (at, (random,)) in zip((self.client, self.backend), self.hellos, strict=True):
+            said.append(np.full(len(table.client_address), NONE))
+            said[-1][at] = random
+        mine, theirs = said[0][c], said[1][b]
+        other: Column = (mine != NONE) & (theirs != NONE) & (mine != theirs)
+        return other
 
 
 def _contradicted(client: SideTable, c: Column, backend: SideTable, b: Column) -> Column:

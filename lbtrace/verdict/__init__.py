@@ -10,6 +10,7 @@ from __future__ import annotations
 from lbtrace.comparison import Comparison
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Kind, Verdict
+from lbtrace.verdict.beside import beside
 from lbtrace.verdict.likeness import likeness
 from lbtrace.verdict.modifiers import modifiers
 from lbtrace.verdict.next_capture import next_capture
@@ -37,18 +38,22 @@ ALIKE_BY_CHANCE = (
 
 def judge(given: Comparison) -> Verdict:
     """Weigh the witnesses."""
-    comparison = given
+    together = belong_together(given)
+    most = beside(given)
+    comparison = most.comparison
     paired = bool(comparison.pairs or comparison.connection_pairs)
-    if not paired or not belong_together(comparison):
+    if not paired or not together:
         as_set = as_a_set(comparison)
         comparison = as_set if as_set.pairs or not paired else comparison
     observations = observe(comparison)
     if not comparison.pairs and not comparison.connection_pairs and not observations:
         judged = Judgement(*without_pairs(given))
-    elif (comparison.pairs or comparison.connection_pairs) and not belong_together(comparison):
+    elif (comparison.pairs or comparison.connection_pairs) and not (
+        together or belong_together(comparison)
+    ):
         judged = undecided(Kind.INCONCLUSIVE, ALIKE_BY_CHANCE)
     else:
-        judged = _doubted(comparison, weigh(comparison, observations))
+        judged = most.weaken(_doubted(comparison, weigh(comparison, observations)))
     kind, confidence, reason, candidates = judged
     witnesses = tuple(o.witness() for o in observations)
     if kind in (Kind.UNRELATED, Kind.INCONCLUSIVE):

@@ -21,7 +21,7 @@ from lbtrace.comparison import Comparison, confidence_of, evidence
 from lbtrace.comparison.claims import Measured, values
 from lbtrace.language import N
 from lbtrace.language.reasons import joined
-from lbtrace.model.net import FrameRef
+from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
 from lbtrace.tables.columns import distinct
@@ -342,8 +342,13 @@ def _scores(observations: Sequence[Observation]) -> dict[Kind, int]:
 
 
 def _pair_confidence(comparison: Comparison) -> Confidence:
-    """The kind is no surer than the pairs that the observations rest on."""
-    known = [CONFIDENCES[rank] for rank in distinct(comparison.connection_pairs.rank).tolist()]
+    """The kind is no surer than the pairs that the observations rest on. Connections that carried
+    nothing show how they were opened, and not what becomes of traffic.
+    """
+    pairs = comparison.connection_pairs
+    used = comparison.carried(Side.CLIENT)[pairs.client]
+    used |= comparison.carried(Side.BACKEND)[pairs.backend]
+    known = [CONFIDENCES[rank] for rank in distinct(pairs.rank[used]).tolist()]
     if comparison.pairs:
         known.append(confidence_of(comparison.pairs))
     return max(known, default=MAX_WITHOUT_PAIRS)

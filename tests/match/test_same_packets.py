@@ -19,6 +19,7 @@ from tests.http.packets import Wire
 from tests.http.streams import get, ok
 from tests.match.states import unpaired
 from tests.simulator.scenarios import SCENARIOS
+from tests.tls.wire import Tls
 
 HEADER, RECORD = 24, 16  # bytes of a pcap file, and of each record in it
 
@@ -135,3 +136,20 @@ def one_number(connection: Connection, moved: int, stamp: int | None) -> Connect
         from_client=connection.from_client._replace(syn=syn._replace(timestamp=stamp)),
         from_server=connection.from_server._replace(isn=None, syn=None),
     )
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_equal_numbers_do_not_pair_connections_that_greet_differently(
+    same: bool, tmp_path: Path
+) -> None:
+    """Two ClientHellos are two connections, whatever numbers they begin with."""
+    for name, greeting in (("a", "one"), ("b", "one" if same else "other")):
+        tls = Tls(0x1301, name=greeting).handshake()
+        wire = Wire(ports=(40001, 443), isn=(5, 6)).open()
+        for who, data in tls.sent:
+            wire.say(who, data, "")
+        data = wire.close().pcap()
+        (tmp_path / f"{name}.pcap").write_bytes(data if name == "a" else passed_on(data))
+    found = compare(tmp_path / "a.pcap", tmp_path / "b.pcap").correlation.connection_pairs
+    bases = {p.basis for p in found}
+    assert (ConnectionBasis.SAME_PACKETS in bases) == same

@@ -30,7 +30,7 @@ KEYS = sorted(key for key, weight in TABLE.items() if weight.strength)  # those 
 
 def comparison(*confidences: Confidence) -> Comparison:
     """Two captures whose connections were paired with these confidences."""
-    simulation = Simulation(seed=7, balancer=Balancer())
+    simulation = Simulation(seed=7, balancer=Balancer(keep_alive=False))
     laptop = simulation.client("192.168.0.5")
     for n in range(max(len(confidences), 1)):
         laptop.asks("GET", f"/{n}", at_ms=60 * n)
