@@ -53,6 +53,10 @@ _RANDOM = re.compile(
     r"(?=[^ ]*\d)(?:[0-9a-fA-F-]{16,}|[0-9a-zA-Z_+/=-]{22,}|(?=[0-9a-zA-Z]{14})(?:\d+[a-zA-Z]+){3})"
 )
 LOOKED_AT = 256  # characters of a value: the search takes the square of them
+# what stands between separators: an UUID, a run of letters and digits
+_WHOLE = re.compile(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-zA-Z]{14,}"
+)
 _PARTS = re.compile(r"[^,;\s]{12,}")
 _SEPARATOR = re.compile(r"[,;\s]")
 _DAYS = "MTWFS"
@@ -148,7 +152,7 @@ class _Book:
             Clue.TARGET_END: self.ends,
             Clue.LAST_SEGMENT: self.segments,
             Clue.QUERY: self.queries,
-            Clue.BALANCER_ID: values,
+            Clue.BALANCER_ID: self.parts,
             **dict.fromkeys(_SENT, self.digests),
         }
         self._of_kind = [of_kind[clue] for clue in _KINDS]
@@ -245,11 +249,15 @@ def collect(client: Facts, backend: Facts) -> Tokens:
             keys = body_keys(held)
             owner = np.flatnonzero(keys)
             parts[side].append((owner, _token(way.body, keys[owner])))
-    drawn_here = _balancer_ids(client, backend)
-    at = np.flatnonzero(drawn_here)
-    tokens = _Held.of(at, _token(Clue.BALANCER_ID, words.value_of[at]), len(drawn_here))
-    for side, held in enumerate((client.table.responses, backend.table.requests)):
-        parts[side].append(tokens.entries(*held.heads.which(drawn_here)))
+    for side, (tokens, held) in enumerate(
+        zip(
+            _of_balancer(book, client, backend),
+            (client.table.responses, backend.table.requests),
+            strict=True,
+        )
+    ):
+        there = np.diff(tokens.first) > 0
+        parts[side].append(tokens.entries(*held.heads.which(there)))
     for side, facts in enumerate((client, backend)):
         parts[side] += _of_tunnels(book, facts)
     targets = _of_targets(book, [table.requests for table in sides])
@@ -257,6 +265,70 @@ def collect(client: Facts, backend: Facts) -> Tokens:
         owner = np.flatnonzero(table.requests.there)
         parts[side].append(targets.entries(owner, table.requests.start[owner]))
     return _numbered(book, parts, frequent)
+
+
+def _of_balancer(book: _Book, client: Facts, backend: Facts) -> tuple[_Held, _Held]:
+    """The lines of the clients' responses and those of the backends' requests → the ids that the
+    balancer wrote into both.
+    """
+    words = book.words
+    whole = np.flatnonzero(_balancer_ids(client, backend))
+    count = len(words.line_list)
+    owners = [whole, whole]
+    tokens = [_token(Clue.BALANCER_ID, words.value_of[whole])] * 2
+    own = [_pieces(words, at) for at in _own_lines(client, backend)]
+    both = {piece for _, piece in own[0]} & {piece for _, piece in own[1]}
+    if both:
+        both -= _sent_by_others(client, backend)
+    for side, found in enumerate(own):
+        kept = [(line, piece) for line, piece in found if piece in both]
+        codes = numbers(book.parts, (piece for _, piece in kept))
+        owners[side] = np.append(owners[side], np.array([line for line, _ in kept], np.int64))
+        tokens[side] = np.append(tokens[side], _token(Clue.BALANCER_ID, codes))
+    one, other = (_Held.of(o, t, count) for o, t in zip(owners, tokens, strict=True))
+    return one, other
+
+
+def _own_lines(client: Facts, backend: Facts) -> tuple[Column, Column]:
+    """The lines of fields that the balancer adds: those of the clients' responses that no backend
+    sends, and those of the backends' requests that no client sends. What clients send back to whom
+    they got it from is left out (a session's id).
+    """
+    words = client.table.words
+    fits = words.fields_named(lambda name: name not in _NO_TOKEN and not is_secret(name))
+    out = []
+    for written, passed in (
+        (client.table.responses, backend.table.responses),
+        (backend.table.requests, client.table.requests),
+    ):
+        there = np.zeros(len(words.line_list), bool)
+        there[written.heads.line] = True
+        others = np.zeros(len(words.fields), bool)
+        others[words.field_of[distinct(passed.heads.line)]] = True
+        out.append(np.flatnonzero(there & fits & ~others[words.field_of]))
+    return out[0], out[1]
+
+
+def _pieces(words: Words, lines: Column) -> list[tuple[int, str]]:
+    """Lines and the parts of their values that look drawn at random."""
+    values = map(words.values.__getitem__, words.value_of[lines].tolist())
+    return [
+        (line, piece)
+        for line, value in zip(lines.tolist(), values, strict=True)
+        for piece in drawn_parts(value)
+    ]
+
+
+def _sent_by_others(client: Facts, backend: Facts) -> set[str]:
+    """Parts that look drawn at random in what clients sent and in what backends answered."""
+    words, out = client.table.words, set[str]()
+    for messages in (client.table.requests, backend.table.responses):
+        for value in distinct(words.value_of[distinct(messages.heads.line)]).tolist():
+            out.update(drawn_parts(words.values[value]))
+    asked = client.table.requests
+    for target in distinct(asked.start[asked.there]).tolist():
+        out.update(drawn_parts(words.text_list[target]))
+    return out
 
 
 def _balancer_ids(client: Facts, backend: Facts) -> Column:
@@ -584,3 +656,10 @@ def drawn(value: str) -> bool:
     beginning tells, and bounds the cost.
     """
     return bool(_RANDOM.search(value[:LOOKED_AT]))
+
+
+def drawn_parts(value: str) -> set[str]:
+    """The parts of a value, between anything but letters and digits, that look drawn at random; an
+    UUID and the letters of Base64 are whole.
+    """
+    return {part for part in _WHOLE.findall(value[:LOOKED_AT]) if drawn(part)}
