@@ -57,10 +57,11 @@ def verdict(page: Page, report: Report, reason: bool, sentence: bool = True) -> 
             f"confidence.{v.confidence.value}",
         ),
     )
-    told = kind_told(report, sentence)
+    reason = bool(v.reason) and (reason or v.kind in names.NOT_KNOWN)
+    told = kind_told(report, sentence, reason)
     if told:
         page.prose(told)
-    if v.reason and (reason or v.kind in names.NOT_KNOWN):
+    if reason:
         page.prose(shown(reason_in(v.reason)))
     if v.next_step:
         page.prose(f"{tr('Next:')} {shown(told_in(v.next_step))}")
@@ -74,18 +75,21 @@ def verdict(page: Page, report: Report, reason: bool, sentence: bool = True) -> 
         )
 
 
-def kind_told(report: Report, sentence: bool = True) -> str:
-    """What such a balancer does (`sentence`), and what is special about this one; may be empty."""
-    refined = _refined(report)
+def kind_told(report: Report, sentence: bool = True, reason: bool = True) -> str:
+    """What such a balancer does (`sentence`), and what is special about this one, as far as its
+    `reason`, where that is told too, does not say it; may be empty.
+    """
+    refined = _refined(report, reason)
     said = names.KIND_SENTENCE[report.verdict.kind] if sentence else ""
     return f"{said} {refined[0].upper()}{refined[1:]}.".lstrip() if refined else said
 
 
-def _refined(report: Report) -> str:
-    """What the modifiers add, as far as the reason does not say it already."""
+def _refined(report: Report, reason: bool) -> str:
+    """What the modifiers add, as far as a reason that is told does not say it already."""
     v = report.verdict
+    said = v.reason.lower() if reason else ""
     texts = (names.MODIFIER.get(m, shown(m)) for m in v.modifiers)
-    return "; ".join(text for text in texts if text.lower() not in v.reason.lower())
+    return "; ".join(text for text in texts if text.lower() not in said)
 
 
 def sides(page: Page, report: Report) -> None:

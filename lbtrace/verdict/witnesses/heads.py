@@ -44,7 +44,7 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
         yield Observation.of(
             "head-differences",
             "changed" if 2 * len(changed) >= len(alone) else "changed-in-some",
-            "{count} of {of} exchanges have other heads behind the balancer than in front of it, "
+            "In {count} of {of} exchanges head lines differ between the two sides of the balancer, "
             "for example {before} → {after}.",
             comparison.request_frames(changed),
             count=len(changed),

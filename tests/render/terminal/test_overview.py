@@ -10,6 +10,7 @@ from lbtrace.model.pairing import (
     Confidence,
 )
 from lbtrace.model.report import Kind, Reuse, Verdict
+from lbtrace.render import Detail
 from tests.render import founding
 from tests.render.documents import page, squeezed
 
@@ -45,12 +46,21 @@ def test_every_verdict_has_its_sentence(kind: Kind) -> None:
     assert "because" in text
 
 
-def test_what_the_reason_says_is_not_said_twice() -> None:
+def test_what_a_reason_on_the_page_says_is_not_said_twice() -> None:
     report = founding.report()
     for reason, shown in (("because", True), ("it is that TLS ends at the balancer.", False)):
         verdict = replace(report.verdict, modifiers=("tls-terminating",), reason=reason)
         text = page(replace(report, verdict=verdict))
         assert ("TLS ends at the balancer.\n" in text.replace(reason, "")) is shown
+
+
+def test_what_a_reason_that_is_not_on_the_page_says_is_said() -> None:
+    report = founding.report()
+    reason = "it is that TLS ends at the balancer."
+    verdict = replace(report.verdict, modifiers=("tls-terminating",), reason=reason)
+    text = page(replace(report, verdict=verdict), detail=Detail.FIRST_SCREEN)
+    assert reason not in text
+    assert "TLS ends at the balancer." in text
 
 
 @pytest.mark.parametrize(
