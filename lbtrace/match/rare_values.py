@@ -54,9 +54,7 @@ _RANDOM = re.compile(
 )
 LOOKED_AT = 256  # characters of a value: the search takes the square of them
 # what stands between separators: an UUID, a run of letters and digits
-_WHOLE = re.compile(
-    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-zA-Z]{14,}"
-)
+_WHOLE = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-zA-Z]{14,}")
 _PARTS = re.compile(r"[^,;\s]{12,}")
 _SEPARATOR = re.compile(r"[,;\s]")
 _DAYS = "MTWFS"

@@ -1,5 +1,5 @@
-"""Ids that the balancer draws and writes into both its request and its answer: by what name, in what
-form and with whatever is missing. Everything else of the exchanges is equal.
+"""Ids that the balancer draws and writes into both its request and its answer: by what name, in
+what form and with whatever is missing. Everything else of the exchanges is equal.
 """
 
 from __future__ import annotations
@@ -220,9 +220,7 @@ def test_an_answer_that_is_missing_makes_no_other_pair_wrong(
 
 
 @pytest.mark.parametrize("alike", [1, 2, 4, 5])
-def test_an_id_that_several_have_tells_only_that_they_are_a_set(
-    alike: int, tmp_path: Path
-) -> None:
+def test_an_id_that_several_have_tells_only_that_they_are_a_set(alike: int, tmp_path: Path) -> None:
     """The others are told apart; of those with one id nothing says which is whose."""
     found = told(Minting(alike=alike).report(tmp_path))
     assert all(right and alone for right, alone, sure in found if sure is Confidence.HIGH)

@@ -25,12 +25,6 @@ from lbtrace.model.http import HeaderLine
 _REMEMBERED: Final = 1 << 12  # blocks and lines that are remembered
 _LONG: Final = 1 << 10  # bytes; a longer block or line is not remembered
 _DIGITS: Final = 19  # of the longest Content-Length that is read
-_ASKED: Final = frozenset(
-    (
-        METHOD, PATH, AUTHORITY, STATUS, CONTENT_ENCODING, CONTENT_LENGTH, PROTOCOL, CONTENT_TYPE,
-        SCHEME,
-    )
-)  # fmt: skip
 _Fact: TypeAlias = tuple[HeaderLine | None, str, str]
 
 
@@ -96,7 +90,7 @@ class FieldSections:
                 lines.append(line)
             if not value:
                 readable = readable and None not in field
-            elif name in _ASKED and name not in said:
+            elif name not in said:
                 said[name] = value
         size = said.get(CONTENT_LENGTH, "")
         return FieldSection(
