@@ -185,12 +185,13 @@ def moved(recorded: Mapping[str, Path], kept: Path) -> dict[str, Path]:
     and it can be tried again. One recording is kept alone, of several each in a directory of its
     own.
     """
-    from lbtrace.lab.scratch import hand_over
+    from lbtrace.lab.scratch import hand_over, shut
 
     homes = {name: kept / name if len(recorded) > 1 else kept for name in recorded}
     before = os.umask(0o077)  # what is copied is nobody else's until it has its mode
     try:
         for name, scratch in recorded.items():
+            shut(scratch)
             homes[name].mkdir(mode=0o700, exist_ok=True)
             for path in sorted(scratch.iterdir()):
                 shutil.move(path, homes[name] / path.name)

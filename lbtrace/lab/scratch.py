@@ -4,7 +4,8 @@ A scratch directory lies in a file system in memory that only this process and i
 (mount_namespaces(7)). When the last of them ends, however it ends, the kernel frees it. Where no
 such file system can be had, the directory lies in the temporary folder and is named after the
 process that made it; if that was killed, the next run removes it. Keys are written to files that
-only their owner reads, and never through a link that somebody put there.
+only their owner reads, and never through a link that somebody put there; what is kept of an
+experiment is its owner's alone.
 """
 
 from __future__ import annotations
@@ -78,6 +79,13 @@ def private_file(path: Path) -> BinaryIO:
     number = os.open(path, flags, 0o600)
     os.fchmod(number, 0o600)  # it may have been there
     return os.fdopen(number, "wb")
+
+
+def shut(directory: Path) -> None:
+    """Make a directory and what is in it its owner's alone: whoever wrote there is done."""
+    for path in (directory, *directory.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def hand_over(directory: Path, environment: Mapping[str, str]) -> None:

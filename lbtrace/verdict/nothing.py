@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from lbtrace.comparison import Comparison, Pairs
-from lbtrace.http_fields.addresses import is_public
+from lbtrace.http_fields import VIA
+from lbtrace.http_fields.addresses import is_loopback, is_public
 from lbtrace.language.plurals import noun
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
@@ -72,7 +73,8 @@ def belong_together(comparison: Comparison) -> bool:
     )
     if len(matches) * 100 < ENOUGH_PERCENT * possible:
         return False
-    if matches and _names_clients(comparison, everyone=len(matches) == possible):
+    everyone = len(matches) == possible
+    if matches and (_names_clients(comparison, everyone) or one_proxy(comparison, everyone)):
         return True
     are_telling = is_telling(comparison, matches)
     telling = int(are_telling.sum())
@@ -106,6 +108,38 @@ def _names_clients(comparison: Comparison, everyone: bool) -> bool:
         and (everyone or is_public(m.client))
         for m in comparison.correlation.topology.mappings
     )
+
+
+def one_proxy(comparison: Comparison, everyone: bool) -> bool:
+    """Whether the clients ask the very host whose requests the backends get, or one that names
+    itself alike in both. Many networks share private addresses, and many proxies a name; those
+    count where `everyone` on one side has a partner. A loopback address is each machine's own.
+    """
+    if everyone and _one_name(comparison):
+        return True
+    client, backend = comparison.sides
+    asked = distinct(client.server_address[client.connection[client.requests.there]])
+    asks = distinct(backend.client_address[backend.connection[backend.requests.there]])
+    if len(asked) != 1 or len(asks) != 1 or asked[0] != asks[0]:
+        return False
+    address = client.words.text_list[int(asked[0])]
+    return is_public(address) or (everyone and not is_loopback(address))
+
+
+def _one_name(comparison: Comparison) -> bool:
+    """Whether a proxy writes one name into the backends' requests and into the clients' answers
+    (RFC 9110 §7.6.3), which no client sends and no backend answers.
+    """
+    client, backend = comparison.sides
+    words = client.words
+    said = [
+        set(words.value_of[lines[words.fields_named(VIA.__eq__)[lines]]].tolist())
+        for lines in (
+            messages.heads.line
+            for messages in (backend.requests, client.responses, client.requests, backend.responses)
+        )
+    ]
+    return bool((said[0] & said[1]) - said[2] - said[3])
 
 
 def _together(comparison: Comparison, side: Side, paired: Column) -> int:
@@ -238,8 +272,10 @@ def as_a_set(comparison: Comparison) -> Comparison:
     possible = not any(_contradicted(clock) for clock in comparison.correlation.clocks)
     enough = (
         possible
-        and telling >= ENOUGH_PAIRS
-        and 2 * telling >= agreeing
+        and (
+            (telling >= ENOUGH_PAIRS and 2 * telling >= agreeing)
+            or one_proxy(comparison, everyone=agreeing == fronts)
+        )
         and 10 * agreeing >= 9 * fronts
     )
     pairs = PairTable.of(comparison.correlation.pairs).taken(

@@ -3,7 +3,8 @@ plain mutation where it is not.
 
 Prints how often the target ran and what broke it; an input that did is kept in the corpus folder as
 crash-…, timeout-… or oom-… and can be tried again with `--input FILE`. `all` runs every target, one
-after the other. Exit code 0: nothing was found. See README.md.
+after the other. Exit code 0: nothing was found; where there is no such input, the last line says what
+ended the run. See README.md.
 """
 
 from __future__ import annotations
@@ -113,26 +114,37 @@ def _watched(name: str, folder: Path, seconds: int) -> int:
     """The guided run in a process of its own, which ends at its first finding; its output is passed
     on, and summed up in a last line.
     """
-    process = subprocess.Popen(
-        _command(name, folder, seconds, "--guided"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    runs = 0
-    assert process.stdout is not None
-    for raw in process.stdout:
-        line = raw.decode(errors="replace")
-        print(line, end="")
-        if counted := re.match(r"(?:stat::number_of_executed_units: |#)(\d+)", line):
-            runs = max(runs, int(counted[1]))
-    status = process.wait()
+    runs, error = 0, ""
+    command = _command(name, folder, seconds, "--guided")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        for raw in process.stdout:
+            line = raw.decode(errors="replace")
+            print(line, end="")
+            if counted := re.match(r"(?:stat::number_of_executed_units: |#)(\d+)", line):
+                runs = max(runs, int(counted[1]))
+            if said := re.match(r"(?:==\d+== ?)?ERROR: (.+)", line):
+                error = error or said[1].strip()
+    status = process.returncode
     findings = sorted(
         p for kind in ("crash", "timeout", "oom", "leak") for p in folder.glob(f"{kind}-*")
     )
     for path in findings:
         print(path)
-    print(f"{name}: {runs} executions, {len(findings)} findings", flush=True)
-    return 1 if findings else status
+    ended = _ended(status, error) if status and not findings else ""
+    print(f"{name}: {runs} executions, {len(findings)} findings{ended}", flush=True)
+    return 1 if findings else abs(status)
+
+
+def _ended(status: int, error: str) -> str:
+    """What ended a run that kept no input: what libFuzzer said last of an error, a signal, or the
+    exit code alone.
+    """
+    if error:
+        return f", ended by: {error}"
+    if status < 0:
+        return f", ended by {signal.Signals(-status).name}"
+    return f", ended with exit code {status} and said nothing of an error"
 
 
 def _guided(name: str, folder: Path, seconds: int) -> int:

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace.lab.scratch import PREFIX, _place, hand_over, private_file, scratch_directory, sweep
+from lbtrace.lab.scratch import (
+    PREFIX,
+    _place,
+    hand_over,
+    private_file,
+    scratch_directory,
+    shut,
+    sweep,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +74,27 @@ def test_keys_are_for_their_owner_alone(temporary: Path) -> None:
     with pytest.raises(OSError, match="link"):
         private_file(link)
     assert target.read_text() == "mine"
+
+
+def test_what_is_kept_is_its_owners_alone(tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.write_text("")
+    target.chmod(0o644)
+    kept = tmp_path / "kept"
+    (kept / "logs").mkdir(parents=True, mode=0o777)
+    for path in (kept / "client.pcap", kept / "logs" / "app.log"):
+        path.write_text("")
+        path.chmod(0o666)
+    (kept / "link").symlink_to(target)
+    shut(kept)
+    modes = {p.relative_to(tmp_path).as_posix(): p.lstat().st_mode for p in kept.rglob("*")}
+    assert {name: stat.S_IMODE(mode) for name, mode in modes.items() if name != "kept/link"} == {
+        "kept/client.pcap": 0o600,
+        "kept/logs": 0o700,
+        "kept/logs/app.log": 0o600,
+    }
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

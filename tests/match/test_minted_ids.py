@@ -1,5 +1,5 @@
 """Ids that the balancer draws and writes into both its request and its answer: by what name, in
-what form and with whatever is missing. Everything else of the exchanges is equal.
+what form, and with whatever is missing. Everything else of the exchanges is equal.
 """
 
 from __future__ import annotations
