@@ -3,8 +3,8 @@ plain mutation where it is not.
 
 Prints how often the target ran and what broke it; an input that did is kept in the corpus folder as
 crash-…, timeout-… or oom-… and can be tried again with `--input FILE`. `all` runs every target, one
-after the other. Exit code 0: nothing was found; where there is no such input, the last line says what
-ended the run. See README.md.
+after the other. Exit code 0: nothing was found; where there is no such input, the last line says
+what ended the run. See README.md.
 """
 
 from __future__ import annotations

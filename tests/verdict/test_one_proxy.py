@@ -88,7 +88,7 @@ def test_a_proxy_that_states_the_clients_address(field: str, count: int, tmp_pat
     ],
 )
 def test_likeness_alone_shows_nothing(more: dict[str, str], count: int, tmp_path: Path) -> None:
-    said = played(tmp_path, count=count, **more).verdict  # type: ignore[arg-type]
+    said = played(tmp_path, count=count, **more).verdict
     assert (said.kind, said.confidence) == (Kind.INCONCLUSIVE, Confidence.LOW)
 
 
