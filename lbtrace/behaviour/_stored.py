@@ -16,6 +16,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence
 
 REPORT = "lbtrace-report"
+_LOOKED_AT = 1 << 16  # characters of a first line
 _KEY = '"behaviour":'
 
 
@@ -48,7 +49,10 @@ def stored(path: str) -> Behaviour:
 
 def _object(file: TextIO) -> Any:
     """The object `behaviour`, None when there is none."""
-    first = file.readline()
+    first = file.readline(_LOOKED_AT)
+    if not first.lstrip("\ufeff \t\r\n").startswith("{") and first.strip():
+        json.loads(first)  # no object: not more is read of what may never end
+        return None
     if first.startswith("{") and f'"format":"{REPORT}"' in first:
         lines = _lines(file)
         if lines is not None:

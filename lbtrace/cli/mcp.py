@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import click
 
@@ -42,6 +43,12 @@ def command(roots: tuple[str, ...], budget: int) -> None:
     from lbtrace.cli.assistants.roots import Roots
     from lbtrace.cli.assistants.tools import Desk
 
+    if sys.stdin is None or sys.stdout is None:
+        raise OptionError(
+            "mcp-closed",
+            "Standard input or output is closed.",
+            "An assistant asks on the one, and gets its answers on the other.",
+        )
     allowed = Roots(roots)
     try:
         from lbtrace.cli.assistants.server import serve

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -77,6 +78,11 @@ class Target:
             return
         if self.path is None:
             self._check_terminal()
+            if any(map(_is_stdout, inputs)):
+                raise OptionError(
+                    "output-is-input",
+                    "Standard output is one of the captures, and would be overwritten.",
+                )
             return
         folder = os.path.dirname(self.path) or "."
         if os.path.isdir(self.path):
@@ -478,6 +484,16 @@ def _same_file(output: str, given: str) -> bool:
     try:
         read = os.fstat(sys.stdin.fileno()) if given == "-" else os.stat(given)
         return os.path.samestat(os.stat(output), read)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _is_stdout(given: str) -> bool:
+    """Whether an input is the file that standard output goes to."""
+    try:
+        goes_to = os.fstat(sys.stdout.fileno())
+        read = os.fstat(sys.stdin.fileno()) if given == "-" else os.stat(given)
+        return stat.S_ISREG(goes_to.st_mode) and os.path.samestat(goes_to, read)
     except (OSError, ValueError, AttributeError):
         return False
 

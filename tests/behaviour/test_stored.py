@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,12 @@ def test_what_is_no_report_is_refused_in_one_line(text: str, slug: str, tmp_path
         stored(str(path))
     assert caught.value.slug == slug
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="there is no endless file")
+def test_of_what_never_ends_only_the_beginning_is_read() -> None:
+    with pytest.raises(InputError, match="is no JSON report"):
+        stored("/dev/zero")
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

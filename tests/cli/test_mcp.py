@@ -43,6 +43,19 @@ def test_without_the_package_one_line_says_what_to_install(
     )
 
 
+@pytest.mark.parametrize("closed", ["stdin", "stdout"])
+def test_a_stream_that_is_closed_is_one_line(
+    closed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, closed, None)
+    assert run(["mcp", "--root", str(tmp_path)]) == 2
+    monkeypatch.undo()
+    assert "is closed" in capsys.readouterr().err
+
+
 def test_it_ends_with_its_input_and_says_nothing_of_its_own(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lbtrace", "mcp", "--root", str(tmp_path)],

@@ -301,3 +301,26 @@ def test_a_page_for_a_browser_is_not_written_to_a_terminal(arguments: tuple[str,
 def test_a_page_for_a_browser_can_be_piped(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["show", str(CAPTURE), "--format", "html"]) == 0
     assert capsys.readouterr().out.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("how", ["r+b", "ab"])
+@pytest.mark.parametrize("given", ["name", "link", "-"])
+def test_standard_output_is_never_one_of_the_captures(given: str, how: str, tmp_path: Path) -> None:
+    """`lbtrace show c.pcap >> c.pcap` would write the page behind the packets."""
+    capture = tmp_path / "c.pcap"
+    capture.write_bytes((SAMPLES / "alb-like" / "client.pcap").read_bytes())
+    before = capture.read_bytes()
+    (tmp_path / "link").symlink_to(capture)
+    names = {"name": str(capture), "link": str(tmp_path / "link"), "-": "-"}
+    with capture.open("rb") as stdin, capture.open(how) as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "lbtrace", "show", names[given]],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "one of the captures" in done.stderr
+    assert capture.read_bytes() == before
