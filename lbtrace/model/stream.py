@@ -38,6 +38,9 @@ class Direction(NamedTuple):
     `deferred_frame` is the first SYN or SYN-ACK that was sent again though acknowledged.
     `delayed_for_ns` is the longest time for which a lost segment held the stream up: from its first
     copy, or from later bytes that were there, to the segment at `delayed_frame`.
+    `ack_waits` counts how often a small segment was sent only when the one before it was
+    acknowledged, which came late: `ack_wait_for_ns` later than usual at most; `ack_wait_frame` is
+    what was sent then.
     `unacked` counts how often segments with payload were sent of which the other end, which
     acknowledged something, acknowledged nothing: the first at `unacked_frame`, after
     `unacked_idle_ns` of silence on the connection, the last at `unacked_last_ns`; `unacked_least`
@@ -87,6 +90,10 @@ class Direction(NamedTuple):
     delayed_for_ns: int = 0
     delayed_frame: int | None = None
     delayed_ns: int | None = None
+    ack_waits: int = 0
+    ack_wait_for_ns: int = 0
+    ack_wait_frame: int | None = None
+    ack_wait_ns: int | None = None
 
 
 class Connection(NamedTuple):

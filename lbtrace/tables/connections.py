@@ -56,6 +56,14 @@ class Ends(Table):
     )
     delayed_frame: Column = column("u4", "frame of the segment that ended it", none=NO_FRAME)
     delayed_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    ack_waits: Column = column(
+        "u4", "small segments sent only when the one before was acknowledged, and that late"
+    )
+    ack_wait_for_ns: Column = column(
+        "i8", "how much later than usual it was acknowledged, at most; 0 without", "ns"
+    )
+    ack_wait_frame: Column = column("u4", "frame of what was sent then", none=NO_FRAME)
+    ack_wait_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
     unacked: Column = column(
         "u4", "segments with payload sent of which the peer acknowledged nothing, repeats too"
     )

@@ -42,6 +42,7 @@ _AT_THE_END: Final = ("web_sockets", "tunnels")
 _EVENTS: Final = {
     "repeat_ns": ("retransmissions", "out_of_order", "repeats", "repeat_frame"),
     "delayed_ns": ("delayed_for_ns", "delayed_frame"),
+    "ack_wait_ns": ("ack_waits", "ack_wait_for_ns", "ack_wait_frame"),
     "unacked_ns": (
         "unacked",
         "unacked_frame",

@@ -8,7 +8,8 @@
     6. what the other side acknowledged                  acknowledged
     7. what was lost, and what was sent again            loss
     8. what was never acknowledged                       unacknowledged
-    9. what each connection and direction did            summary
+    9. what was held back until an acknowledgement came  ack_waits
+   10. what each connection and direction did            summary
 
 Invariant: connection c has two streams: 2c is what its client sent, 2c + 1 what its server sent.
 """
@@ -20,6 +21,7 @@ import numpy as np
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import FIN, RST, Column, SegmentTable, StreamTable
+from lbtrace.tcp.ack_waits import ack_waits
 from lbtrace.tcp.acknowledged import Acknowledged, acknowledged
 from lbtrace.tcp.already_open import missing_in_front
 from lbtrace.tcp.columns import counted, first_of
@@ -58,8 +60,9 @@ def placed(
     lost = losses(segments, stream, handshake, assembly, acked)
     unacked = unacknowledged(segments, stream, assembly, acked)
     streams = _stream_table(segments, stream, assembly.known & handshake.begun, assembly, acked)
+    waits = ack_waits(segments, stream, numbered.count * 2)
     table = summary(
-        segments, numbered, stream, roles_found, handshake, assembly, streams, lost, unacked
+        segments, numbered, stream, roles_found, handshake, assembly, streams, lost, unacked, waits
     )
     return table, streams, stream, assembly.pieces
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lbtrace.tables.connections import NEVER, NONE, ConnectionTable, Ends
 from lbtrace.tables.packets import ACK, FIN, RST, SYN, Column, SegmentTable, StreamTable
+from lbtrace.tcp.ack_waits import AckWaits
 from lbtrace.tcp.columns import counted, first_of, last_of, taken
 from lbtrace.tcp.fingerprint import syn_options
 from lbtrace.tcp.handshake import Handshake
@@ -31,6 +32,7 @@ def summary(
     streams: StreamTable,
     losses: Losses,
     unacked: Unacknowledged,
+    waits: AckWaits,
 ) -> ConnectionTable:
     """All connections. `stream` is per row."""
     count, of, flow = incarnations.count, incarnations.of, incarnations.flow
@@ -57,7 +59,7 @@ def summary(
         first_ns=table.time_ns[first],
         last_frame=table.frame[last],
         last_ns=table.time_ns[last],
-        ends=_ends(table, stream, handshake, assembly, streams, losses, unacked),
+        ends=_ends(table, stream, handshake, assembly, streams, losses, unacked, waits),
         syn_options=syn_options(table, handshake.own[handshake.own >= 0]),
         addresses=flows.addresses,
         networks=table.networks,
@@ -72,6 +74,7 @@ def _ends(
     streams: StreamTable,
     losses: Losses,
     unacked: Unacknowledged,
+    waits: AckWaits,
 ) -> Ends:
     """What each end sent; rows of the first and last segment of a kind, then their columns."""
     own = handshake.own
@@ -100,6 +103,10 @@ def _ends(
         delayed_for_ns=losses.delays.longest_ns,
         delayed_frame=taken(table.frame, losses.delays.row, 0),
         delayed_ns=taken(table.time_ns, losses.delays.row, NEVER),
+        ack_waits=waits.count,
+        ack_wait_for_ns=waits.longest_ns,
+        ack_wait_frame=taken(table.frame, waits.row, 0),
+        ack_wait_ns=taken(table.time_ns, waits.row, NEVER),
         **_unacked(table, unacked),
         out_of_order=assembly.out_of_order,
         zero_windows=counted(stream[closed], count),

@@ -71,6 +71,10 @@ direction = st.builds(
     delayed_for_ns=size,
     delayed_frame=frame,
     delayed_ns=st.none() | time,
+    ack_waits=count,
+    ack_wait_for_ns=size,
+    ack_wait_frame=frame,
+    ack_wait_ns=st.none() | time,
 )
 connection = st.builds(
     Connection,

@@ -117,6 +117,10 @@ _END = (
     _Field("delayed_for_ns"),
     _Field("delayed", "frame"),
     _Field("delayed_ns"),
+    _Field("ack_waits"),
+    _Field("ack_wait_for_ns"),
+    _Field("ack_wait", "frame"),
+    _Field("ack_wait_ns"),
 )
 _SYN = (
     _Field("ttl"),

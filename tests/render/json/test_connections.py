@@ -26,6 +26,7 @@ FRAMES_OF_ENDS = (
     "repeat",
     "deferred",
     "delayed",
+    "ack_wait",
     "unacked",
     "window_closed",
 )

@@ -1,0 +1,131 @@
+"""Small segments that were sent only when the one before was acknowledged."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbtrace.model.stream import Direction
+from lbtrace.tcp.ack_waits import AT_ONCE_NS, LATE_NS, SMALL
+from lbtrace.tcp.connections import connections
+from tests.tcp.wire import Wire
+
+MS = 1_000_000
+
+
+def opened(way_ns: int = 0) -> Wire:
+    """A handshake; the way from the capture to the client and back takes `way_ns`."""
+    return Wire().c("SYN", 99, at=0).s("SYN", 999, ack=100, at=0).c("ACK", 100, ack=1000, at=way_ns)
+
+
+def waited(
+    wire: Wire, at: int = 100 * MS, ack_after: int = 40 * MS, rest_after: int = 0, rest: int = 8
+) -> Direction:
+    """The server sends a head, the client acknowledges it, the server sends the rest."""
+    wire.s("PSH", 1000, b"head", ack=100, at=at)
+    wire.c("ACK", 100, ack=1004, at=at + ack_after)
+    wire.s("PSH", 1004, b"x" * rest, ack=100, at=at + ack_after + rest_after)
+    return server(wire)
+
+
+def server(wire: Wire) -> Direction:
+    [c], _ = connections(wire.table())
+    assert c.from_client.ack_waits == 0
+    return c.from_server
+
+
+def test_the_rest_that_comes_with_a_late_acknowledgement_was_held_back() -> None:
+    sent = waited(opened())
+    assert (sent.ack_waits, sent.ack_wait_for_ns) == (1, 40 * MS)
+    assert (sent.ack_wait_frame, sent.ack_wait_ns) == (6, 140 * MS)
+
+
+def test_the_client_may_be_the_one_that_waits() -> None:
+    wire = opened().c("PSH", 100, b"head", ack=1000, at=10 * MS)
+    wire.s("ACK", 1000, ack=104, at=50 * MS).c("PSH", 104, b"body", ack=1000, at=50 * MS)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.ack_waits, c.from_server.ack_waits) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("ack_after", "rest_after", "rest", "count"),
+    [
+        (LATE_NS, 0, 8, 1),
+        (LATE_NS - 1, 0, 8, 0),
+        (40 * MS, AT_ONCE_NS, 8, 1),
+        (40 * MS, AT_ONCE_NS + 1, 8, 0),
+        (501 * MS, 0, 8, 0),
+        (40 * MS, 0, SMALL, 0),  # a segment that is not small is sent at once
+        (40 * MS, 0, SMALL - 1, 1),
+    ],
+)
+def test_late_at_once_and_small(ack_after: int, rest_after: int, rest: int, count: int) -> None:
+    assert waited(opened(), 100 * MS, ack_after, rest_after, rest).ack_waits == count
+
+
+def test_the_way_there_and_back_is_no_delay() -> None:
+    assert waited(opened(way_ns=40 * MS)).ack_waits == 0
+    sent = waited(opened(way_ns=40 * MS), ack_after=80 * MS)
+    assert (sent.ack_waits, sent.ack_wait_for_ns) == (1, 40 * MS)
+
+
+def test_what_comes_sooner_than_an_answer_can_was_not_sent_because_of_it() -> None:
+    """The capture was taken far from the server: its answers take 40 ms."""
+    far = Wire().c("SYN", 99, at=0).s("SYN", 999, ack=100, at=40 * MS)
+    far.c("ACK", 100, ack=1000, at=40 * MS)
+    for rest_after, count in ((0, 0), (19 * MS, 0), (20 * MS, 1), (82 * MS, 1), (83 * MS, 0)):
+        wire = Wire([*far.segments])
+        assert waited(wire, 100 * MS, 400 * MS, rest_after).ack_waits == count
+    assert waited(Wire([*far.segments]), 100 * MS, 160 * MS, 41 * MS).ack_waits == 0
+
+
+def test_where_no_answer_was_seen_nothing_is_told() -> None:
+    """How long the way is, is not known."""
+    wire = Wire().c("ACK", 100, ack=1000, at=0)
+    assert waited(wire).ack_waits == 0
+
+
+def test_who_once_sent_a_second_small_segment_at_once_holds_none_back() -> None:
+    wire = opened().s("PSH", 1000, b"head", ack=100, at=10 * MS)
+    wire.s("PSH", 1004, b"body", ack=100, at=11 * MS).c("ACK", 100, ack=1008, at=12 * MS)
+    wire.s("PSH", 1008, b"head", ack=100, at=20 * MS).c("ACK", 100, ack=1012, at=60 * MS)
+    wire.s("PSH", 1012, b"rest", ack=100, at=60 * MS)
+    assert server(wire).ack_waits == 0
+
+
+def test_an_answer_is_no_acknowledgement_that_came_late() -> None:
+    """What carries payload was not held back for its acknowledgement's sake."""
+    wire = opened().s("PSH", 1000, b"head", ack=100, at=10 * MS)
+    wire.c("PSH", 100, b"ask", ack=1004, at=50 * MS).s("PSH", 1004, b"rest", ack=103, at=50 * MS)
+    assert server(wire).ack_waits == 0
+
+
+def test_who_sends_more_before_the_acknowledgement_holds_nothing_back() -> None:
+    wire = opened().s("PSH", 1000, b"head", ack=100, at=10 * MS)
+    wire.s("PSH", 1004, b"more", ack=100, at=11 * MS)
+    wire.c("ACK", 100, ack=1004, at=50 * MS).s("PSH", 1008, b"rest", ack=100, at=50 * MS)
+    assert server(wire).ack_waits == 0
+
+
+def test_a_segment_sent_again_is_not_the_rest() -> None:
+    wire = opened().s("PSH", 1000, b"head", ack=100, at=10 * MS)
+    wire.c("ACK", 100, ack=1004, at=50 * MS).s("PSH", 1000, b"head", ack=100, at=50 * MS)
+    assert server(wire).ack_waits == 0
+
+
+@given(st.sets(st.integers(0, 11)))
+def test_what_the_capture_lost_is_never_taken_for_waiting(lost: set[int]) -> None:
+    """Client and server take turns and wait for nothing: whatever packets are missing, no segment
+    was held back.
+    """
+    wire = opened(way_ns=MS)
+    for n in range(3):
+        at, ask, answer = (100 + 60 * n) * MS, 100 + 3 * n, 1000 + 4 * n
+        wire.c("PSH", ask, b"ask", ack=answer, at=at)
+        wire.s("PSH", answer, b"told", ack=ask + 3, at=at + MS)
+        wire.c("ACK", ask + 3, ack=answer + 4, at=at + 41 * MS)
+    wire.segments = [s for n, s in enumerate(wire.segments) if n not in lost]
+    if wire.segments:
+        for c in connections(wire.table())[0]:
+            assert c.from_client.ack_waits == c.from_server.ack_waits == 0
