@@ -86,7 +86,7 @@ NOTICED_NS = 1_000_000_000  # an error that comes later comes by a time limit, o
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding per status, kind of answer and backend event."""
-    own = own_answers(comparison)
+    own, client = own_answers(comparison), comparison.sides[0]
     first, which = first_met(joint(own.status, own.kind, own.event))
     groups = [
         (
@@ -114,13 +114,17 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             else ([], own.failed_connections(members))
         )
         frames += behind
+        # where the request was not captured, it is not among those that are counted
+        asked = client.requests.there[own.exchange[members]].all()
         waits = _waits(comparison, own.exchange[members]) if status >= 500 else None
         yield (
             KIND.finding(
                 what.replace(" ", "-"),
                 _severity(status),
                 CONFIDENCES[own.rank[members].min()],
-                "The balancer itself answered {count} of {of} requests with {status} ({what}"
+                "The balancer itself answered {count}"
+                + (" of {of}" if asked else "")
+                + " requests with {status} ({what}"
                 + (", Server: {server})" if server else ")")
                 + (
                     " after {shortest} to {longest}"
@@ -132,7 +136,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 + (": {event}." if event else "."),
                 frames,
                 count=len(members),
-                of=comparison.client_counts.requests,
+                of=comparison.client_counts.requests if asked else None,
                 status=str(status),
                 what=what,
                 server=server or None,

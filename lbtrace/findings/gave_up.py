@@ -20,6 +20,9 @@ Remedy:
     backend's.
 Variants:
     seen: in one capture.
+    waited: in one capture that does not show what the other end did in the end: for how long a
+        request that it acknowledged was without an answer when the client end closed. What the
+        client end acknowledged shows that no byte of one had come.
     client: in front of a balancer, with what the backends did then.
 """
 
@@ -53,6 +56,7 @@ OF_DURATIONS = True
 EXAMPLES = 2
 MAX_LOOKED_AT = 50  # clients that left, for what failed behind the balancer
 AT_ONCE_NS = 100_000_000
+WAITED_NS = 1_000_000_000  # without an answer, that is worth a sentence of its own
 LATER = np.iinfo(np.int64).max
 REMEDY = (
     "Find out why the answer takes longer than the {client} waits, or let the {client} wait longer."
@@ -61,7 +65,56 @@ ORDER = " The client's time limit must be longer than the balancer's."
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """One finding: of the clients, or of one capture."""
+    """Of the clients, or of one capture: those that left, and those that were left waiting."""
+    yield from _gave_up(comparison)
+    if comparison.alone:
+        yield from _left_waiting(comparison)
+
+
+def _left_waiting(comparison: Comparison) -> Iterator[Finding]:
+    """Requests without an answer when their client end closed, of which it cannot be told whether
+    one came later.
+    """
+    (side,) = comparison.captured
+    table = comparison.table(side)
+    q, closed = table.requests, _end(table, "fin_ns", False)[table.connection]
+    waited = closed - q.last_ns
+    unknown = MARKS[Mark.LOST]
+    rows = q.there & q.complete & ~table.responses.there & ~table.interim & ~table.both_ask
+    rows &= (table.marks & unknown == 0) & (closed != LATER) & (waited >= WAITED_NS)
+    rows &= (
+        closed < np.minimum(*(_end(table, w, True) for w in ("fin_ns", "rst_ns")))[table.connection]
+    )
+    # the other end had the request, and the client end had nothing of an answer
+    rows &= (table.of_ends("unacked", server=False) == 0)[table.connection]
+    rows &= (table.of_ends("last_packet_ns", server=True))[table.connection] >= q.last_ns
+    rows &= (table.of_ends("lost", server=True) == 0)[table.connection]
+    resets = _resets(comparison, side)
+    rows[list(resets)] = False
+    rows &= _waited(table, resets) == NEVER
+    which = np.flatnonzero(rows)
+    if not len(which):
+        return
+    shortest, longest = int(waited[which].min()), int(waited[which].max())
+    both = differ(shortest, longest)
+    yield KIND.finding(
+        "waited",
+        Severity.LOW,
+        Confidence.HIGH,
+        "{count} of {of} requests had no answer for {shortest}"
+        + (" to {longest}" if both else "")
+        + ", though the server end acknowledged {count:it|them}; then the client end closed.",
+        _frames(comparison, side, which, {}),
+        note="the request, and the end of its connection",
+        remedy="Find out where the answer is: capture nearer to the server end, too.",
+        count=len(which),
+        of=int(q.there.sum()),
+        shortest=ns(shortest),
+        longest=ns(longest) if both else None,
+    ).about(comparison.asked(side, which))
+
+
+def _gave_up(comparison: Comparison) -> Iterator[Finding]:
     side = comparison.captured[0]
     table = comparison.table(side)
     resets = _resets(comparison, side)

@@ -139,9 +139,8 @@ def _mixed(comparison: Comparison, crossings: _Crossings) -> _Case:
 
 def _rewritten(comparison: Comparison, crossings: _Crossings) -> _Case:
     stated = stated_in(comparison)
-    readable = len(comparison.request_heads) > 0 or bool(
-        comparison.connection_pairs.by(*BYTES_PASS).all()
-    )
+    passed = comparison.connection_pairs.by(*BYTES_PASS)
+    readable = len(comparison.request_heads) > 0 or (len(passed) > 0 and bool(passed.all()))
     return _Case(
         "rewritten",
         Severity.INFO if stated else Severity.LOW,

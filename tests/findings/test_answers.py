@@ -420,3 +420,16 @@ def test_how_long_the_balancer_waited_before_its_error(
     (own,) = (f for f in play.report(tmp_path).findings if f.slug == "answered-by-balancer.error")
     assert own.statement.partition(")")[2] == f"{said}."
     assert (values(own).get("shortest") == 2_000_200_000) == bool(said)
+
+
+def test_an_answer_whose_request_was_not_captured_is_of_no_number_of_requests(
+    tmp_path: Path,
+) -> None:
+    """The capture began too late for it, so it is not among the requests that are counted."""
+    play = Script()
+    front = play.front().asks(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+    play.client.clear()
+    front.answers(UNAVAILABLE).asks(b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n").answers(UNAVAILABLE)
+    play.back().asks(CHECK).answers(FINE).closes()
+    (own,) = (f for f in play.report(tmp_path).findings if f.slug == "answered-by-balancer.error")
+    assert own.text.startswith("The balancer itself answered 2 requests with 503")

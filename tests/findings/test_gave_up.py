@@ -91,6 +91,34 @@ def test_a_capture_that_ends_may_lack_the_answer(tmp_path: Path) -> None:
     assert not alone(play, tmp_path)
 
 
+@pytest.mark.parametrize(("pause_ms", "told_of"), [(900, []), (1100, ["gave-up.waited"])])
+def test_that_a_client_waited_for_a_second_can_be_told(
+    pause_ms: int, told_of: list[str], tmp_path: Path
+) -> None:
+    """Whatever comes after its FIN."""
+    play = Script()
+    play.front().asks(ask(1)).gives_up(pause_ms=pause_ms)
+    assert alone(play, tmp_path) == told_of
+
+
+def test_an_answer_that_the_capture_lost_was_not_waited_for(tmp_path: Path) -> None:
+    """The FIN acknowledges it."""
+    play = Script()
+    front = play.front().asks(ask(1)).answers(OK)
+    del play.client[-2]
+    front.gives_up(pause_ms=2000)
+    assert not alone(play, tmp_path)
+
+
+def test_a_request_that_nobody_acknowledged_may_never_have_come(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(ask(1)).gives_up(pause_ms=2000)
+    asked, acknowledged, fin, end = play.client[-4:]
+    play.client[-4:] = [asked, fin]
+    assert acknowledged.data[12:16] == end.data[12:16] != asked.data[12:16]  # from the server
+    assert not alone(play, tmp_path)
+
+
 def test_a_server_that_ended_first_was_not_given_up(tmp_path: Path) -> None:
     play = Script()
     play.front().asks(ask(1)).closes()

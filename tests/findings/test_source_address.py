@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from lbtrace import compare
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.findings import all_findings
@@ -15,8 +16,11 @@ from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from tests.findings.simulated import ALB, four, judge_simulation, values
 from tests.findings.through import STATED, message, request, told
+from tests.sentences.damage import cut, damaged
 from tests.simulator import Balancer, Simulation
 from tests.simulator.script import BACKEND, Script, Spoken
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def test_a_proxy_shows_its_own_address_and_states_the_client() -> None:
@@ -167,3 +171,22 @@ def test_of_many_sources_of_a_balancer_five_are_named(tmp_path: Path) -> None:
     said = values(finding)
     assert said["addresses"] == 6
     assert said["backend_sees"] == "10.0.9.1, 10.0.9.2, 10.0.9.3, 10.0.9.4, 10.0.9.5"
+
+
+def test_what_a_cut_head_states_is_not_known(tmp_path: Path) -> None:
+    """The exchanges are paired by their targets, and no pair of connections is known."""
+    (tmp_path / "whole").mkdir()
+    play = Script()
+    back = play.back()
+    for n in range(4):
+        target = b"GET /a-target-of-its-own-%d HTTP/1.1\r\nHost: a\r\n" % n
+        front = play.front().asks(target + b"\r\n")
+        back.asks(target + b"X-Forwarded-For: 198.51.100.10\r\n\r\n").answers(OK)
+        front.answers(OK).leaves()
+    play.write(tmp_path / "whole")
+    for name in ("client", "backend"):
+        damaged(tmp_path / "whole" / f"{name}.pcap", tmp_path / f"{name}.pcap", cut(90), name, 0)
+    report = compare(str(tmp_path / "client.pcap"), str(tmp_path / "backend.pcap"))
+    said = [f.text for f in report.findings if f.slug == "source-address.rewritten"]
+    assert len(said) == 1
+    assert said[0].endswith("stated nowhere that can be read.")

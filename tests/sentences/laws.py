@@ -491,6 +491,14 @@ def denominators_agree(told: Told) -> Iterator[str]:
                 yield f"{finding['text']} There are {of_clients} requests"
 
 
+def no_part_is_larger_than_the_whole(told: Told) -> Iterator[str]:
+    """What a sentence counts is among what it says it is a part of."""
+    for finding in told.report["findings"]:
+        counts = {v["name"]: v["value"] for v in finding["values"] if v["unit"] == "count"}
+        if counts.get("count", 0) > counts.get("of", counts.get("count", 0)):
+            yield finding["text"]
+
+
 def _end(talk: Talk, who: str, side: str) -> End:
     """The end of a connection that a sentence names."""
     client = who.startswith("client") or (who == "balancer" and side == "backend")
@@ -779,4 +787,5 @@ LAWS: tuple[Callable[[Told], Iterator[str]], ...] = (
     a_server_without_an_answer_sent_no_byte,
     an_answer_before_any_request_follows_the_header_alone,
     denominators_agree,
+    no_part_is_larger_than_the_whole,
 )
