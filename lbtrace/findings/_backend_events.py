@@ -19,10 +19,10 @@ from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.stream import Direction
 from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, among
 from lbtrace.tables.connections import NEVER, ConnectionTable
 from lbtrace.tables.side_table import SideTable
-from lbtrace.tables.words import MARKS
+from lbtrace.tables.words import MARKS, joint
 
 # after which a SYN is sent again (RFC 6298 §2); a capture that ends sooner does not show that
 # nobody answers
@@ -70,7 +70,18 @@ def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Col
     attempted, again = _attempted(connections), connections.syn_retransmissions
     waited = (again > 0) | (capture_end_ns - connections.first_ns >= PATIENCE_NS)
     refused = connections.ends.rsts[1::2] > 0
+    waited &= ~_unheard(connections)
     return np.select([attempted & refused, attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT)
+
+
+def _unheard(connections: ConnectionTable) -> Column:
+    """Whether the capture lacks what the server of a connection says: on a connection to it the
+    client opened and went on without a packet of the server.
+    """
+    ends = connections.ends
+    server = joint(connections.server, connections.server_port, connections.network)
+    lacks = (connections.syns > 0) & (ends.bytes[0::2] > 0) & (ends.packets[1::2] == 0)
+    return among(server, server[lacks])
 
 
 def _attempted(connections: ConnectionTable) -> Column:

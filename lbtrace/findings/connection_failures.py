@@ -7,7 +7,9 @@ Meaning:
 Decided by:
     Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end. If more
     than SYNs was sent, there was an answer that was not captured. A capture that ends within a
-    second of a SYN does not show that nobody answers. Health checks are counted apart.
+    second of a SYN does not show that nobody answers, nor does one that lacks the packets of that
+    server. Health checks are counted apart. Where packets are passed on, a SYN that is in no
+    capture behind the balancer, though these ran, did not get that far.
 Evidence:
     The SYNs, and the ICMP messages.
 Remedy:
@@ -70,6 +72,12 @@ HAIRPIN = (
     " {hairpins} of them {hairpins:goes|go} from a backend to the balancer's own address "
     "(hairpin): the answer must come back through the balancer."
 )
+NOT_BEHIND = " None of them is in the backend capture."
+DROPPED = (
+    "They were dropped before the backend capture, or went to a backend without one: look at the "
+    "balancer's connection tracking table (full), the source ports of its NAT (none left), its "
+    "firewall and its limits."
+)
 HTTP3_PORT = 443
 SOURCE_NAT = (
     "For a hairpin let the balancer translate the source address too (SNAT, masquerade), or let "
@@ -98,6 +106,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
             hairpins = _hairpins(comparison, side, connections)
+            dropped = kind == "no-answer" and _not_behind(comparison, side, connections)
             icmp = (
                 _icmp.of_connections(comparison, side, connections, False, _icmp.NOT_DELIVERED)
                 if event == UNREACHABLE
@@ -110,7 +119,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 told(comparison, STATEMENT[kind]).replace(
                     "{checks}", " ({checks} of them health checks)" if checks else ""
                 )
-                + (HAIRPIN if hairpins else ""),
+                + (HAIRPIN if hairpins else "")
+                + (NOT_BEHIND if dropped else ""),
                 [
                     *comparison.opening_frames(side, connections)[: 2 if icmp else None],
                     *_icmp.frames(icmp[:2]),
@@ -121,7 +131,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 checks=checks,
                 hairpins=hairpins or None,
                 said=_icmp.called([error for _, error in icmp]) or None,
-                remedy=(f"{SOURCE_NAT} " if hairpins else "") + REMEDY[kind],
+                remedy=DROPPED
+                if dropped
+                else (f"{SOURCE_NAT} " if hairpins else "") + REMEDY[kind],
             ).on(comparison.failed(side, connections))
 
 
@@ -163,6 +175,28 @@ def _hairpins(comparison: Comparison, side: Side, connections: Column) -> int:
     fronts = np.setdiff1d(front.server_address, table.server_address[_served(comparison)])
     served = table.server_address[_served(comparison)]
     return int((among(sources, served) & among(targets, fronts)).sum())
+
+
+def _not_behind(comparison: Comparison, side: Side, connections: Column) -> bool:
+    """Whether none of these SYNs came behind a balancer that passes packets on, in captures that
+    ran then.
+    """
+    if side is Side.BACKEND or comparison.alone or not comparison.passes_packets:
+        return False
+    front, behind = comparison.sides
+    if among(front.of_ends("isn", False)[connections], behind.of_ends("isn", False)).any():
+        return False
+    began = front.of_connections("first_ns")[connections]
+    for connection, at in zip(connections.tolist(), began.tolist(), strict=True):
+        point = front.connection_ref(connection).point
+        for place, trace in enumerate(comparison.backends):
+            clock = comparison.clock(point, place)
+            if clock is None:
+                return False
+            there = at - clock.delta_ns(at - clock.middle_ns)
+            if not trace.first_ns <= there <= trace.last_ns:
+                return False
+    return True
 
 
 def _served(comparison: Comparison) -> Column:

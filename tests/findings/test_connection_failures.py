@@ -12,14 +12,19 @@ from pathlib import Path
 import pytest
 
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, handshake_failures
+from lbtrace.model.net import Endpoint
+from lbtrace.model.report import Finding
 from lbtrace.model.stream import Connection
 from lbtrace.pipeline import show
 from lbtrace.tables.connections import ConnectionTable
+from tests.findings import files
+from tests.findings.files import Talk
 from tests.findings.simulated import FOUR, four, judge_recording, judge_simulation, values
 from tests.simulator import Balancer
 from tests.simulator.script import BACKEND, CLIENT, FRONT, Packet, Script, icmp
+from tests.tcp.wire import Wire
 
-SECOND = 1_000_000_000
+MS, SECOND = 1_000_000, 1_000_000_000
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -190,3 +195,50 @@ def datagram_of(source: int, target: int) -> bytes:
     head = struct.pack(">BBHHHBBH", 0x45, 0, 32, 1, 0, 64, 17, 0)
     ends = ip_address(CLIENT).packed + ip_address(FRONT).packed
     return head + ends + struct.pack(">HHHH", source, target, 12, 0) + b"quic"
+
+
+@pytest.mark.parametrize(("elsewhere", "what"), [(False, ""), (True, "no-answer")])
+def test_a_capture_without_the_packets_of_a_server_does_not_show_its_silence(
+    elsewhere: bool, what: str
+) -> None:
+    """Another connection to it went on though nothing of the server was captured."""
+    tried, other = attempt(), attempt(sent=4)
+    server = other.server._replace(port=9) if elsewhere else other.server
+    other = other._replace(id=1, server=server, from_client=other.from_client._replace(bytes=100))
+    table = ConnectionTable.of([tried, other])
+    event = handshake_failures(table, tried.first_ns + 2 * SECOND).tolist()[0]
+    assert ("" if event == NO_EVENT else SLUGS[event]) == what
+
+
+def attempts(folder: Path, arrives: bool, at: int, until: int) -> list[Finding]:
+    """Connections through a balancer that passes packets on, and a SYN that nobody answers."""
+    talks = [Talk(40_001), Talk(40_002)]
+    for n, talk in enumerate(talks):
+        talk.asks((10 + n) * MS, b"%d" % n)
+    talks[0].asks(until)
+    lost = Endpoint("10.0.0.9", 40_003)
+    fronts, behinds = [t.front for t in talks], [t.behind for t in talks]
+    fronts.append(Wire([], lost, files.FRONT).c("SYN", 500, at=at))
+    if arrives:
+        behinds.append(Wire([], lost, files.BACKEND).c("SYN", 500, at=at))
+    return files.of(files.report(folder, fronts, behinds), "connection-failures")
+
+
+@pytest.mark.parametrize(
+    ("arrives", "at", "until", "told"),
+    [
+        (False, SECOND, 3 * SECOND, True),
+        (True, SECOND, 3 * SECOND, False),
+        (False, 4 * SECOND, 3 * SECOND, False),  # the capture behind had ended
+    ],
+)
+def test_a_syn_that_is_not_behind_a_balancer_that_passes_it_on(
+    arrives: bool, at: int, until: int, told: bool, tmp_path: Path
+) -> None:
+    said = {f.slug: f for f in attempts(tmp_path, arrives, at, until)}
+    if at < until:
+        (front,) = (f for slug, f in said.items() if slug.endswith("-client"))
+        assert front.text.endswith("None of them is in the backend capture.") is told
+        assert ("connection tracking" in front.remedy) is told
+    else:
+        assert not any("None of them" in f.text for f in said.values())
