@@ -88,3 +88,22 @@ def test_the_median_lies_between_order_statistics_of_the_sample() -> None:
 
 def test_a_fact_without_a_share_of_that_name_has_none() -> None:
     assert Fact("x", 1, "").share("y") is None
+
+
+@pytest.mark.parametrize("sample", samples())
+def test_what_a_field_states_is_told_of_that_field_and_of_no_other(sample: str) -> None:
+    """What was found true or wrong of X-Forwarded-For says nothing of X-Forwarded-Proto."""
+    found = [
+        {value.name: value.value for value in finding.values} | {"slug": finding.slug}
+        for finding in report_of(sample).findings
+        if finding.slug in ("forwarded-fields.right", "forwarded-fields.wrong")
+    ]
+    told = {
+        fact.name.rpartition(".")[2]: [s for s in fact.shares if s.name == "statement"]
+        for fact in behaviour_of(sample).under("request.headers")
+    }
+    for name, shares in told.items():
+        mine = [values for values in found if str(values["field"]).lower() == name]
+        assert [(share.of, share.example) for share in shares] == [
+            (values["of"], values["value"]) for values in mine
+        ]

@@ -26,7 +26,7 @@ from tests.mutation.reach import ROOT, Mirror, Reach, mirror
 from tests.mutation.worker import Job, Outcome
 
 COPIED = ("lbtrace", "tests", "samples", "docs", "pyproject.toml", "README.md", "CHANGELOG.md")
-BUDGET_SECONDS = 30.0
+BUDGET_SECONDS = 60.0
 SLOWER = 6
 """A job may take this many times the time that its tests took without a fault."""
 
