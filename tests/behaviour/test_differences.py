@@ -107,3 +107,31 @@ def test_a_finding_that_is_gone_or_new_differs() -> None:
     assert [pair.after.value for pair in differing(bad, Behaviour())] == ["not there"]
     worse = Behaviour((replace(bad.facts[0], value="high"),))
     assert list(differing(bad, worse))
+
+
+def field(change: str, count: int, sent: int, of: int) -> Behaviour:
+    """One field, that so many of the messages had, and what happened to some of it."""
+    behind = of if change == "added" else sent
+    shares = (Share("present", behind, of), Share("sent", sent, of), Share(change, count, of))
+    return Behaviour((Fact("request.headers.x-a", f"{change}, constant", "", shares=shares),))
+
+
+@pytest.mark.parametrize(
+    ("change", "sent", "could"),
+    [("added", 0, 8), ("added", 3, 5), ("removed", 6, 6), ("changed", 6, 6), ("duplicated", 6, 8)],
+)
+def test_what_happens_to_a_field_always_differs_from_what_happens_sometimes(
+    change: str, sent: int, could: int
+) -> None:
+    """A field can be added where it was not sent, and removed or changed where it was."""
+    always, sometimes, seldom = (field(change, n, sent, 8) for n in (could, could - 1, 1))
+    assert list(differing(always, sometimes))
+    assert not list(differing(sometimes, seldom))
+    assert not list(differing(always, field(change, 40, 0 if change == "added" else 40, 40)))
+
+
+def test_what_never_happens_to_a_field_is_no_difference() -> None:
+    never = field("added", 0, 8, 8)
+    (fact,) = never.facts
+    without = replace(fact, shares=fact.shares[:2])
+    assert not list(differing(never, Behaviour((without,))))

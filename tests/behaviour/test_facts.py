@@ -15,7 +15,7 @@ from lbtrace.findings import all_findings
 from lbtrace.model.behaviour import Behaviour, Fact
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
-from lbtrace.model.report import Finding
+from lbtrace.model.report import Finding, Kind, Verdict
 from lbtrace.options import DEFAULT
 from tests.laws import examples
 from tests.simulator.random_simulations import random_simulation
@@ -207,3 +207,23 @@ def test_the_period_of_checks_is_from_the_most_frequent_to_the_rarest(
     known = [period for period in periods if period is not None]
     assert (fact.value, fact.low, fact.high) == (7, 7, max(known))
     assert fact.seen == f"of {len(periods)} checked backends"
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("confidence", Confidence)
+def test_nothing_is_decided_where_the_verdict_is_open_or_not_sure(
+    kind: Kind, confidence: Confidence
+) -> None:
+    comparison, _, _ = of_scenario("founding-alb")
+    judged = Verdict(kind, confidence, (), ())
+    facts = behaviour.behaviour(comparison, (), judged)
+    open_ = {
+        Kind.UNRELATED: "the captures do not belong together",
+        Kind.INCONCLUSIVE: "the captures do not tell what stands between them",
+        Kind.AMBIGUOUS: "the captures contradict each other about what stands between them",
+    }
+    unsure = "nothing that the captures show is sure" if confidence is Confidence.LOW else ""
+    assert facts.undecided == open_.get(kind, unsure)
+    fact = facts.fact("balancer.kind")
+    assert fact is not None
+    assert fact.value == (None if kind in open_ else kind.value)
