@@ -1,0 +1,57 @@
+"""Control frames are told with the connection and the exchange that they are about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lbtrace.comparison import Comparison
+from lbtrace.findings._streams import steered, was_reset
+from lbtrace.model.http2 import ControlKind
+from lbtrace.model.net import Side
+from lbtrace.pipeline import compare
+from tests.findings.http2 import Http2Talk
+from tests.tcp.wire import pcap
+
+
+def resets_some(port: int, asked: int, *streams: int) -> Http2Talk:
+    """So many requests, of which the client gives some up."""
+    talk = Http2Talk(port)
+    for n in range(asked):
+        stream = talk.asks(f"/{port}/{n}")
+        if stream not in streams:
+            talk.answers(stream, b"ok")
+    for stream in streams:
+        talk.resets(stream)
+    return talk
+
+
+def test_a_frame_is_of_the_exchange_on_its_stream_of_its_own_connection(tmp_path: Path) -> None:
+    """Two captures with two connections each; streams have the same numbers on all of them."""
+    captures = [
+        [resets_some(40_001, 2, 3), resets_some(40_002, 3, 1, 5)],
+        [resets_some(40_003, 1), resets_some(40_004, 3, 3)],
+    ]
+    paths = []
+    for n, talks in enumerate([*captures, [resets_some(40_009, 1)]]):
+        path = tmp_path / f"{n}.pcap"
+        path.write_bytes(pcap(*(talk.wire for talk in talks)))
+        paths.append([str(path)])
+    report = compare(paths[:2], paths[2:])
+    comparison = Comparison(report.clients, report.backends, report.correlation)
+    table = comparison.table(Side.CLIENT)
+    found = steered(comparison, Side.CLIENT, ControlKind.RST_STREAM)
+    asked = []
+    for each in found:
+        exchange = table.exchange(each.row)
+        assert exchange.request is not None
+        asked.append((exchange.request.target, each.frame.stream))
+        connection = table.connection_ref(each.number)
+        assert (connection.point, connection.id) == (each.trace.point, each.frame.connection)
+    assert asked == [
+        ("/40001/1", 3),
+        ("/40002/0", 1),
+        ("/40002/2", 5),
+        ("/40004/1", 3),
+    ]
+    rows = [row for row, reset in enumerate(was_reset(comparison, Side.CLIENT)) if reset]
+    assert sorted(each.row for each in found) == rows
