@@ -12,7 +12,7 @@ from lbtrace.correlate import correlate
 from lbtrace.expect import Expectation, Expectations, judge, observed
 from lbtrace.expect.header_fields import Wanted
 from lbtrace.http_fields.lines import field_value
-from lbtrace.model.behaviour import Behaviour
+from lbtrace.model.behaviour import Behaviour, Fact, Share
 from lbtrace.model.expectation import Fulfilment, Place
 from lbtrace.options import DEFAULT
 from tests.laws import examples
@@ -21,6 +21,8 @@ from tests.simulator import Balancer, Simulation
 HOLDS, FAILED, OPEN = Fulfilment.HOLDS, Fulfilment.FAILED, Fulfilment.INCONCLUSIVE
 NAMES = ("X-A", "X-B", "X-C", "X-None")
 WORDS = ("present", "absent", "unchanged", "added", "removed", "replaced", "unique")
+PLACE = Place("lb.toml", 1)
+XFF = "X-Forwarded-For"
 Seen = list[tuple[str | None, str | None]]  # what a field said before the balancer, and behind it
 
 
@@ -88,7 +90,7 @@ def expected(word: str, seen: Seen) -> Fulfilment:
 
 def judged(key: str, wanted: Wanted, facts: Behaviour) -> Fulfilment:
     """What becomes of one expectation."""
-    asked = Expectation(key, wanted, warns=False, place=Place("lb.toml", 1))
+    asked = Expectation(key, wanted, warns=False, place=PLACE)
     (outcome,) = judge(Expectations("lb.toml", (asked,), ()), facts)
     assert outcome.evidence or outcome.answer is not FAILED, (key, wanted, outcome.seen)
     return outcome.answer
@@ -163,3 +165,40 @@ def test_a_field_that_must_state_the_client(
 def test_a_value_with_colons_is_pinned_under_the_name_of_its_field() -> None:
     told = behind(Balancer(add=[("X-Asked-At", "http://a.example:80/")]))
     assert ("request.headers.X-Asked-At", "added") in [(k, v) for k, v, _ in observed(told)]
+
+
+@pytest.mark.parametrize(
+    ("present", "stated", "changed", "answer", "seen"),
+    [
+        (3, (3, 3), True, HOLDS, "right in 3 of 3 requests"),
+        (3, (2, 3), True, FAILED, "X-Forwarded-For is right in 2 of 3 requests"),
+        (3, (2, 2), True, OPEN, "only 2 of 3 values could be checked"),
+        (2, (2, 2), True, FAILED, "X-Forwarded-For is in 2 of 3 requests"),
+        (
+            3,
+            None,
+            False,
+            FAILED,
+            f"{XFF} passes as the client sent it, in 3 of 3 requests",
+        ),
+        (3, None, True, OPEN, "only 0 of 3 values could be checked"),
+    ],
+)
+def test_each_request_must_state_the_client_and_each_statement_be_right(
+    present: int, stated: tuple[int, int] | None, changed: bool, answer: Fulfilment, seen: str
+) -> None:
+    name = XFF
+    shares = [Share("present", present, 3), Share("sent", 3, 3)]
+    if changed:
+        shares.append(Share("changed", present, 3))
+    if stated:
+        shares.append(Share("statement", *stated, example="10.0.0.1"))
+    facts = (
+        Fact("request.headers", "complete", "3 pairs of heads"),
+        Fact(f"request.headers.{name.lower()}", "changed", "seen", shares=tuple(shares)),
+    )
+    asked = Expectation(f"request.headers.{name}", Wanted(("client-address",)), False, PLACE)
+    (outcome,) = judge(Expectations("lb.toml", (asked,), ()), Behaviour(facts, 3))
+    assert (outcome.answer, outcome.seen) == (answer, seen)
+    if stated and stated[0] < stated[1]:
+        assert outcome.example == f"{name}: 10.0.0.1"
