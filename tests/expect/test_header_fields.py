@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from lbtrace.expect.header_fields import Wanted
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.behaviour import Behaviour, Fact, Share
 from lbtrace.model.expectation import Fulfilment, Place
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.report import Evidence
 from lbtrace.options import DEFAULT
 from tests.laws import examples
 from tests.simulator import Balancer, Simulation
@@ -202,3 +206,34 @@ def test_each_request_must_state_the_client_and_each_statement_be_right(
     assert (outcome.answer, outcome.seen) == (answer, seen)
     if stated and stated[0] < stated[1]:
         assert outcome.example == f"{name}: 10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("heads", "field", "answer"),
+    [
+        ("complete", False, FAILED),
+        ("partial", False, OPEN),  # it may be one of those that are not counted
+        ("complete", True, HOLDS),
+        ("partial", True, HOLDS),
+        (None, False, OPEN),
+    ],
+)
+def test_a_field_that_is_not_told_is_absent_only_if_all_are_told(
+    heads: str | None, field: bool, answer: Fulfilment
+) -> None:
+    facts = [Fact("request.headers", heads, "3 pairs of heads", unknown="" if heads else "none")]
+    if field:
+        shares = (Share("present", 3, 3), Share("sent", 3, 3))
+        facts.append(Fact("request.headers.x-a", "unchanged", "seen", shares=shares))
+    told = Behaviour(tuple(facts), 3)
+    assert judged("request.headers.X-A", Wanted(("present",)), with_packets(told)) is answer
+
+
+def with_packets(told: Behaviour) -> Behaviour:
+    """With packets behind each fact and share."""
+    shown = (Evidence((FrameRef(Side.CLIENT, 0, 0, 1, 0),)),)
+    facts = (
+        replace(f, evidence=shown, shares=tuple(replace(s, evidence=shown) for s in f.shares))
+        for f in told.facts
+    )
+    return Behaviour(tuple(facts), told.exchanges)

@@ -90,3 +90,15 @@ def test_each_rule_is_an_outcome_with_its_number_and_says_where_it_was_not_seen(
         assert outcome.seen == f"not seen{some if in_pairs else ''}"
         of_response = rules[outcome.key].place.startswith("response")
         assert outcome.evidence == shown["response" if of_response else "request"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ((), "not known"),
+        ((Fact("balancer.kind", None, "", unknown="too few packets"),), "too few packets"),
+    ],
+)
+def test_without_a_kind_no_rule_is_judged(facts: tuple[Fact, ...], reason: str) -> None:
+    (outcome,) = judge_profile("aws-alb", Behaviour(facts, 3))
+    assert (outcome.answer, outcome.reason) == (Fulfilment.INCONCLUSIVE, reason)
