@@ -88,9 +88,8 @@ def _module(key: str) -> ModuleType | None:
     modules = _modules()
     if key in modules:
         return modules[key]
-    section, _, _ = key.rpartition(".")
     for known, module in modules.items():
-        if known.endswith(".*") and key.startswith(known[:-1]) and section:
+        if known.endswith(".*") and key.startswith(known[:-1]):
             return module
     return None
 
