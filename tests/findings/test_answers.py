@@ -235,7 +235,14 @@ def test_what_the_balancer_made_ambiguous_is_not_said_to_have_been_so() -> None:
 def test_without_a_second_request_it_is_ambiguous_only() -> None:
     spoken = smuggling(follower=False)
     assert spoken.of("framing-desync.smuggled") == []
-    assert spoken.one("framing-desync").slug == "framing-desync.let-through"
+    found = spoken.one("framing-desync")
+    assert (found.slug, found.severity) == ("framing-desync.let-through", Severity.HIGH)
+
+
+def test_what_the_balancer_wrote_anew_is_less_bad_than_what_is_still_ambiguous() -> None:
+    found = smuggling(follower=False, behind=()).one("framing-desync")
+    assert (found.slug, found.severity) == ("framing-desync.let-through", Severity.MEDIUM)
+    assert "behind it they are not ambiguous" in found.statement
 
 
 def test_a_superscript_is_a_digit_and_no_number() -> None:

@@ -5,14 +5,19 @@ packets, and never one event for another.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lbtrace.findings._backend_events import TEXT
+from lbtrace.comparison import Comparison
+from lbtrace.correlate import correlate
+from lbtrace.findings._backend_events import TEXT, failing_checks
 from lbtrace.model.report import Finding
+from lbtrace.options import DEFAULT
 from tests.findings.files import of
 from tests.findings.simulated import values
+from tests.simulator.scenarios import SCENARIOS
 from tests.simulator.script import ACK, FIN, Script, Spoken
 
 ASK = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n"
@@ -104,3 +109,35 @@ def test_an_error_of_the_balancers_names_what_happened_behind_it(
     shown = [f.side.value for e in found.evidence for f in e.frames]
     assert shown.count("backend") == behind
     assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("statuses", "every"),
+    [
+        ((503, 503), True),
+        ((503, 404, 500), True),
+        ((503,), False),  # one may be the only one that failed
+        ((503, 200), False),
+        ((399, 399), False),
+        ((400, 400), True),
+    ],
+)
+def test_checks_fail_when_two_or_more_were_seen_and_none_passed(
+    statuses: tuple[int, ...], every: bool
+) -> None:
+    recorded = SCENARIOS["founding-alb"]().run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    (check, *_) = found.health_checks
+    trace = recorded.backends[check.point]
+    exchanges = list(trace.exchanges)
+    for number, status in zip(check.exchanges, statuses, strict=False):
+        response = exchanges[number].response
+        assert response is not None
+        exchanges[number] = exchanges[number]._replace(response=response._replace(status=status))
+    few = replace(check, exchanges=check.exchanges[: len(statuses)])
+    backends = [
+        replace(t, exchanges=exchanges) if n == check.point else t
+        for n, t in enumerate(recorded.backends)
+    ]
+    comparison = Comparison(recorded.clients, backends, replace(found, health_checks=(few,)))
+    assert len(failing_checks(comparison)) == (len(statuses) if every else 0)
