@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lbtrace.comparison import Comparison
-from lbtrace.findings._streams import steered, was_reset
+from lbtrace.findings._streams import AGAIN_NS, _one_within, steered, was_reset
 from lbtrace.model.http2 import ControlKind
 from lbtrace.model.net import Side
 from lbtrace.pipeline import compare
@@ -55,3 +57,21 @@ def test_a_frame_is_of_the_exchange_on_its_stream_of_its_own_connection(tmp_path
     ]
     rows = [row for row, reset in enumerate(was_reset(comparison, Side.CLIENT)) if reset]
     assert sorted(each.row for each in found) == rows
+
+
+@pytest.mark.parametrize(
+    ("times", "left"),
+    [
+        ([], None),
+        ([100], None),  # it came no later
+        ([101], []),
+        ([100 + AGAIN_NS], []),
+        ([101 + AGAIN_NS], None),
+        ([50, 200, 300], [50, 300]),
+    ],
+)
+def test_what_came_again_counts_once(times: list[int], left: list[int] | None) -> None:
+    """After the time 100, within ten seconds; the first such time is taken away."""
+    before = times[:]
+    assert _one_within(times, 100) == (left is not None)
+    assert times == (before if left is None else left)

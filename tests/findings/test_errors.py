@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.correlate import correlate
 from lbtrace.findings.answered_by_balancer import NOTHING_BEHIND, SOMETHING_BEHIND
 from lbtrace.model.pairing import (
@@ -13,8 +15,9 @@ from lbtrace.model.pairing import (
     UnpairedDetail,
     UnpairedReason,
 )
+from lbtrace.model.report import Severity
 from lbtrace.options import Options
-from tests.findings.simulated import Judged, judge_recording, values
+from tests.findings.simulated import Judged, judge_alone, judge_recording, values
 from tests.simulator import Balancer, Recording, Simulation
 
 
@@ -99,3 +102,24 @@ def test_an_error_tells_every_request_that_it_is_about() -> None:
     said = judge_recording(run, found).one("errors.backend")
     assert said.requests == tuple(f"GET /{n}" for n in range(9))
     assert len(said.evidence[0].frames) < 2 * 9  # its frames are examples
+
+
+@pytest.mark.parametrize(
+    ("statuses", "severity", "said"),
+    [
+        (("200 OK", "404 Not Found"), Severity.LOW, "404"),
+        (("404 Not Found", "499 Gone", "200 OK"), Severity.LOW, "404, 499"),
+        (("404 Not Found", "500 Oops"), Severity.MEDIUM, "404, 500"),
+        (("399 Fine", "200 OK"), None, ""),
+    ],
+)
+def test_of_one_capture_a_server_error_is_worse_than_a_refusal(
+    statuses: tuple[str, ...], severity: Severity | None, said: str
+) -> None:
+    run, _ = recorded(Balancer(), *statuses)
+    found = judge_alone(run.clients[0]).of("errors.seen")
+    assert [f.severity for f in found] == ([severity] if severity else [])
+    for each in found:
+        count = sum(status[:3] >= "400" for status in statuses)
+        assert (values(each)["count"], values(each)["of"]) == (count, len(statuses))
+        assert all(status in str(values(each)["statuses"]) for status in said.split(", "))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lbtrace.findings.tcp_facts import described
+from lbtrace.model.net import SynFingerprint
 from lbtrace.model.report import Finding
 from lbtrace.pipeline import show
 from tests.findings.files import ANSWER, ASK, BACKEND, FRONT, of, report
-from tests.findings.simulated import values
+from tests.findings.simulated import four, judge_alone, values
+from tests.simulator import Balancer
 from tests.tcp.wire import CLIENT, Wire, pcap
 
 MS = 1_000_000
@@ -65,3 +69,43 @@ def test_what_is_sent_again_is_loss_but_not_a_syn_that_nobody_answered(
 
 def of_alone(findings: Sequence[Finding]) -> list[Finding]:
     return [f for f in findings if f.slug == "tcp-facts.loss"]
+
+
+SYN = SynFingerprint(64, 1000, 1460, 7, True, 5, (2, 4, 8, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("syn", "words"),
+    [
+        (SYN, "TTL 64, window 1000, MSS 1460, window scale 7, SACK, timestamps"),
+        (SYN._replace(mss=None), "TTL 64, window 1000, no MSS, window scale 7, SACK, timestamps"),
+        (SYN._replace(window_scale=None, timestamp=0),
+         "TTL 64, window 1000, MSS 1460, no window scale, SACK, timestamps"),
+        (SYN._replace(window_scale=0, sack_permitted=False, timestamp=None),
+         "TTL 64, window 1000, MSS 1460, window scale 0, no SACK, no timestamps"),
+    ],
+)  # fmt: skip
+def test_an_offer_is_told_with_what_it_lacks(syn: SynFingerprint, words: str) -> None:
+    assert described(syn) == words
+
+
+@pytest.mark.parametrize(
+    ("again", "packets", "told"), [(3, 300, True), (3, 301, False), (2, 100, False), (3, 30, True)]
+)
+def test_one_percent_of_the_segments_and_three_of_them_are_loss(
+    again: int, packets: int, told: bool
+) -> None:
+    trace = four(Balancer()).run().clients[0]
+    others = sum(c.from_client.packets + c.from_server.packets for c in trace.connections[1:])
+    first = trace.connections[0]
+    up = first.from_client._replace(
+        repeats=again,
+        repeat_frame=first.first_frame,
+        repeat_ns=first.first_ns,
+        packets=packets - others - first.from_server.packets,
+    )
+    lossy = replace(trace, connections=[first._replace(from_client=up), *trace.connections[1:]])
+    found = judge_alone(lossy).of("tcp-facts.loss")
+    assert bool(found) == told
+    if told:
+        assert (values(found[0])["again"], values(found[0])["packets"]) == (again, packets)
