@@ -25,6 +25,8 @@ from pathlib import Path
 import coverage
 import pytest
 
+from tests.mutation.swap import bodies
+
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / ".mutation"
 _CONCLUDED = "tests/golden/test_scenarios.py"  # what all rooms together conclude of a scenario
@@ -203,10 +205,16 @@ class Reach:
     def collected(self, tests: Iterable[str]) -> None:
         """The tests there are, which the map knows."""
 
+    @cache  # noqa: B019  # there is one
+    def _body(self, path: str) -> frozenset[int]:
+        """The lines that run when a file is imported, whichever test does that first."""
+        whole = compile((ROOT / path).read_text(), path, "exec", dont_inherit=True)
+        return frozenset(line for body in bodies(whole) for *_, line in body.co_lines() if line)
+
     def at_import(self, path: str, lines: Iterable[int]) -> bool:
         """Does one of `lines` run when the file, or another, is imported?"""
         contexts = self._lines(path)
-        return any("" in contexts.get(line, ()) for line in lines)
+        return any("" in contexts.get(line, ()) or line in self._body(path) for line in lines)
 
     def tests(self, path: str, lines: Iterable[int]) -> set[str]:
         """The tests that run one of `lines`; for lines that run at import, all that run any line
@@ -214,9 +222,9 @@ class Reach:
         """
         contexts = self._lines(path)
         found = {test for line in lines for test in contexts.get(line, ())}
-        if found == {""}:
+        if found == {""} or not self._body(path).isdisjoint(lines):
             own = mirror(path) + "::"
-            found = {test for tests in contexts.values() for test in tests}
+            found |= {test for tests in contexts.values() for test in tests}
             found |= {test for test in self.seconds if test.startswith(own)}
         return found & self.seconds.keys()
 

@@ -32,7 +32,7 @@ def exchange(path: Path, before: str, after: str, functions: Functions) -> bool:
     """
     old = compile(before, str(path), "exec", dont_inherit=True)
     new = compile(after, str(path), "exec", dont_inherit=True)
-    if [_at_import(code) for code in _bodies(old)] != [_at_import(code) for code in _bodies(new)]:
+    if [_at_import(code) for code in bodies(old)] != [_at_import(code) for code in bodies(new)]:
         return False
     ours, others = list(_functions(old)), list(_functions(new))
     if [code.co_qualname for code in ours] != [code.co_qualname for code in others]:
@@ -63,11 +63,12 @@ def _is_body(code: CodeType) -> bool:
     return not code.co_flags & 1  # CO_OPTIMIZED, set for functions
 
 
-def _bodies(code: CodeType) -> Iterator[CodeType]:
+def bodies(code: CodeType) -> Iterator[CodeType]:
+    """What runs at import: a module, and the bodies of the classes in it."""
     if _is_body(code):
         yield code
         for part in _parts(code):
-            yield from _bodies(part)
+            yield from bodies(part)
 
 
 def _functions(code: CodeType) -> Iterator[CodeType]:

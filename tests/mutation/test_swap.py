@@ -7,7 +7,7 @@ from types import FunctionType
 
 import pytest
 
-from tests.mutation.swap import exchange
+from tests.mutation.swap import bodies, exchange
 
 PATH = Path("/nowhere/some.py")
 BEFORE = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
@@ -46,3 +46,10 @@ def test_what_runs_at_import_is_not_exchanged() -> None:
 def test_a_function_that_is_gone_with_its_statement_is_not_exchanged() -> None:
     before = "def f(x):\n    x(lambda: 1)\n    return x\n"
     assert not exchange(PATH, before, before.replace("x(lambda: 1)", "pass"), made(before))
+
+
+def test_what_runs_at_import_is_the_module_and_the_bodies_of_its_classes() -> None:
+    source = "LIMIT = 1\nclass Some:\n    factor = 2\n    def of(self, n=LIMIT):\n        return n\n"
+    whole = compile(source, str(PATH), "exec", dont_inherit=True)
+    lines = {line for body in bodies(whole) for *_, line in body.co_lines() if line}
+    assert lines == {1, 2, 3, 4}
