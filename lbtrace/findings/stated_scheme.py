@@ -33,7 +33,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among, distinct, first_met
-from lbtrace.tables.side_table import NO_STREAM
+from lbtrace.tables.exchanges import NO_STREAM
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ from lbtrace.tables.packets import Buffer, StreamTable
 
 if TYPE_CHECKING:
     from lbtrace.http.h2.direction import Http2Direction
+    from lbtrace.http.h2.rows import StreamRows
 
 HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)
@@ -90,6 +92,8 @@ class ConnectionReader:
         self._control: list[ControlFrames] = []
         self._texts = [""]
         self.rows = array("q")
+        self.streams: StreamRows | None = None  # of HTTP/2, with the first connection that has some
+        self._begun = 0  # exchanges found before the present connection
         self._sizes = np.diff(running(streams.length)[streams.first[::2]]).tolist()
 
     def connection(self, number: int) -> Application:
@@ -98,7 +102,8 @@ class ConnectionReader:
         if not size:
             return _NONE
         client, server = Cursor(self.pieces, 2 * number), Cursor(self.pieces, 2 * number + 1)
-        begun = len(self.found)
+        begun = self._begun = len(self.found)
+        in_rows = self._stream_rows()
         self.budget.begin(size)
         proxy: tuple[ProxyHeader, ...] = ()
         if client.data[:1] in (b"P", b"\r"):
@@ -113,10 +118,14 @@ class ConnectionReader:
             digests = self._digest(2 * number, begin), self._digest(2 * number + 1, 0)
             application = application._replace(digests=digests)
         self._number(begun)
-        self.budget.spend(len(self.found) - begun)
+        self.budget.spend(len(self.found) - begun + self._stream_rows() - in_rows)
         if proxy or alerts or mismatch:
             return application._replace(proxy=proxy, alerts=alerts, mismatch=mismatch)
         return application
+
+    def _stream_rows(self) -> int:
+        """How many exchanges of HTTP/2 are rows."""
+        return 0 if self.streams is None else len(self.streams)
 
     def _alerts(self, cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
         """The TLS alerts in the clear from a cursor on, which stays where it is."""
@@ -283,9 +292,9 @@ class ConnectionReader:
         asking = self._direction(client)
         answering = self._direction(server, asking.web_sockets)
         schemes = asking.schemes
-        self._count(number, asking, answering)
+        slow = self._count(number, asking, answering)
         self.web_sockets += web_sockets(number, asking, answering)
-        h2.exchanges(number, asking, answering, self.found, upgraded)
+        h2.exchanges(number, asking, answering, self.found, upgraded, self._rows_here(), slow)
         # the settings of an upgrade are in a field of its request
         self._steered(number, asking, answering, upgraded is None)
         return schemes
@@ -301,13 +310,25 @@ class ConnectionReader:
         if swapped:
             asking, answering = answering, asking
         schemes = asking.schemes
-        self._count(number, asking, answering)
-        if not h2.exchanges(number, asking, answering, self.found):
+        slow = self._count(number, asking, answering)
+        if not h2.exchanges(number, asking, answering, self.found, None, self._rows_here(), slow):
             return Application(Protocol.OTHER)
         self._steered(number, asking, answering, False)
         if swapped:
             self._reverse(number, frame)
         return Application(Protocol.HTTP2, reversed=swapped, schemes=schemes)
+
+    def _rows_here(self) -> StreamRows | None:
+        """Where exchanges of HTTP/2 may become rows: only if they are the first that the connection
+        has.
+        """
+        from lbtrace.http.h2.rows import StreamRows
+
+        if len(self.found) > self._begun:
+            return None
+        if self.streams is None:
+            self.streams = StreamRows()
+        return self.streams
 
     def _steered(
         self, number: int, asking: Http2Direction, answering: Http2Direction, from_start: bool
@@ -324,9 +345,11 @@ class ConnectionReader:
 
             self.stalls += stalls(number, asking, answering)
 
-    def _count(self, number: int, asking: Http2Direction, answering: Http2Direction) -> None:
+    def _count(
+        self, number: int, asking: Http2Direction, answering: Http2Direction
+    ) -> AbstractSet[int]:
         """Count the messages of gRPC and the events on streams that carry some, and the parts in
-        which messages came.
+        which messages came. What is returned are the streams that took their time.
         """
         from lbtrace.http.h2.event_streams import streams_of
         from lbtrace.http.h2.parts import parts_of
@@ -334,7 +357,8 @@ class ConnectionReader:
         for stream, counted in streams_of(answering).items():
             self.events[number, stream] = counted
         asked_in, answered_in = dict(parts_of(asking)), dict(parts_of(answering))
-        for stream in asked_in.keys() | answered_in.keys():
+        slow = asked_in.keys() | answered_in.keys()
+        for stream in slow:
             there = (
                 side.get(stream, int(stream in halves))
                 for side, halves in ((asked_in, asking.halves), (answered_in, answering.halves))
@@ -344,6 +368,7 @@ class ConnectionReader:
             halves = asking.halves.get(stream), answering.halves.get(stream)
             asked, answered = (half.messages if half is not None else None for half in halves)
             self.counts[number, stream] = asked, answered
+        return slow
 
     def control(self) -> ControlFrames:
         """The control frames of all connections."""

@@ -105,9 +105,12 @@ def read_shard(
         if done % _STEP == 0 and done:
             progress("reading HTTP", i / count)
         applications[i] = reading.connection(i)
+    table = bulk.table(reading.rows)
+    if reading.streams is not None and len(reading.streams):
+        table = merged([table, reading.streams.table()])
     shard = Shard(
         applications,
-        bulk.table(reading.rows),
+        table,
         reading.found + bulk.unanswered(reading.pieces, reading.context.caches),
         reading.weirds,
         reading.control(),

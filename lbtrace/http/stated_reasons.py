@@ -25,7 +25,7 @@ from lbtrace.http_fields.lines import field_value
 from lbtrace.http_fields.quoting import short
 from lbtrace.model.http import Application, Exchange, Framing, Mark
 from lbtrace.model.known_reasons import KNOWN_REASONS
-from lbtrace.tables.exchanges import Exchanges, ExchangeTable, status_parts
+from lbtrace.tables.exchanges import NO_STREAM, Exchanges, ExchangeTable, status_parts
 from lbtrace.tables.packets import StreamTable
 
 MIN_ERROR: Final = 400  # RFC 9110 §15.5
@@ -65,7 +65,8 @@ def _errors(table: ExchangeTable, found: Sequence[Exchange]) -> Iterable[Exchang
     """The exchanges of HTTP/1 that end in an error, at most one row for each body in the table."""
     used, which = np.unique(table.response.start, return_inverse=True)
     statuses = [status_parts(table.heads.statuses[i])[1] for i in used.tolist()]
-    rows = np.flatnonzero(np.array(statuses, np.int64)[which] >= MIN_ERROR)
+    failed_rows = np.array(statuses, np.int64)[which] >= MIN_ERROR
+    rows = np.flatnonzero(failed_rows & (table.stream == NO_STREAM))
     keys = (table.response.body[rows], table.response.length[rows], table.response.digest[rows])
     firsts = np.unique(np.rec.fromarrays(keys), return_index=True)[1] if len(rows) else rows
     yield from table.make(np.sort(rows[firsts])[:_MOST])

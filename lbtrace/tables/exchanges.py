@@ -1,12 +1,13 @@
 """The exchanges of a capture point: columns for those of ordinary shape, objects for the others, in
 one Sequence.
 
-    ExchangeTable   one row per exchange of two messages read in bulk, by id      (http → render)
+    ExchangeTable   one row per exchange of ordinary shape, by id                 (http → render)
     Exchanges       all exchanges, rows and objects, by id                        (Trace.exchanges)
 
-A row holds an Exchange of two whole, undamaged HTTP/1 messages. Start lines and header blocks are
-numbers of texts that are kept once; frames, times and lengths are integers. So a million rows cost
-as much as their distinct header lines, and a renderer that reads the columns makes no object.
+A row holds an Exchange of two whole, undamaged messages of HTTP/1, or of HTTP/2 written as HTTP/1
+would write them. Start lines and header blocks are numbers of texts that are kept once; frames,
+times and lengths are integers. So a million rows cost as much as their distinct header lines, and a
+renderer that reads the columns makes no object.
 
 Invariant: a row is written as the Exchange that is made of it.
 """
@@ -28,6 +29,7 @@ from lbtrace.tables.rows import Rows, rows_of
 from lbtrace.tables.table import RowTable, Table, bounds, column, item, part, shared, table
 from lbtrace.tables.words import numbering, numbers
 
+NO_STREAM: Final = -1
 NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `MessageTable.body`
 EPOCH: Final = "ns since the epoch"
 
@@ -197,6 +199,7 @@ class ExchangeTable(RowTable[Exchange]):
     connection: Column = column("i4", "id of the connection")
     ordinal: Column = column("i4", "which on the connection, from 1")
     pipelined: Column = column("?", "it was asked before the response before it was complete")
+    stream: Column = column("i8", "HTTP/2 stream", none=NO_STREAM)
     request: MessageTable = part("the requests")
     response: MessageTable = part("the responses")
     heads: HeadTexts = shared("start lines and field lines", HeadTexts.empty)
@@ -226,10 +229,8 @@ class ExchangeTable(RowTable[Exchange]):
             Response,
             (status, reason, said, *answered.after_start(blocks[len(rows) :], self.others)),
         )
-        places = self.values(("id", "connection", "ordinal"), rows)
-        return rows_of(
-            Exchange, (*places, requests, responses, nothing, nothing, [None] * len(rows))
-        )
+        *places, streams = self.values(("id", "connection", "ordinal", "stream"), rows)
+        return rows_of(Exchange, (*places, requests, responses, nothing, nothing, streams))
 
 
 class Exchanges(Rows[Exchange]):

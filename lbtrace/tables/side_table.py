@@ -22,11 +22,11 @@ from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, RowsByKey, among
 from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.exchanges import NO_STREAM
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.table import Table, column, part, shared, table
 from lbtrace.tables.words import Words
 
-NO_STREAM = -1
 _PORT_BITS = 16
 _PORTS = (1 << _PORT_BITS) - 1
 

@@ -18,16 +18,18 @@ from lbtrace.tables.columns import Column, running
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import (
     LENGTH,
+    NO_STREAM,
     OTHER,
     PIPELINED,
     Exchanges,
     ExchangeTable,
+    HeadTexts,
     MessageTable,
     request_lines,
     status_parts,
 )
 from lbtrace.tables.messages import FRAMINGS, Heads, Messages
-from lbtrace.tables.side_table import NO_STREAM, SideTable
+from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.table import Table, column, part, table
 from lbtrace.tables.words import Words, bits_of, numbers
 
@@ -114,7 +116,7 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
     n, heads = len(table), table.heads
     nothing = np.zeros(n, np.int64)
     if texts:
-        known = numbers(words.sent, heads.lines, len(heads.lines))
+        known = _line_numbers(heads, words)
         lines = Heads(heads.first, known.astype(np.int32)[heads.line])
         asked = _request_lines(table, words)
     else:
@@ -140,7 +142,15 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
         )
     )
     connection = table.connection.astype(np.int64)
-    return _Part(connection, nothing, np.zeros(n, bool), np.full(n, NO_STREAM), requests, responses)
+    return _Part(connection, nothing, np.zeros(n, bool), table.stream, requests, responses)
+
+
+def _line_numbers(heads: HeadTexts, words: Words) -> Column:
+    """The number of each line. One whose name begins with a colon is known as it is read."""
+    lines: list[bytes | HeaderLine] = list(heads.lines)
+    for at in np.flatnonzero([line.startswith(b":") for line in heads.lines]).tolist():
+        lines[at] = heads.header_lines(np.array([at]))[0]
+    return numbers(words.sent, lines, len(lines))
 
 
 def _request_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:

@@ -25,7 +25,7 @@ from lbtrace.http.cursor import StreamPieces, view
 from lbtrace.http.h1.head import HeadCaches
 from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.model.http import Exchange
-from lbtrace.tables.exchanges import ExchangeTable
+from lbtrace.tables.exchanges import NO_STREAM, ExchangeTable
 from lbtrace.tables.packets import StreamTable
 
 
@@ -114,6 +114,7 @@ class BulkConnections:
             connection[order].astype(np.int32),
             ordinal[order].astype(np.int32),
             pipelined[order].astype(bool),
+            np.full(len(order), NO_STREAM),
             requests,
             responses,
             heads,

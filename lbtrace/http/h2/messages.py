@@ -24,13 +24,13 @@ def request(half: StreamHalf, side: Http2Direction, reset: bool) -> Request:
     section = half.section or _NO_SECTION
     tunnel = section.protocol == WEB_SOCKET
     target = section.path or (section.authority if section.method == "CONNECT" else "")
-    where = _place(half, side, tunnel)
+    where = place(half, side, tunnel)
     return Request(
         section.method,
         target,
         _VERSION,
         section.lines,
-        _body(half, section, tunnel),
+        body(half, section, tunnel),
         *where[1:7],
         _marks(half, side, where.repeated, reset, tunnel),
         half.trailers,
@@ -43,13 +43,13 @@ def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
     section = half.section or _NO_SECTION
     status = section.status
     tunnel = half.stream in side.asked and status[:1] == "2"
-    where = _place(half, side, tunnel)
+    where = place(half, side, tunnel)
     return Response(
         int(status) if len(status) == 3 and status.isascii() and status.isdigit() else 0,
         "",
         _VERSION,
         section.lines,
-        _body(half, section, tunnel),
+        body(half, section, tunnel),
         *where[1:7],
         _marks(half, side, where.repeated, reset, tunnel),
         half.trailers,
@@ -57,14 +57,14 @@ def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
     )
 
 
-def _place(half: StreamHalf, side: Http2Direction, tunnel: bool) -> MessagePlace:
+def place(half: StreamHalf, side: Http2Direction, tunnel: bool) -> MessagePlace:
     """Where a message is. What follows the head of one that makes the stream a tunnel is no part of
     it (RFC 8441 §5.1), as with a 101.
     """
     return side.delivery.place(half.begin, half.head_end, half.head_end if tunnel else half.end)
 
 
-def _body(half: StreamHalf, section: FieldSection, tunnel: bool) -> Body:
+def body(half: StreamHalf, section: FieldSection, tunnel: bool) -> Body:
     """A body that ended is complete, whatever follows it: a server may answer early and then reset
     the stream, so that the client stops sending (§8.1).
     """

@@ -8,8 +8,11 @@ same, so loss can remove a half and never mix two.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from lbtrace.http.h2.direction import Http2Direction
 from lbtrace.http.h2.messages import request, response
+from lbtrace.http.h2.rows import StreamRows
 from lbtrace.model.http import Exchange, Interim, Mark, Request, Response
 
 _ALONE = {mark: (mark,) for mark in Mark}  # one tuple for all that stand alone for this reason
@@ -21,9 +24,12 @@ def exchanges(
     answering: Http2Direction,
     out: list[Exchange],
     upgraded: Exchange | None = None,
+    rows: StreamRows | None = None,
+    apart: AbstractSet[int] = frozenset(),
 ) -> int:
-    """The exchanges of an HTTP/2 connection, appended to `out`; how many there are. The halves of
-    both directions are used up.
+    """The exchanges of an HTTP/2 connection, appended to `out`, or to `rows`, if given, when there
+    is nothing unusual about them; how many there are. The halves of both directions are used up.
+    `apart`: streams of which there is more to say.
 
     `upgraded` is the HTTP/1.1 exchange that asked for h2c: its request is stream 1 (RFC 7540 §3.2),
     whose response answers it; 101 was an interim one.
@@ -31,6 +37,13 @@ def exchanges(
     made = 0
     resets = asking.resets | answering.resets
     for stream in _in_order(asking, answering):
+        if (
+            rows is not None
+            and stream not in apart
+            and rows.add(connection, made + 1, stream, asking, answering)
+        ):
+            made += 1
+            continue
         reset = stream in resets
         asked = _request(asking, answering, stream, reset)
         answer, interims = _response(answering, stream, reset)

@@ -25,6 +25,7 @@ from lbtrace.render.json.text import numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.exchanges import (
     LENGTH,
+    NO_STREAM,
     NOTHING,
     OTHER,
     SILENT,
@@ -130,14 +131,16 @@ class RowWriter:
             self._answers(t.response.start[rows].tolist()),
         )
         heads = t.id[rows].tolist(), t.connection[rows].tolist(), t.ordinal[rows].tolist()
+        streams = numbers(t.stream[rows], NO_STREAM)
         requests = self._messages(asked, t.request, rows)
         for k in np.flatnonzero(t.pipelined[rows]).tolist():
             requests[k] = requests[k].removesuffix(_BEHIND[0]) + _BEHIND[1]
         return [
-            f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},"stream_id":null,'
-            f'"marks":[],"request":{{{request},"interim":[],"response":{{{response}}}'
-            for id_, connection, ordinal, request, response in zip(
+            f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},'
+            f'"stream_id":{stream},"marks":[],"request":{{{request},"interim":[],"response":{{{response}}}'
+            for id_, connection, ordinal, stream, request, response in zip(
                 *heads,
+                streams,
                 requests,
                 self._messages(answered, t.response, rows),
                 strict=True,
@@ -155,7 +158,9 @@ class RowWriter:
         ):
             lines.common(before)
             lines.numbers(integers(column[rows]))
-        lines.common(',"stream_id":null,"marks":[],"request":{')
+        lines.common(',"stream_id":')
+        lines.numbers(integers(t.stream[rows]), NO_STREAM)
+        lines.common(',"marks":[],"request":{')
         lines.requests(t.heads.requests, integers(asked.start[rows]))
         self._compiled_message(lines, asked, rows)
         lines.common(",")
