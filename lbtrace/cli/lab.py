@@ -49,6 +49,7 @@ def command() -> None:
     show_default=True,
     help="What the clients do; see `lbtrace lab list`.",
 )
+@click.option("--ipv6", is_flag=True, help="Give every host an IPv6 address, and no other.")
 @click.option(
     "--keep",
     metavar="DIR",
@@ -86,6 +87,7 @@ def command() -> None:
 def run_command(
     balancers: tuple[str, ...],
     traffic: str,
+    ipv6: bool,
     keep: str | None,
     commands: bool,
     config: str | None,
@@ -108,6 +110,13 @@ def run_command(
     from lbtrace.lab.run import require_experiment
 
     own = own_configuration(config, host, below, balancers)
+    if own is not None and ipv6:
+        raise OptionError(
+            "lab-config-ipv6",
+            "--config and --ipv6 do not go together: the lab changes the addresses of a "
+            "configuration to its IPv4 ones.",
+            "Leave one of them out.",
+        )
     if explain:
         check_lesson(target)
     elif len(balancers) > 1:
@@ -123,6 +132,7 @@ def run_command(
 
         wanted = standard(expectations)  # what is wrong in it is said before the experiment
     kept = None if keep is None else empty_directory(keep)
+    options = [word for word, on in (("--commands", commands), ("--ipv6", ipv6)) if on]
     for balancer in balancers:
         said = require_experiment(balancer, traffic, own)
         if said:
@@ -131,7 +141,7 @@ def run_command(
         made(kept)
     with ExitStack() as stack:
         recorded = {
-            balancer: recording(balancer, traffic, commands, stack, own) for balancer in balancers
+            balancer: recording(balancer, traffic, options, stack, own) for balancer in balancers
         }
         if kept is not None:
             recorded = moved(recorded, kept)
@@ -166,17 +176,19 @@ def own_configuration(
 def recording(
     balancer: str,
     traffic: str,
-    commands: bool,
+    options: Sequence[str],
     stack: ExitStack,
     own: OwnConfiguration | None = None,
 ) -> Path:
-    """Record one experiment; the scratch directory that holds it until the stack is closed."""
+    """Record one experiment; the scratch directory that holds it until the stack is closed.
+    `options` as for `lbtrace.lab.run`.
+    """
     from lbtrace.lab.run import run
     from lbtrace.lab.scratch import scratch_directory
 
     click.echo(f"Running the traffic {traffic!r} through {balancer!r} ...", err=True)
     scratch = stack.enter_context(scratch_directory())
-    run(balancer, traffic, scratch, ["--commands"] if commands else [], own)
+    run(balancer, traffic, scratch, options, own)
     return scratch
 
 

@@ -17,6 +17,7 @@ def main() -> int:
     """Record one experiment. Returns 0 when it was recorded and 2 when it could not be; then stderr
     has slug, message and hint, one a line.
     """
+    from lbtrace.lab.addresses import IPV4, IPV6
     from lbtrace.lab.confine import COMPLAINT, search_path, stop_without_caller
     from lbtrace.lab.experiment import Experiment, record
     from lbtrace.lab.registry import adapted, find_balancer, find_traffic
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--snaplen", type=int, default=262144)
     parser.add_argument("--offload", action="store_true")
     parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--ipv6", action="store_true")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--host", default="")
     parser.add_argument("--below", default="")
@@ -40,7 +42,9 @@ def main() -> int:
         if o.config is not None:
             own = adapted(balancer, traffic, o.config, o.host, o.below)
             traffic = replace(traffic, backends=own.backends)
-        record(Experiment(balancer, traffic, o.directory, o.snaplen, o.offload, o.commands, own))
+        addresses = IPV6 if o.ipv6 else IPV4
+        settings = o.snaplen, o.offload, o.commands, own, addresses
+        record(Experiment(balancer, traffic, o.directory, *settings))
     except LbtraceError as error:
         print(f"{COMPLAINT}{error.slug}\n{error.message}\n{error.hint}", file=sys.stderr)
         return 2

@@ -27,9 +27,12 @@ import time
 from collections.abc import Callable
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from socketserver import TCPServer
 from typing import IO
 from urllib.parse import parse_qsl
+
+from lbtrace.model.net import Endpoint
 
 # Headers a balancer may put its own name for the request in: all values are logged, and one of them
 # is in the balancer's log too.
@@ -37,6 +40,7 @@ REQUEST_IDS = ("X-Request-Id", "X-Amzn-Trace-Id")
 WEBSOCKET_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 HANDSHAKE = b"\x16"  # a record of TLS begins with its type (RFC 8446 §5.1)
 PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
+ADDRESS_BYTES = {0x11: 4, 0x21: 16}  # of TCP over IPv4 and over IPv6 (proxy-protocol.txt §2.2)
 
 
 class BackendServer(ThreadingHTTPServer):
@@ -59,6 +63,8 @@ class BackendServer(ThreadingHTTPServer):
         fails: bool,
         tls: ssl.SSLContext | None,
     ) -> None:
+        if ":" in address:
+            self.address_family = socket.AF_INET6
         super().__init__((address, port), RequestHandler)
         self.log = log
         self.idle = idle
@@ -166,13 +172,12 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def record(self, began: int, status: int | None) -> None:
         """Log this exchange."""
-        host, port = self.connection.getsockname()[:2]
         headers = getattr(self, "headers", None)
         self.server.note(
             {
                 "time_ns": began,
-                "peer": f"{self.client_address[0]}:{self.client_address[1]}",
-                "local": f"{host}:{port}",
+                "peer": str(Endpoint(*self.client_address[:2])),
+                "local": str(Endpoint(*self.connection.getsockname()[:2])),
                 "ordinal": self.ordinal,
                 "method": self.command,
                 "target": self.path,
@@ -203,15 +208,15 @@ def read_proxy_header(connection: socket.socket) -> str | None:
         while not line.endswith(b"\r\n"):
             line += connection.recv(1)
         words = line.decode().split()
-        return f"{words[2]}:{words[4]}" if len(words) > 4 else None
+        return str(Endpoint(words[2], int(words[4]))) if len(words) > 4 else None
     if start.startswith(PROXY_V2):
         head = connection.recv(16, socket.MSG_WAITALL)
         rest = connection.recv(int.from_bytes(head[14:16], "big"), socket.MSG_WAITALL)
-        return (
-            f"{socket.inet_ntoa(rest[:4])}:{int.from_bytes(rest[8:10], 'big')}"
-            if head[13] == 0x11
-            else None
-        )
+        size = ADDRESS_BYTES.get(head[13])
+        if size is None:
+            return None
+        port = int.from_bytes(rest[2 * size : 2 * size + 2], "big")
+        return str(Endpoint(str(ip_address(rest[:size])), port))
     return None
 
 

@@ -18,9 +18,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lbtrace.lab.addresses import LAPTOP, spelt
 from lbtrace.lab.ground_truth import ClientLine
-from lbtrace.lab.network import LAPTOP, Network, inside
+from lbtrace.lab.network import Network, inside
 from lbtrace.lab.scratch import private_file
+from lbtrace.model.net import Endpoint
 
 HOST = "divide-LB-1893847015.ap-northeast-2.elb.amazonaws.com"
 USER_AGENT = "lbtrace-lab/1.0"
@@ -41,8 +43,7 @@ class Clients:
     """The hosts a traffic can send requests from. `log` fills with what the captured ones did."""
 
     network: Network
-    address: str
-    port: int
+    front: Endpoint
     pace_seconds: float = 0.1
     tls: ssl.SSLContext | None = None
     log: list[ClientLine] = field(default_factory=list)
@@ -85,7 +86,7 @@ class Clients:
             "--max-time",
             "9",
             "--connect-to",
-            f"::{self.address}:{self.port}",
+            f"::{self.front}",
             "--write-out",
             tell,
             *options,
@@ -100,8 +101,8 @@ class Clients:
         local, remote, status = done.stderr.split()[-3:]
         line = ClientLine(
             time_ns=began,
-            local=local,
-            remote=remote,
+            local=spelt(local),
+            remote=spelt(remote),
             ordinal=1,
             method="GET",
             target=target,
@@ -120,12 +121,9 @@ class ClientConnection:
         self.waiting: list[ClientLine] = []
         self.sent = 0
         with inside(host):
-            self.socket: socket.socket = socket.create_connection(
-                (clients.address, clients.port), timeout=9
-            )
-        self.local, self.remote = (
-            f"{a}:{p}" for a, p in (self.socket.getsockname()[:2], self.socket.getpeername()[:2])
-        )
+            self.socket: socket.socket = socket.create_connection(clients.front, timeout=9)
+        ends = self.socket.getsockname(), self.socket.getpeername()
+        self.local, self.remote = (str(Endpoint(*end[:2])) for end in ends)
         if clients.tls is not None:
             self.socket = clients.tls.wrap_socket(self.socket, server_hostname=clients.host)
         self.stream = self.socket.makefile("rb")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from lbtrace.lab.addresses import spelt
 from lbtrace.lab.network import inside
 
 
@@ -41,10 +42,10 @@ def parse(table: str) -> list[Translation]:
             src, dst, sport, dport = values["src"], values["dst"], values["sport"], values["dport"]
             found.append(
                 Translation(
-                    f"{src[0]}:{sport[0]}",
-                    f"{dst[0]}:{dport[0]}",
-                    f"{dst[1]}:{dport[1]}",
-                    f"{src[1]}:{sport[1]}",
+                    spelt(f"{src[0]}:{sport[0]}"),
+                    spelt(f"{dst[0]}:{dport[0]}"),
+                    spelt(f"{dst[1]}:{dport[1]}"),
+                    spelt(f"{src[1]}:{sport[1]}"),
                 )
             )
     return found

@@ -18,28 +18,16 @@ from pathlib import Path
 
 from lbtrace.lab import ground_truth as t
 from lbtrace.lab import key_logs
+from lbtrace.lab.addresses import APP_PORT, BALANCER, HOME, IPV4, LAPTOP, Addresses
 from lbtrace.lab.clients import Clients, make_certificate
 from lbtrace.lab.clocks import drift
 from lbtrace.lab.conntrack import translations
 from lbtrace.lab.join import join, split_checks
-from lbtrace.lab.network import (
-    APP_PORT,
-    BALANCER,
-    FRONT,
-    HOME,
-    INSTANCE,
-    INSTANCE_ADDRESS,
-    LAPTOP,
-    NODE,
-    SECOND,
-    SECOND_ADDRESS,
-    Network,
-    Started,
-)
+from lbtrace.lab.network import Network, Started
 from lbtrace.lab.own import Configuration
 from lbtrace.lab.plan import Balancer, Setup, Traffic
+from lbtrace.model.net import Endpoint
 
-BACKENDS = ((INSTANCE, INSTANCE_ADDRESS), (SECOND, SECOND_ADDRESS))
 SETTLE_SECONDS = 0.3
 CAPTURE_FLUSH_SECONDS = 0.15
 
@@ -48,7 +36,7 @@ CAPTURE_FLUSH_SECONDS = 0.15
 class Experiment:
     """What to record. `snaplen` as tcpdump's -s; `offload` leaves segmentation and checksum offload
     on; `commands` prints every step. `own`: a configuration of somebody's own, instead of the
-    lab's; then there is no ground truth.
+    lab's; then there is no ground truth. `addresses`: those of all hosts.
     """
 
     balancer: Balancer
@@ -58,6 +46,12 @@ class Experiment:
     offload: bool = False
     commands: bool = False
     own: Configuration | None = None
+    addresses: Addresses = IPV4
+
+    @property
+    def hosts(self) -> tuple[tuple[str, str], ...]:
+        """The backends that take part: their hosts and addresses."""
+        return self.addresses.backends[: self.traffic.backends]
 
 
 def record(experiment: Experiment) -> None:
@@ -69,6 +63,7 @@ def record(experiment: Experiment) -> None:
         experiment.balancer.home_nat,
         experiment.offload,
         _say if experiment.commands else lambda _line: None,
+        experiment.addresses,
     )
     network.build()
     network.say("\n# The backend.")
@@ -78,7 +73,7 @@ def record(experiment: Experiment) -> None:
     network.say("\n# The captures.")
     captures = start_captures(network, experiment)
     network.say(f"\n# The traffic: {experiment.traffic.summary}.")
-    checker = start_checker(network, experiment.traffic, logs)
+    checker = start_checker(network, experiment, logs)
     clients = make_clients(network, experiment, setup)
     experiment.traffic.run(clients)
     time.sleep(SETTLE_SECONDS)
@@ -116,8 +111,8 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
         certificate = Path(make_certificate(network)[0])
         keys = key_logs.made(experiment.directory, key_logs.OF_BALANCER)
     reached = tls_of(balancer, traffic) in ("passed", "reencrypted")
-    hosts = BACKENDS[: traffic.backends]
-    for number, (host, address) in enumerate(BACKENDS if traffic.service else hosts):
+    served = experiment.addresses.backends if traffic.service else experiment.hosts
+    for number, (host, address) in enumerate(served):
         if number == 0 and traffic.first_backend == "refuses":
             continue
         options = ["--idle", str(traffic.idle_seconds)]
@@ -131,15 +126,16 @@ def prepare(network: Network, experiment: Experiment) -> Setup:
             options += ["--below", experiment.own.path, "--answers-all"]
         log = str(network.directory / f"app-{host}.log")
         started = network.python(host, "lbtrace.lab.app", address, str(APP_PORT), log, *options)
-        network.wait_for_port(host, address, APP_PORT, started)
+        network.wait_for_port(host, Endpoint(address, APP_PORT), started)
     port = 80 if certificate is None else 443
     if experiment.own is not None:
         port = experiment.own.port
     return Setup(
-        tuple((address, APP_PORT) for _, address in hosts),
+        tuple(Endpoint(address, APP_PORT) for _, address in experiment.hosts),
         traffic.needs,
         network.directory,
-        port,
+        Endpoint(experiment.addresses.front, port),
+        experiment.addresses,
         certificate,
         keys,
     )
@@ -158,21 +154,22 @@ def start_captures(network: Network, experiment: Experiment) -> list[Started]:
     """Start tcpdump on the laptop and on every backend."""
     files = ("backend.pcap", "backend2.pcap")
     captures = [network.capture(LAPTOP, experiment.directory / "client.pcap", experiment.snaplen)]
-    for (host, _), name in zip(BACKENDS[: experiment.traffic.backends], files, strict=False):
+    for (host, _), name in zip(experiment.hosts, files, strict=False):
         captures.append(network.capture(host, experiment.directory / name, experiment.snaplen))
     return captures
 
 
-def start_checker(network: Network, traffic: Traffic, logs: Path) -> Started | None:
+def start_checker(network: Network, experiment: Experiment, logs: Path) -> Started | None:
     """Start the lab's own health checker in the balancer's namespace, when the traffic wants it."""
+    traffic, addresses = experiment.traffic, experiment.addresses
     if not traffic.check:
         return None
     arguments = (
         traffic.check,
-        INSTANCE_ADDRESS,
+        addresses.instance,
         str(APP_PORT),
         str(traffic.check_seconds),
-        NODE,
+        addresses.node,
         str(logs / "check.log"),
     )
     return network.python(BALANCER, "lbtrace.lab.health_checker", *arguments)
@@ -181,9 +178,8 @@ def start_checker(network: Network, traffic: Traffic, logs: Path) -> Started | N
 def make_clients(network: Network, experiment: Experiment, setup: Setup) -> Clients:
     """The clients, with the address they connect to and their TLS settings."""
     direct = experiment.balancer.front == "instance"
-    clients = Clients(
-        network, INSTANCE_ADDRESS if direct else FRONT, APP_PORT if direct else setup.port
-    )
+    instance = Endpoint(experiment.addresses.instance, APP_PORT)
+    clients = Clients(network, instance if direct else setup.front)
     if setup.certificate is not None:
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -200,8 +196,8 @@ def make_clients(network: Network, experiment: Experiment, setup: Setup) -> Clie
 def write_truth(network: Network, experiment: Experiment, setup: Setup, clients: Clients) -> None:
     """Join the logs and write truth.json."""
     logs = network.directory
-    points = {address: number for number, (_, address) in enumerate(BACKENDS)}
-    hosts = BACKENDS[: experiment.traffic.backends]
+    points = {address: number for number, (_, address) in enumerate(experiment.addresses.backends)}
+    hosts = experiment.hosts
     rows = [row for host, _ in hosts for row in t.read_backend_log(logs / f"app-{host}.log")]
     rows.sort(key=lambda row: row["time_ns"])
     checker = t.read_check_log(logs / "check.log")
@@ -211,11 +207,7 @@ def write_truth(network: Network, experiment: Experiment, setup: Setup, clients:
         points,
         "tcp-checks" in experiment.traffic.needs or experiment.traffic.check == "tcp",
     )
-    seen_as = (
-        {x.client: x.client_after for x in translations(HOME)}
-        if experiment.balancer.home_nat
-        else {}
-    )
+    seen_as = {x.client: x.client_after for x in translations(HOME)} if network.home_nat else {}
     log = sorted(clients.log, key=lambda line: line["time_ns"])
     requests, others = join(
         log,

@@ -1,6 +1,8 @@
 """What really happened, from the logs of the programs that did it: `truth.json` beside a recorded
 pair of captures.
 
+An IPv6 address has brackets before its port: "[2001:db8:5::5]:40312".
+
 Nothing here is read from packets, and nothing comes from lbtrace. There are three sources: the
 client's own log (its port, what it asked, what it got), the balancer's own log (for a NAT, the
 connection tracking table), and the backend application's own log. `join` joins them.

@@ -15,9 +15,11 @@ import socket
 import sys
 import time
 
+from lbtrace.model.net import Endpoint
+
 HEAD = (
     "GET /health HTTP/1.1\r\n"
-    "Host: {host}:{port}\r\n"
+    "Host: {host}\r\n"
     "Connection: close\r\n"
     "User-Agent: ELB-HealthChecker/2.0\r\n"
     "Accept-Encoding: gzip, compressed\r\n"
@@ -29,10 +31,10 @@ def check(kind: str, target: tuple[str, int], source: str) -> dict[str, object]:
     """Make one health check; return its line for the log."""
     began = time.time_ns()
     with socket.create_connection(target, timeout=5, source_address=(source, 0)) as connection:
-        address, port = connection.getsockname()[:2]
+        local = Endpoint(*connection.getsockname()[:2])
         answer = b""
         if kind == "http":
-            connection.sendall(HEAD.format(host=target[0], port=target[1]).encode())
+            connection.sendall(HEAD.format(host=Endpoint(*target)).encode())
             while piece := connection.recv(65536):
                 answer += piece
         ended = time.time_ns()
@@ -41,8 +43,8 @@ def check(kind: str, target: tuple[str, int], source: str) -> dict[str, object]:
         "time_ns": began,
         "end_ns": ended,
         "kind": kind,
-        "local": f"{address}:{port}",
-        "peer": f"{target[0]}:{target[1]}",
+        "local": str(local),
+        "peer": str(Endpoint(*target)),
         "status": status,
     }
 

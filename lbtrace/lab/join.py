@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from lbtrace.lab.addresses import address_of
 from lbtrace.lab.ground_truth import (
     BackendLine,
     CheckLine,
@@ -41,6 +42,7 @@ def join(
     `seen_as`: a client's own "address:port" → the one that the balancer saw. `points`: a backend's
     address → its capture. `mirror`: the address of a backend that gets nothing but copies.
     """
+    balancer = [line.spelt() for line in balancer]
     reads_http = any(line.method for line in balancer)
     caused = (
         _by_request(clients, seen_as, balancer, backend)
@@ -59,7 +61,7 @@ def join(
 
 def attempt(line: BackendLine, points: dict[str, int]) -> TrueAttempt:
     """A line of the backend's log as an attempt."""
-    point = points[line["local"].rpartition(":")[0]]
+    point = points[address_of(line["local"])]
     return TrueAttempt(
         line["peer"], line["local"], point, line["ordinal"], line["time_ns"], line["status"]
     )
@@ -67,7 +69,7 @@ def attempt(line: BackendLine, points: dict[str, int]) -> TrueAttempt:
 
 def _copy(made: TrueAttempt, mirror: str) -> TrueAttempt:
     """An attempt, marked where its backend gets nothing but copies."""
-    is_copy = made.server.rpartition(":")[0] == mirror
+    is_copy = address_of(made.server) == mirror
     return replace(made, copy=True) if is_copy else made
 
 
@@ -84,7 +86,7 @@ def split_checks(
         TrueCheck(
             c["local"],
             c["peer"],
-            points[c["peer"].rpartition(":")[0]],
+            points[address_of(c["peer"])],
             c["kind"],
             c["time_ns"],
             c["status"],

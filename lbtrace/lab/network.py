@@ -13,7 +13,8 @@
 
 The addresses are those of the founding experiment. Captures are taken on the laptop's and on the
 instance's own interface, so the two sides are what tcpdump shows on those two machines. This must
-run inside `confine`: the names of namespaces are private there.
+run inside `confine`: the names of namespaces are private there. Over IPv6 (`addresses`) every host
+has an IPv6 address and no other, and the home router translates nothing.
 
 Segmentation offload is off on every interface and checksums are computed, so packets are what a
 wire would carry. `offload=True` leaves both on, as on most real machines: the capture then holds
@@ -36,51 +37,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from lbtrace.errors import LabError
+from lbtrace.lab.addresses import BALANCER, HOME, INTERNET, IPV4, LINKS, VPC, Addresses
 from lbtrace.lab.scratch import private_file
+from lbtrace.model.net import Endpoint
 
-LAPTOP, OFFICE, HOME, INTERNET, BALANCER, VPC, INSTANCE, SECOND = (
-    "laptop",
-    "office",
-    "home",
-    "internet",
-    "balancer",
-    "vpc",
-    "instance",
-    "second",
-)
-
-FRONT = "3.35.166.21"
-NODE = "172.31.42.119"
-INSTANCE_ADDRESS = "172.31.11.95"
-SECOND_ADDRESS = "172.31.22.80"
-APP_PORT = 8080
-
-# (host, interface, address/prefix, host at the other end, its interface, its address/prefix)
-LINKS = (
-    (LAPTOP, "eth0", "192.168.0.5/24", HOME, "lan", "192.168.0.1/24"),
-    (HOME, "wan", "1.240.235.98/30", INTERNET, "home", "1.240.235.97/30"),
-    (OFFICE, "eth0", "203.0.113.7/24", INTERNET, "office", "203.0.113.1/24"),
-    (INTERNET, "balancer", "3.35.166.1/24", BALANCER, "front", "3.35.166.21/24"),
-    (BALANCER, "back", "172.31.42.119/20", VPC, "balancer", "172.31.32.1/20"),
-    (VPC, "instance", "172.31.0.1/20", INSTANCE, "eth0", "172.31.11.95/20"),
-    (VPC, "second", "172.31.16.1/20", SECOND, "eth0", "172.31.22.80/20"),
-)
-# (host, destination, gateway)
-ROUTES = (
-    (LAPTOP, "default", "192.168.0.1"),
-    (HOME, "default", "1.240.235.97"),
-    (OFFICE, "default", "203.0.113.1"),
-    (BALANCER, "default", "3.35.166.1"),
-    (BALANCER, "172.31.0.0/16", "172.31.32.1"),
-    (VPC, "default", NODE),
-    (INSTANCE, "default", "172.31.0.1"),
-    (SECOND, "default", "172.31.16.1"),
-)
 ROUTERS = (HOME, INTERNET, BALANCER, VPC)
-HOSTS = sorted({link[0] for link in LINKS} | {link[3] for link in LINKS})
+HOSTS = sorted({link[0] for link in LINKS} | {link[2] for link in LINKS})
 HOME_NAT = """
 table ip nat {
   chain postrouting {
@@ -129,9 +95,11 @@ class Network:
         home_nat: bool = True,
         offload: bool = False,
         say: Callable[[str], None] = lambda _line: None,
+        addresses: Addresses = IPV4,
     ) -> None:
         self.directory = directory
-        self.home_nat = home_nat
+        self.addresses = addresses
+        self.home_nat = home_nat and addresses.version == 4
         self.offload = offload
         self.say = say
         self.started: list[Started] = []
@@ -146,38 +114,51 @@ class Network:
             "",
             [
                 f"link add {ia} netns {a} type veth peer name {ib} netns {b}"
-                for a, ia, _, b, ib, _ in LINKS
+                for a, ia, b, ib in LINKS
             ],
         )
         for host in HOSTS:
+            if self.addresses.version == 6:
+                self._at_once(host)
             commands = ["link set lo up"]
-            for interface, address in _interfaces(host):
+            for interface, address in self._interfaces(host):
                 commands += [f"addr add {address} dev {interface}", f"link set {interface} up"]
             self.ip(host, commands)
         self._route()
         if not self.offload:
             for host in HOSTS:
                 with inside(host):
-                    for interface, _ in _interfaces(host):
+                    for interface, _ in self._interfaces(host):
                         _offloads_off(interface)
 
     def _route(self) -> None:
         """Routes, forwarding, and the home router's NAT or the way around it."""
         for host in HOSTS:
-            self.ip(host, [f"route add {to} via {via}" for name, to, via in ROUTES if name == host])
+            routes = self.addresses.routes
+            self.ip(host, [f"route add {to} via {via}" for name, to, via in routes if name == host])
         for host in ROUTERS:
             with inside(host):
-                Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+                Path(self.addresses.forwarding).write_text("1")
         if self.home_nat:
             self.nft(HOME, HOME_NAT)
         else:
-            self.ip(
-                INTERNET,
-                [
-                    "route add 192.168.0.0/24 via 1.240.235.98",
-                    "route add 172.31.0.0/16 via 3.35.166.21",
-                ],
-            )
+            past_home = self.addresses.past_home
+            self.ip(INTERNET, [f"route add {to} via {via}" for to, via in past_home])
+
+    def _interfaces(self, host: str) -> Iterator[tuple[str, str]]:
+        """The interfaces of a host with their addresses."""
+        for (a, ia, b, ib), (xa, xb) in zip(LINKS, self.addresses.links, strict=True):
+            for name, interface, address in ((a, ia, xa), (b, ib, xb)):
+                if name == host:
+                    yield interface, address
+
+    def _at_once(self, host: str) -> None:
+        """Its IPv6 addresses can be used at once: nobody asks first whether another host has them
+        (RFC 4862 §5.4), which takes two seconds.
+        """
+        with inside(host):
+            for name in ("all", *(interface for interface, _ in self._interfaces(host))):
+                Path(f"/proc/sys/net/ipv6/conf/{name}/accept_dad").write_text("0")
 
     def ip(self, host: str, commands: Sequence[str]) -> None:
         """Run `ip` commands on a host ("": outside of all hosts), in one process."""
@@ -295,15 +276,10 @@ class Network:
         )
         return started
 
-    def wait_for_port(
-        self, host: str, address: str, port: int, started: Started | None = None
-    ) -> None:
+    def wait_for_port(self, host: str, place: Endpoint, started: Started | None = None) -> None:
         """Wait until something listens on a port. It does not connect: that would be traffic."""
-        wanted = f"{port:04X}"
-        local = {
-            f"{int.from_bytes(socket.inet_aton(a), sys.byteorder):08X}"
-            for a in (address, "0.0.0.0")
-        } | {"0" * 32}
+        wanted = f"{place.port:04X}"
+        local = {in_proc(a) for a in (place.address, "0.0.0.0", "::")}
 
         def listening() -> bool:
             with inside(host):
@@ -319,14 +295,14 @@ class Network:
                         return True
             return False
 
-        self.wait_for(listening, f"port {port} on {host}", started)
+        self.wait_for(listening, f"port {place.port} on {host}", started)
 
     def wait_for(
         self,
         condition: Callable[[], bool],
         what: str,
         started: Started | None = None,
-        seconds: float = 8.0,
+        seconds: float = 20.0,
     ) -> None:
         """Poll until `condition()` holds. Raises LabError, with the program's output, when the
         program ends first or this takes too long.
@@ -338,6 +314,15 @@ class Network:
                 output = started.log.read_text(errors="replace").strip()[-600:] if started else ""
                 raise LabError("lab-did-not-start", f"Waited in vain for {what}.", output)
             time.sleep(0.01)
+
+
+def in_proc(address: str) -> str:
+    """An address as /proc/net/tcp and tcp6 write it: words of 32 bits, each a number of this
+    machine.
+    """
+    packed = ip_address(address).packed
+    words = (packed[at : at + 4] for at in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)
 
 
 @contextmanager
@@ -382,14 +367,6 @@ def mounted_at(place: Path, directory: Path) -> None:
             "lab-no-mount",
             f"{directory} cannot be shown at {place}: {os.strerror(ctypes.get_errno())}.",
         )
-
-
-def _interfaces(host: str) -> Iterator[tuple[str, str]]:
-    """The interfaces of a host with their addresses."""
-    for a, ia, xa, b, ib, xb in LINKS:
-        for name, interface, address in ((a, ia, xa), (b, ib, xb)):
-            if name == host:
-                yield interface, address
 
 
 def _offloads_off(interface: str) -> None:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lbtrace.lab.addresses import IPV4, Addresses, spelt
+from lbtrace.model.net import Endpoint
+
 if TYPE_CHECKING:
     from lbtrace.lab.clients import Clients
     from lbtrace.lab.network import Network
@@ -46,7 +49,7 @@ class BalancerLine(NamedTuple):
 
     `client` is the client's "address:port" as the balancer sees it. `request_id` is the id it gave
     the request ("": none). `from_` is its own "address:port" towards the backend ("": not logged).
-    `server` is the backend ("": it asked none).
+    `server` is the backend ("": it asked none). `spelt` writes all three as the other logs do.
     """
 
     client: str
@@ -57,6 +60,12 @@ class BalancerLine(NamedTuple):
     request_id: str
     from_: str
     server: str
+
+    def spelt(self) -> BalancerLine:
+        """The same line, with its addresses in the spelling of `addresses.spelt`."""
+        return self._replace(
+            client=spelt(self.client), from_=spelt(self.from_), server=spelt(self.server)
+        )
 
     @classmethod
     def logged(
@@ -85,14 +94,16 @@ class BalancerLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the experiment asks of the balancer. Configuration and logs go to `directory`; the file
+    """What the experiment asks of the balancer: to listen on `front`, and to ask `backends` (in a
+    text, an IPv6 address has brackets). Configuration and logs go to `directory`; the file
     `certificate` holds key and certificate; a balancer that can appends its TLS secrets to `keys`.
     """
 
-    backends: tuple[tuple[str, int], ...]
+    backends: tuple[Endpoint, ...]
     features: frozenset[str]
     directory: Path
-    port: int = 80
+    front: Endpoint
+    addresses: Addresses = IPV4
     certificate: Path | None = None
     keys: Path | None = None
 

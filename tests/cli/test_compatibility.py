@@ -32,7 +32,7 @@ def options_beside(name: str) -> str:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_options_beside_a_command_are_those_it_has(name: str) -> None:
     options = [p for p in COMMANDS[name].params if isinstance(p, click.Option)]
-    stated = re.findall(r"`(-[-a-z]+)`", options_beside(name))
+    stated = re.findall(r"`(-[-a-z0-9]+)`", options_beside(name))
     assert sorted(stated) == sorted(word for option in options for word in option.opts)
 
 

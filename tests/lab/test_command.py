@@ -177,3 +177,14 @@ def test_the_lesson_about_several_keeps_each_in_a_directory_of_its_name(
     assert "\nAct 2 of 2   snat\n" in out
     assert sorted(os.listdir(kept)) == ["nat", "snat"]
     assert (kept / "snat" / "backend.pcap").exists()
+
+
+def test_a_configuration_of_your_own_is_run_over_ipv4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The addresses of its upstream servers become the lab's IPv4 ones."""
+    path = tmp_path / "nginx.conf"
+    path.write_text("http { server { listen 80; } }\n")
+    code, out, err = said(capsys, "run", "nginx", "--ipv6", "--config", str(path))
+    assert (code, out) == (2, "")
+    assert "--config and --ipv6 do not go together" in err

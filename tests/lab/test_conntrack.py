@@ -23,5 +23,29 @@ def test_the_reply_tuple_says_who_became_whom() -> None:
     ]
 
 
+def test_addresses_of_ipv6_lose_the_zeros_that_the_kernel_writes() -> None:
+    client, front, node, app = (
+        f"2001:0db8:{rest}"
+        for rest in (
+            "0005:0000:0000:0000:0000:0005",
+            "0003:0000:0000:0000:0000:0021",
+            "0172:0042:0000:0000:0000:0119",
+            "0172:0011:0000:0000:0000:0095",
+        )
+    )
+    line = (
+        f"ipv6     10 tcp      6 119 TIME_WAIT src={client} dst={front} sport=5 dport=80 "
+        f"src={app} dst={node} sport=8080 dport=6 [ASSURED] mark=0 use=1\n"
+    )
+    assert parse(line) == [
+        Translation(
+            "[2001:db8:5::5]:5",
+            "[2001:db8:3::21]:80",
+            "[2001:db8:172:42::119]:6",
+            "[2001:db8:172:11::95]:8080",
+        )
+    ]
+
+
 def test_an_empty_table_has_nobody() -> None:
     assert parse("") == []

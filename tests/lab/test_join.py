@@ -131,6 +131,25 @@ def test_a_balancer_that_reads_no_http_keeps_the_place_on_the_connection() -> No
     assert others == ()
 
 
+def test_logs_may_write_an_ipv6_address_with_brackets_or_without() -> None:
+    """nginx and HAProxy write the client's without, and the backend's with them."""
+    node, app = "[2001:db8:172:42::119]:7", "[2001:db8:172:11::95]:8080"
+    client = {**asked(1000, "/a", 1), "local": "[2001:db8:5::5]:1000"}
+    balancer = BalancerLine(
+        "2001:db8:5:0::5:1000", 5, "GET", "/a", 200, "", "2001:db8:172:42::119:7", app
+    )
+    backend = answered(node, "/a", 6, local=app)
+    (request,), others = join(
+        [client],  # type: ignore[list-item]
+        {},
+        [balancer],
+        [backend],
+        {"2001:db8:172:11::95": 0},
+    )
+    assert [(a.client, a.server, a.point) for a in request.attempts] == [(node, app, 0)]
+    assert others == ()
+
+
 def test_checks_are_taken_out_of_the_traffic() -> None:
     check: CheckLine = {
         "time_ns": 1,

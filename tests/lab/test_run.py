@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,17 +19,19 @@ import pytest
 import lbtrace
 from lbtrace.cli import run as cli
 from lbtrace.errors import LabError
+from lbtrace.lab.addresses import APP_PORT, IPV6, LINKS
 from lbtrace.lab.agree import agree
 from lbtrace.lab.confine import stop_without_caller
 from lbtrace.lab.ground_truth import GroundTruth
-from lbtrace.lab.network import LINKS
 from lbtrace.lab.registry import balancers, find_balancer
 from lbtrace.lab.run import require_runnable, run
-from lbtrace.model.pairing import AttemptOutcome, ChangeKind
+from lbtrace.model.net import Endpoint
+from lbtrace.model.pairing import AttemptOutcome, ChangeKind, Confidence, Tier
 from lbtrace.model.report import Report
 
 pytestmark = pytest.mark.lab
 
+IPV6_CLIENT = IPV6.links[0][0].partition("/")[0]
 ANSWERS = {"/divide/25": 200, "/divide/50": 200, "/divide/10": 200, "/divide/4": 200}
 
 
@@ -37,8 +39,8 @@ def footprint() -> dict[str, object]:
     """What an experiment could leave outside of itself; others may be at work on this machine, so
     nothing but that is looked at.
     """
-    hosts = {end for link in LINKS for end in (link[0], link[3])}
-    links = {end for link in LINKS for end in (link[1], link[4])} - {"eth0"}
+    hosts = {end for link in LINKS for end in (link[0], link[2])}
+    links = {end for link in LINKS for end in (link[1], link[3])} - {"eth0"}
     can_ask = os.geteuid() == 0 and shutil.which("nft")
     tables = (
         subprocess.run(
@@ -52,7 +54,11 @@ def footprint() -> dict[str, object]:
         if os.path.isdir("/run/netns")
         else set(),
         "links": links & set(os.listdir("/sys/class/net")),
-        "rules": {"table ip balancer", "table ip source", "table ip lose"}
+        "rules": {
+            f"table {family} {name}"
+            for family in ("ip", "ip6")
+            for name in ("balancer", "source", "lose")
+        }
         & set(tables.splitlines()),
         "mounts": [
             line
@@ -127,6 +133,21 @@ EXPERIMENTS = [
     ("nginx", "proxy-demanded"),
     ("haproxy", "sni"),
 ]
+OVER_IPV6 = [
+    *((name, "four", "--ipv6") for name in balancers() if name != "ipvs"),
+    ("nginx", "two-backends", "--ipv6"),
+    ("nat", "two-backends", "--ipv6"),
+    ("snat", "two-backends", "--ipv6"),
+    ("haproxy", "checks", "--ipv6"),
+    ("nginx", "mirror", "--ipv6"),
+    ("nginx", "onward", "--ipv6"),
+    ("nginx", "slow-syn", "--ipv6"),
+    ("nginx", "mtu", "--ipv6"),
+    ("nat", "idle-reset", "--ipv6"),
+    ("haproxy", "tls", "--ipv6"),
+]
+EVERY = [*EXPERIMENTS, *OVER_IPV6]
+Recorded = Mapping[tuple[str, ...], Path | LabError]
 # what the report must tell of what the traffic makes
 TOLD = {
     "upload": "held-back.request",
@@ -146,28 +167,29 @@ NO_VERDICT = {"proxy-demanded", "proxy-unaware", "tls-reencrypted"}
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path | LabError]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """All experiments that can be run here, four at a time: where each left its captures, or why it
     could not.
     """
 
-    def record(experiment: tuple[str, str]) -> Path | LabError:
+    def record(experiment: tuple[str, ...]) -> Path | LabError:
         directory = tmp_path_factory.mktemp("-".join(experiment))
+        balancer, traffic, *options = experiment
         try:
-            run(*experiment, directory)
+            run(balancer, traffic, directory, options)
         except LabError as error:
             return error
         return directory
 
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip(EXPERIMENTS, pool.map(record, EXPERIMENTS), strict=True))
+        return dict(zip(EVERY, pool.map(record, EVERY), strict=True))
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids="-".join)
+@pytest.mark.parametrize("experiment", EVERY, ids="-".join)
 def test_every_balancer_agrees_with_the_logs(
-    experiment: tuple[str, str], recorded: dict[tuple[str, str], Path | LabError]
+    experiment: tuple[str, ...], recorded: Recorded
 ) -> None:
-    name, traffic = experiment
+    name, traffic = experiment[:2]
     must_run(name)
     directory = recorded[experiment]
     assert isinstance(directory, Path), directory
@@ -183,6 +205,34 @@ def test_every_balancer_agrees_with_the_logs(
     assert disagreements == ["verdict-unsure"] * (traffic in NO_VERDICT)
     assert traffic not in TOLD or TOLD[traffic] in {f.slug for f in report.findings}
     assert running(directory) == []
+
+
+@pytest.mark.parametrize("name", [name for name in balancers() if name != "ipvs"])
+def test_over_ipv6_the_report_names_the_addresses_that_the_hosts_have(
+    name: str, recorded: Recorded
+) -> None:
+    """Whatever the balancer writes: no address in X-Forwarded-For, a PROXY header or a translation
+    is taken for another one.
+    """
+    must_run(name)
+    report = compared(recorded[name, "four", "--ipv6"])
+    found = report.correlation.topology
+    instance = Endpoint(IPV6.instance, APP_PORT)
+    straight = find_balancer(name).front == "instance"
+    assert found.clients == (IPV6_CLIENT,)
+    assert found.fronts == (instance if straight else Endpoint(IPV6.front, 80),)
+    assert found.sources == (IPV6_CLIENT if name in ("nat", "direct") else IPV6.node,)
+    assert found.backends == (instance,)
+
+
+@pytest.mark.parametrize("name", ["haproxy-proxy", "haproxy-proxy-v2", "nginx-stream-proxy"])
+def test_a_proxy_header_names_an_ipv6_client_and_its_port(name: str, recorded: Recorded) -> None:
+    """TCP6 of both versions; the backend's own reading of it is in its log."""
+    must_run(name)
+    report = compared(recorded[name, "four", "--ipv6"])
+    pairs = report.correlation.pairs
+    assert {pair.tier for pair in pairs} == {Tier.STATED_ADDRESS}
+    assert {pair.confidence for pair in pairs} == {Confidence.CERTAIN}
 
 
 def compared(directory: Path | LabError, *keys: str) -> Report:
@@ -216,7 +266,7 @@ def test_the_keys_that_were_logged_open_what_was_recorded(
     traffic: str,
     keys: list[str],
     modifiers: set[str],
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     must_run(name)
     directory = recorded[name, traffic]
@@ -228,7 +278,7 @@ def test_the_keys_that_were_logged_open_what_was_recorded(
 
 
 def test_keys_are_for_nobody_else_and_stand_in_no_log(
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     for directory in recorded.values():
         if not isinstance(directory, Path):
@@ -253,7 +303,7 @@ def test_envoy_reads_its_files_wherever_a_scratch_directory_lies(
 
 
 def test_copies_of_a_mirror_are_no_retries(
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     """Both backends answer the same, so the report may not say whose answer the client got."""
     must_run("nginx")
@@ -265,7 +315,7 @@ def test_copies_of_a_mirror_are_no_retries(
 
 
 def test_a_post_that_was_sent_again_is_told(
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     must_run("nginx")
     report = compared(recorded["nginx", "retried-post"])
@@ -275,7 +325,7 @@ def test_a_post_that_was_sent_again_is_told(
 
 
 def test_the_authority_of_http2_is_the_host_of_http1(
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     """nginx sends it on in small letters: a change, and neither a removal nor an addition."""
     must_run("nginx")
@@ -287,7 +337,7 @@ def test_the_authority_of_http2_is_the_host_of_http1(
 
 
 def test_a_monitor_on_the_internet_is_no_health_check(
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     must_run("nginx")
     report = compared(recorded["nginx", "monitor"])
@@ -295,7 +345,7 @@ def test_a_monitor_on_the_internet_is_no_health_check(
 
 
 def test_what_a_backend_asks_itself_is_no_attempt(
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     must_run("nginx")
     report = compared(recorded["nginx", "onward"])
@@ -304,7 +354,7 @@ def test_what_a_backend_asks_itself_is_no_attempt(
 
 
 def test_the_drift_of_a_clock_is_measured(
-    recorded: dict[tuple[str, str], Path | LabError],
+    recorded: Recorded,
 ) -> None:
     """200 ppm, in the times of the backend capture, which were rewritten."""
     must_run("nginx")
@@ -322,7 +372,7 @@ def test_the_drift_of_a_clock_is_measured(
     ],
 )
 def test_what_nginx_refuses_or_drops_is_told(
-    traffic: str, slugs: set[str], recorded: dict[tuple[str, str], Path | LabError]
+    traffic: str, slugs: set[str], recorded: Recorded
 ) -> None:
     must_run("nginx")
     assert slugs <= {f.slug for f in compared(recorded["nginx", traffic]).findings}

@@ -17,10 +17,12 @@ import sys
 import time
 from pathlib import Path
 
+from lbtrace.lab.addresses import INSTANCE, IPV4, VPC
 from lbtrace.lab.confine import find_program
 from lbtrace.lab.experiment import Experiment, prepare, start_balancer
-from lbtrace.lab.network import INSTANCE, INSTANCE_ADDRESS, VPC, Network
+from lbtrace.lab.network import Network
 from lbtrace.lab.registry import find_balancer, find_traffic
+from lbtrace.model.net import Endpoint
 
 SSHD = """Port 22
 HostKey {keys}/host
@@ -44,7 +46,7 @@ def start_sshd(network: Network, keys: Path) -> Path:
         words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)]
         subprocess.run(words, check=True)
     public = (keys / "host.pub").read_text()
-    (keys / "known").write_text(f"{INSTANCE_ADDRESS} {public}")
+    (keys / "known").write_text(f"{IPV4.instance} {public}")
     (keys / "sshd_config").write_text(SSHD.format(keys=keys))
     (programs / "ssh").write_text(SSH.format(ssh=shutil.which("ssh"), keys=keys))
     (programs / "ssh").chmod(0o755)
@@ -52,7 +54,7 @@ def start_sshd(network: Network, keys: Path) -> Path:
     sshd = find_program("sshd")
     assert sshd is not None
     started = network.start(INSTANCE, [sshd, "-D", "-e", "-f", str(keys / "sshd_config")])
-    network.wait_for_port(INSTANCE, INSTANCE_ADDRESS, 22, started)
+    network.wait_for_port(INSTANCE, Endpoint(IPV4.instance, 22), started)
     return programs
 
 
@@ -90,7 +92,7 @@ def main(folder: Path, words: list[str]) -> None:
         if "wrong-key" in words:
             words.remove("wrong-key")
             public = (folder / "keys/other.pub").read_text()
-            (folder / "keys/known").write_text(f"{INSTANCE_ADDRESS} {public}")
+            (folder / "keys/known").write_text(f"{IPV4.instance} {public}")
     process = subprocess.run(
         ["ip", "netns", "exec", VPC, sys.executable, "-m", "lbtrace", "capture", *words],
         cwd=folder,

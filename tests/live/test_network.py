@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from lbtrace.errors import LabError
+from lbtrace.lab.addresses import IPV4
 from lbtrace.lab.confine import find_program
-from lbtrace.lab.network import FRONT, INSTANCE_ADDRESS
 from lbtrace.lab.registry import find_balancer
 from lbtrace.lab.run import require_runnable
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT = ("--client", "netns:laptop:eth0")
-REQUEST = ("--", "ip", "netns", "exec", "laptop", "curl", "-sS", f"http://{FRONT}/divide/25")
+REQUEST = ("--", "ip", "netns", "exec", "laptop", "curl", "-sS", f"http://{IPV4.front}/divide/25")
 needs_sshd = pytest.mark.skipif(
     find_program("sshd") is None or shutil.which("ssh-keygen") is None,
     reason="no sshd here (openssh-server)",
@@ -91,7 +91,7 @@ def test_a_filter_that_is_none(tmp_path: Path) -> None:
 
 @needs_sshd
 def test_over_ssh(tmp_path: Path) -> None:
-    backend = f"ssh://root@{INSTANCE_ADDRESS}/eth0"
+    backend = f"ssh://root@{IPV4.instance}/eth0"
     words = (*CLIENT, "--backend", backend, "--filter", "tcp", "--format", "json", "-o", "cap")
     result = captured(tmp_path, *words, *REQUEST)
     assert result["code"] == 0, result["err"]
@@ -101,13 +101,13 @@ def test_over_ssh(tmp_path: Path) -> None:
     assert behind["files"][0]["dropped"] == 0
     # "tcp" alone: were ssh's own connection captured, each packet of it would cause the next one
     assert behind["packets"]["read"] < 30
-    assert {each["server"] for each in behind["connections"]} == {f"{INSTANCE_ADDRESS}:8080"}
+    assert {each["server"] for each in behind["connections"]} == {f"{IPV4.instance}:8080"}
     assert result["left"] == []
 
 
 @needs_sshd
 def test_a_host_key_that_is_another(tmp_path: Path) -> None:
-    backend = f"ssh://root@{INSTANCE_ADDRESS}/eth0"
+    backend = f"ssh://root@{IPV4.instance}/eth0"
     words = (*CLIENT, "--backend", backend, "--filter", "tcp", *REQUEST, "wrong-key")
     result = captured(tmp_path, *words)
     assert (result["code"], result["out"], result["left"]) == (2, "", [])

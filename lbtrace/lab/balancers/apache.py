@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lbtrace.lab.network import BALANCER, FRONT, SCRATCH, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import SCRATCH, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 MODULES = Path("/usr/lib/apache2/modules")
@@ -35,7 +36,7 @@ TypesConfig /dev/null
 User www-data
 Group www-data
 {modules}
-Listen {front}:{port} http
+Listen {front} http
 LogFormat "{format}" truth
 CustomLog {directory}/access.log truth
 StartServers 1
@@ -65,21 +66,19 @@ def launch(network: Network, setup: Setup) -> None:
     modules = [m for m in NEEDED.split() if (MODULES / f"mod_{m}.so").exists()]
     checks = setup.given("checks", " hcmethod=GET hcuri=/health hcinterval=1")
     (SCRATCH / "fixed").write_text("fixed\n")
-    address, number = setup.backends[0]
-    upgrade = f'{UPGRADE}RewriteRule ^/(.*) "ws://{address}:{number}/$1" [P,L]'
+    upgrade = f'{UPGRADE}RewriteRule ^/(.*) "ws://{setup.backends[0]}/$1" [P,L]'
     text = CONFIGURATION.format(
         directory=setup.directory,
         modules="\n".join(f"LoadModule {m}_module {MODULES}/mod_{m}.so" for m in modules),
         format=LOG_FORMAT,
-        front=FRONT,
-        port=setup.port,
+        front=setup.front,
         timeout=1 if setup.wants("timeout") else 30,
         tls=setup.given(
             "tls", f"SSLEngine on\nSSLCertificateFile {setup.certificate}\nSSLSessionCache none"
         ),
         gzip=setup.given("gzip", "SetOutputFilter DEFLATE"),
         members="\n".join(
-            f"  BalancerMember http://{a}:{p} retry=0{checks}" for a, p in setup.backends
+            f"  BalancerMember http://{backend} retry=0{checks}" for backend in setup.backends
         ),
         retry=setup.given("retry", "  ProxySet failonstatus=503"),
         websocket=setup.given("websocket", upgrade),
@@ -89,7 +88,7 @@ def launch(network: Network, setup: Setup) -> None:
     )
     configuration = network.configure("apache.conf", text)
     started = network.start(BALANCER, ["apache2", "-D", "FOREGROUND", "-f", str(configuration)])
-    network.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 CONFIGURATION = """
@@ -52,13 +53,13 @@ def launch(network: Network, setup: Setup) -> None:
     checks = "health_uri /health\n    health_interval 1s"
     text = CONFIGURATION.format(
         directory=setup.directory,
-        front=FRONT,
+        front=setup.front.address,
         scheme="https" if setup.wants("tls") else "http",
-        port=setup.port,
+        port=setup.front.port,
         tls=setup.given("tls", f"tls {setup.certificate} {setup.certificate}"),
         gzip=setup.given("gzip", "encode {\n    gzip\n    minimum_length 100\n  }"),
         prefix=setup.given("prefix", "uri strip_prefix /api"),
-        targets=" ".join(f"{a}:{p}" for a, p in setup.backends),
+        targets=" ".join(map(str, setup.backends)),
         retry="lb_policy round_robin\n    lb_try_duration 2s\n    lb_try_interval 50ms"
         if len(setup.backends) > 1
         else "",
@@ -74,7 +75,7 @@ def launch(network: Network, setup: Setup) -> None:
     started = network.start(
         BALANCER, ["caddy", "run", "--adapter", "caddyfile", "--config", str(configuration)], homes
     )
-    network.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:

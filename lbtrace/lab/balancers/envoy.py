@@ -11,8 +11,9 @@ import shlex
 import sys
 from typing import TypeAlias
 
+from lbtrace.lab.addresses import BALANCER
 from lbtrace.lab.envoy_program import program, within_reach
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.network import Network
 from lbtrace.lab.own.envoy import OWN
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
@@ -150,7 +151,7 @@ def configuration(setup: Setup) -> Json:
         cluster["transport_socket"] = _tls(setup, "Upstream", {})
     listener: Json = {
         "name": "front",
-        "address": _address(FRONT, setup.port),
+        "address": _address(*setup.front),
         "filter_chains": [chain],
     }
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
@@ -187,7 +188,7 @@ def launch(network: Network, setup: Setup) -> None:
     ]
     command += ["--file-flush-interval-msec", "100"]
     started = network.start(BALANCER, command, dict(os.environ))
-    network.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.own.haproxy import OWN
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
@@ -29,7 +30,7 @@ defaults
   option redispatch 1
   retries 2
 frontend front
-  bind {front}:{port} {tls}
+  bind {front} {tls}
 {frontend}
   default_backend targets
 backend targets
@@ -86,10 +87,8 @@ def backend_of(setup: Setup, mode: str, reuse: str) -> str:
     return "\n".join(rows)
 
 
-def launcher(
-    mode: str, reuse: str = "safe", server: str = "", front: str = FRONT
-) -> Callable[[Network, Setup], None]:
-    """A function that starts one of its variants, on the address `front`."""
+def launcher(mode: str, reuse: str = "safe", server: str = "") -> Callable[[Network, Setup], None]:
+    """A function that starts one of its variants."""
 
     def launch(network: Network, setup: Setup) -> None:
         checked = "check inter 1s" if setup.wants("checks") or setup.wants("tcp-checks") else ""
@@ -98,20 +97,19 @@ def launcher(
         text = CONFIGURATION.format(
             mode=mode,
             timeout="1s" if setup.wants("timeout") else "30s",
-            front=front,
-            port=setup.port,
+            front=setup.front,
             tls=f"ssl crt {setup.certificate} {setup.given('sni', 'strict-sni')}" * terminated,
             keylog="tune.ssl.keylog on" * terminated,
             frontend=frontend_of(setup, mode),
             backend=backend_of(setup, mode, reuse),
             servers="\n".join(
-                f"  server s{n} {a}:{p} {server} {behind} {checked}"
-                for n, (a, p) in enumerate(setup.backends)
+                f"  server s{n} {backend} {server} {behind} {checked}"
+                for n, backend in enumerate(setup.backends)
             ),
         )
         configuration = network.configure("haproxy.cfg", text)
         started = network.start(BALANCER, ["haproxy", "-db", "-f", str(configuration)])
-        network.wait_for_port(BALANCER, front, setup.port, started)
+        network.wait_for_port(BALANCER, setup.front, started)
 
     return launch
 

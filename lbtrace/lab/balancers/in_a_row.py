@@ -15,9 +15,9 @@ from dataclasses import replace
 from lbtrace.lab.balancers import haproxy, nginx
 from lbtrace.lab.network import Network
 from lbtrace.lab.plan import Balancer, Setup
+from lbtrace.model.net import Endpoint
 
-INNER = "127.0.0.1"
-INNER_PORT = 8090
+INNER = Endpoint("127.0.0.1", 8090)
 STATED = """
       proxy_set_header X-Request-Id $request_id;
       proxy_set_header X-Forwarded-For $proxy_protocol_addr;
@@ -29,21 +29,19 @@ PROGRAMS = {"nginx": "nginx", "haproxy": "haproxy"}
 
 def both_read_http(network: Network, setup: Setup) -> None:
     """nginx in front of HAProxy."""
-    haproxy.launcher("http", front=INNER)(network, replace(setup, port=INNER_PORT))
+    haproxy.launcher("http")(network, replace(setup, front=INNER))
     nginx.launch(network, _to_the_inner(setup))
 
 
 def tcp_before_http(network: Network, setup: Setup) -> None:
     """HAProxy in mode tcp, which names the client in a PROXY header, in front of nginx."""
-    nginx.launch(
-        network, replace(setup, port=INNER_PORT), location=STATED, front=INNER, behind_proxy=True
-    )
+    nginx.launch(network, replace(setup, front=INNER), location=STATED, behind_proxy=True)
     haproxy.launcher("tcp", server="send-proxy")(network, _to_the_inner(setup))
 
 
 def _to_the_inner(setup: Setup) -> Setup:
     """What the outer one is asked for: its backend is the inner one."""
-    return replace(setup, backends=((INNER, INNER_PORT),))
+    return replace(setup, backends=(INNER,))
 
 
 FEATURES = frozenset({"http"})

@@ -8,16 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from lbtrace.errors import LabError
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 
 def launch(network: Network, setup: Setup) -> None:
     """One virtual service, round robin, masquerading."""
-    service = f"{FRONT}:{setup.port}"
+    service = str(setup.front)
     commands = [
         ["-A", "-t", service, "-s", "rr"],
-        *(["-a", "-t", service, "-r", f"{a}:{p}", "-m"] for a, p in setup.backends),
+        *(["-a", "-t", service, "-r", str(backend), "-m"] for backend in setup.backends),
     ]
     for command in commands:
         done = network.run(BALANCER, ["ipvsadm", *command])

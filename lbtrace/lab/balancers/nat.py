@@ -5,36 +5,44 @@ Its log is the kernel's connection tracking table.
 
 from __future__ import annotations
 
+from lbtrace.lab.addresses import BALANCER
 from lbtrace.lab.conntrack import translations
-from lbtrace.lab.network import BALANCER, FRONT, NODE, Network
+from lbtrace.lab.network import Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
+
+RULES = """
+table {family} {name} {{
+ chain {chain} {{
+ type nat hook {chain} priority {priority};
+ {rule}
+ }}
+}}
+"""
 
 
 def destination(network: Network, setup: Setup) -> None:
     """DNAT: the source stays."""
-    if len(setup.backends) == 1:
-        (address, port) = setup.backends[0]
-        to = f"dnat to {address}:{port}"
+    family, count = setup.addresses.family, len(setup.backends)
+    if count == 1:
+        to = f"dnat to {setup.backends[0]}"
     else:
-        targets = ", ".join(
-            f"{n} : {address} . {port}" for n, (address, port) in enumerate(setup.backends)
-        )
-        to = f"dnat ip addr . port to numgen inc mod {len(setup.backends)} map {{ {targets} }}"
-    network.nft(
-        BALANCER,
-        f"table ip balancer {{\n chain prerouting {{\n type nat hook prerouting priority dstnat;\n"
-        f" ip daddr {FRONT} tcp dport {setup.port} {to}\n }}\n}}\n",
-    )
+        targets = ", ".join(f"{n} : {a} . {p}" for n, (a, p) in enumerate(setup.backends))
+        to = f"dnat {family} addr . port to numgen inc mod {count} map {{ {targets} }}"
+    to_the_front = f"{family} daddr {setup.front.address} tcp dport {setup.front.port}"
+    _load(network, setup, "balancer", "prerouting", "dstnat", f"{to_the_front} {to}")
 
 
 def both(network: Network, setup: Setup) -> None:
     """DNAT and SNAT: the balancer's own address is the source."""
     destination(network, setup)
-    network.nft(
-        BALANCER,
-        f"table ip source {{\n chain postrouting {{\n type nat hook postrouting priority srcnat;\n"
-        f" ct status dnat snat to {NODE}\n }}\n}}\n",
-    )
+    to = f"ct status dnat snat to {setup.addresses.node}"
+    _load(network, setup, "source", "postrouting", "srcnat", to)
+
+
+def _load(network: Network, setup: Setup, name: str, chain: str, priority: str, rule: str) -> None:
+    """A table of one rule."""
+    named = {"family": setup.addresses.family, "name": name, "chain": chain, "priority": priority}
+    network.nft(BALANCER, RULES.format(rule=rule, **named))
 
 
 def nothing(_network: Network, _setup: Setup) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.own.nginx import OWN
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
@@ -37,7 +38,7 @@ http {{
   }}
   map $http_upgrade $upgrading {{ default upgrade; '' ''; }}
   server {{
-    listen {front}:{port} default_server {tls} {http2} {proxied};
+    listen {front} default_server {tls} {http2} {proxied};
     {certificate}
     {gzip}
     location = /fixed {{ default_type text/plain; return 200 "fixed\\n"; }}
@@ -58,7 +59,7 @@ STATED = "$proxy_protocol_addr:$proxy_protocol_port"
 MIRRORED = """
     location = /mirrored {{
       internal;
-      proxy_pass {scheme}://{address}:{port}$request_uri;
+      proxy_pass {scheme}://{shadow}$request_uri;
 {location}
     }}
 """
@@ -81,11 +82,10 @@ def launch(
     location: str = LOCATION,
     request_id: str = "$request_id",
     keep: bool = True,
-    front: str = FRONT,
     behind_proxy: bool = False,
 ) -> None:
-    """Write the configuration and start nginx with it, on the address `front`. `behind_proxy`: each
-    connection begins with a PROXY header, which names the client.
+    """Write the configuration and start nginx with it. `behind_proxy`: each connection begins with
+    a PROXY header, which names the client.
     """
     prefix = "rewrite ^/api/(.*)$ /$1 break;"
     options = [
@@ -101,26 +101,23 @@ def launch(
     if keep and not setup.wants("websocket") and "Connection" not in location:
         options.append('proxy_set_header Connection "";')
     copies, scheme = setup.wants("mirror"), setup.given("tls-behind", "https", "http")
-    mirrored = MIRRORED.format(
-        scheme=scheme, address=setup.backends[-1][0], port=setup.backends[-1][1], location=location
-    )
+    mirrored = MIRRORED.format(scheme=scheme, shadow=setup.backends[-1], location=location)
     text = CONFIGURATION.format(
         directory=setup.directory,
         request_id=request_id,
         maps=maps,
         cache=setup.given("cache", f"proxy_cache_path {setup.directory}/cache keys_zone=kept:1m;"),
         servers="\n".join(
-            f"    server {address}:{port} max_fails=0;"
-            for address, port in setup.backends[: 1 if copies else None]
+            f"    server {backend} max_fails=0;"
+            for backend in setup.backends[: 1 if copies else None]
         ),
         mirror="mirror /mirrored;" if copies else "",
         mirrored=mirrored if copies else "",
         http2="http2" if setup.wants("http2") else "",
         keepalive="keepalive 32;" if keep else "",
-        front=front,
+        front=setup.front,
         proxied="proxy_protocol" if behind_proxy else "",
         client=STATED if behind_proxy else "$remote_addr:$remote_port",
-        port=setup.port,
         tls="ssl" if setup.wants("tls") else "",
         certificate=setup.given(
             "tls", f"ssl_certificate {setup.certificate}; ssl_certificate_key {setup.certificate};"
@@ -139,7 +136,7 @@ def launch(
         BALANCER,
         ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)],
     )
-    network.wait_for_port(BALANCER, front, setup.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:

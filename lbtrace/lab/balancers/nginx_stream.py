@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 CONFIGURATION = """
@@ -26,7 +27,7 @@ stream {{
 {servers}
   }}
   server {{
-    listen {front}:{port};
+    listen {front};
     proxy_pass targets;
     {proxy}
   }}
@@ -44,9 +45,8 @@ def launch(network: Network, setup: Setup, proxy: str = "") -> None:
         CONFIGURATION.format(
             load=f"load_module {MODULE};" if MODULE.exists() else "",
             directory=setup.directory,
-            servers="\n".join(f"    server {address}:{port};" for address, port in setup.backends),
-            front=FRONT,
-            port=setup.port,
+            servers="\n".join(f"    server {backend};" for backend in setup.backends),
+            front=setup.front,
             proxy=proxy,
         ),
     )
@@ -54,7 +54,7 @@ def launch(network: Network, setup: Setup, proxy: str = "") -> None:
         BALANCER,
         ["nginx", "-e", str(setup.directory / "nginx-start.log"), "-c", str(configuration)],
     )
-    network.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def lines(_network: Network, setup: Setup) -> list[BalancerLine]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 
-from lbtrace.lab.network import BALANCER, FRONT, SCRATCH, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import SCRATCH, Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 CONFIGURATION = """
-http_port {front}:{port} accel no-vhost defaultsite=divide
+http_port {front} accel no-vhost defaultsite=divide
 pid_filename {directory}/squid.pid
 cache_log {directory}/squid-cache.log
 coredump_dir {directory}
@@ -43,14 +44,13 @@ def launch(network: Network, setup: Setup) -> None:
     text = CONFIGURATION.format(
         directory=SCRATCH,
         format=FORMAT,
-        front=FRONT,
-        port=setup.port,
+        front=setup.front,
         peers="\n".join(peers),
         cache="" if setup.wants("cache") else "cache deny all",
     )
     path = network.configure("squid.conf", text)
     started = network.start(BALANCER, ["squid", "-N", "-f", str(path)])
-    network.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def lines(network: Network, setup: Setup) -> list[BalancerLine]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.plan import Balancer, BalancerLine, Setup
 
 VCL = """
@@ -95,12 +96,12 @@ def launch(network: Network, setup: Setup) -> None:
         "-f",
         str(path),
         "-a",
-        f"{FRONT}:{setup.port}",
+        str(setup.front),
         "-s",
         "malloc,16m",
     ]
     started = network.start(BALANCER, [*command, "-T", "none"])
-    network.wait_for_port(BALANCER, FRONT, setup.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def lines(network: Network, setup: Setup) -> list[BalancerLine]:

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lbtrace.errors import LabError, OptionError
+from lbtrace.lab.addresses import APP_PORT, IPV4
 from lbtrace.lab.key_logs import OF_BALANCER
-from lbtrace.lab.network import APP_PORT, INSTANCE_ADDRESS, SECOND_ADDRESS
 
 if TYPE_CHECKING:
     from lbtrace.lab.network import Network
     from lbtrace.lab.plan import Setup
 
-BACKENDS = (INSTANCE_ADDRESS, SECOND_ADDRESS)
+BACKENDS = (IPV4.instance, IPV4.second)
 HERE = "@LAB@"  # in a text: the directory of the experiment, which is made later
 CERTIFICATE = f"{HERE}/both.pem"
 KEY_LOG = f"{HERE}/../{OF_BALANCER}"

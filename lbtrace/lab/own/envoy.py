@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lbtrace.lab.addresses import APP_PORT, BALANCER
 from lbtrace.lab.envoy_program import program, within_reach
-from lbtrace.lab.network import APP_PORT, BALANCER, FRONT, Network
+from lbtrace.lab.network import Network
 from lbtrace.lab.own import (
     CERTIFICATE,
     KEY_LOG,
@@ -328,7 +329,7 @@ def start(network: Network, setup: Setup, configuration: Configuration) -> None:
     if tested.returncode:
         raise refused(configuration, _complaint(tested.stderr + tested.stdout))
     started = network.start(BALANCER, [*command, "--concurrency", "1"], dict(os.environ))
-    network.wait_for_port(BALANCER, FRONT, configuration.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def _complaint(text: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from lbtrace.lab.network import BALANCER, FRONT, Network
+from lbtrace.lab.addresses import BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.own import CERTIFICATE, Changes, Configuration, Own, Targets, Wish, refused
 from lbtrace.lab.own._haproxy_lines import HaproxyDocument, HaproxySection, Line, document
 from lbtrace.lab.plan import Setup
@@ -278,7 +279,7 @@ def start(network: Network, setup: Setup, configuration: Configuration) -> None:
     if tested.returncode:
         raise refused(configuration, _complaint(tested.stderr + tested.stdout))
     started = network.start(BALANCER, ["haproxy", "-db", "-f", str(path)])
-    network.wait_for_port(BALANCER, FRONT, configuration.port, started)
+    network.wait_for_port(BALANCER, setup.front, started)
 
 
 def _complaint(text: str) -> str:

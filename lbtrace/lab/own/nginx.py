@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lbtrace.lab.network import APP_PORT, BALANCER, FRONT, Network
+from lbtrace.lab.addresses import APP_PORT, BALANCER
+from lbtrace.lab.network import Network
 from lbtrace.lab.own import (
     BACKENDS,
     CERTIFICATE,
@@ -352,7 +353,7 @@ def start(network: Network, setup: Setup, configuration: Configuration) -> None:
     tested = network.run(BALANCER, [*command, "-t"])
     if tested.returncode:
         raise refused(configuration, _complaint(tested.stderr))
-    network.wait_for_port(BALANCER, FRONT, configuration.port, network.start(BALANCER, command))
+    network.wait_for_port(BALANCER, setup.front, network.start(BALANCER, command))
 
 
 def _complaint(text: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lbtrace.lab.addresses import APP_PORT, OFFICE
 from lbtrace.lab.clients import Clients
-from lbtrace.lab.network import APP_PORT, OFFICE, SECOND_ADDRESS
 from lbtrace.lab.plan import Traffic
+from lbtrace.model.net import Endpoint
 
 MONITOR = ("User-Agent", "UptimeRobot/2.0")
 
@@ -35,7 +36,7 @@ def monitored(clients: Clients) -> None:
 
 def onward(clients: Clients) -> None:
     """The backend asks another service before it answers."""
-    service = f"{SECOND_ADDRESS}:{APP_PORT}"
+    service = Endpoint(clients.network.addresses.second, APP_PORT)
     for number in (25, 50, 10, 4):
         clients.get(f"/onward/divide/{number}?to={service}")
         clients.pause(0.05)

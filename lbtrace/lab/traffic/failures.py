@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+from lbtrace.lab.addresses import VPC
 from lbtrace.lab.clients import Clients
-from lbtrace.lab.network import INSTANCE_ADDRESS, VPC
 from lbtrace.lab.plan import Traffic
+from lbtrace.lab.traffic.on_the_way import dropping
 
-LOSE_FINS = f"""
-table ip lose {{
-  chain forward {{
-    type filter hook forward priority 0;
-    ip saddr {INSTANCE_ADDRESS} tcp flags & fin == fin drop
-  }}
-}}
-"""
+LOSE_FINS = "{family} saddr {instance} tcp flags & fin == fin drop"
 
 
 def slow(clients: Clients) -> None:
@@ -105,10 +99,9 @@ def race(clients: Clients) -> None:
     """
     clients.get("/divide/25")
     clients.pause(0.3)
-    clients.network.nft(VPC, LOSE_FINS)
-    clients.pause(1.0)
-    clients.get("/divide/50")
-    clients.network.run(VPC, ["nft", "delete", "table", "ip", "lose"])
+    with dropping(clients, VPC, LOSE_FINS):
+        clients.pause(1.0)
+        clients.get("/divide/50")
     clients.pause(0.2)
     clients.get("/divide/10")
 

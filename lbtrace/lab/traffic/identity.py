@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import os
 
+from lbtrace.lab.addresses import OFFICE
 from lbtrace.lab.clients import ClientConnection, Clients
-from lbtrace.lab.network import OFFICE
 from lbtrace.lab.plan import Traffic
 
 

@@ -8,39 +8,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 
+from lbtrace.lab.addresses import INTERNET, VPC
 from lbtrace.lab.clients import Clients
-from lbtrace.lab.network import FRONT, INSTANCE_ADDRESS, INTERNET, VPC
 from lbtrace.lab.plan import Traffic
 
 RULES = """
-table ip lose {{
+table {family} lose {{
   chain forward {{
     type filter hook forward priority 0;
     {rule}
   }}
 }}
 """
-LOSE_SYNS = f"ip daddr {FRONT} tcp flags & (syn | ack) == syn drop"
-LOSE_LARGE = f"ip saddr {INSTANCE_ADDRESS} ip length > 1400 drop"
-FORGET = f"ip daddr {FRONT} meta l4proto tcp reject with tcp reset"
+LOSE_SYNS = "{family} daddr {front} tcp flags & (syn | ack) == syn drop"
+LOSE_LARGE = "{family} saddr {instance} meta length > 1400 drop"
+FORGET = "{family} daddr {front} meta l4proto tcp reject with tcp reset"
 IDLE_S = 1.5
 
 
 @contextmanager
-def rule(clients: Clients, host: str, what: str) -> Iterator[None]:
-    """A rule that holds for a while."""
-    clients.network.nft(host, RULES.format(rule=what))
+def dropping(clients: Clients, host: str, rule: str) -> Iterator[None]:
+    """A rule of nftables on what a host forwards, for a while."""
+    addresses = clients.network.addresses
+    named = {"family": addresses.family, "front": addresses.front, "instance": addresses.instance}
+    clients.network.nft(host, RULES.format(rule=rule.format(**named), **named))
     try:
         yield
     finally:
-        clients.network.run(host, ["nft", "delete", "table", "ip", "lose"])
+        clients.network.run(host, ["nft", "delete", "table", addresses.family, "lose"])
 
 
 def slow_syn(clients: Clients) -> None:
     """The first SYN of a connection is lost; the one a second later arrives."""
     clients.get("/divide/25")
     late = Thread(target=clients.get, args=("/divide/50",))
-    with rule(clients, INTERNET, LOSE_SYNS):
+    with dropping(clients, INTERNET, LOSE_SYNS):
         late.start()
         clients.pause(0.4)
     late.join()
@@ -50,7 +52,7 @@ def slow_syn(clients: Clients) -> None:
 def mtu(clients: Clients) -> None:
     """The path behind the balancer carries no packet of more than 1,400 bytes, and says nothing."""
     clients.get("/divide/25")
-    with rule(clients, VPC, LOSE_LARGE):
+    with dropping(clients, VPC, LOSE_LARGE):
         with clients.connect() as connection:
             connection.send("GET", "/large?bytes=20000")
             clients.pause(2.5)
@@ -63,7 +65,7 @@ def idle_reset(clients: Clients) -> None:
     with clients.connect() as connection:
         connection.ask("GET", "/divide/50")
         clients.pause(IDLE_S)
-        with rule(clients, INTERNET, FORGET):
+        with dropping(clients, INTERNET, FORGET):
             connection.send("GET", "/divide/10")
             clients.pause(0.2)
     clients.get("/divide/4")
