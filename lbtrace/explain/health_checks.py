@@ -28,7 +28,7 @@ from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import by_connection
 from lbtrace.tables.messages import NO_VALUE
-from lbtrace.tables.pace import pace
+from lbtrace.tables.pace import FEWEST, pace
 from lbtrace.tables.packets import Column
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import Words
@@ -68,6 +68,7 @@ def find(state: Pairing) -> list[HealthCheck]:
     alike: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = defaultdict(list)
     for b, ends_of, what in zip(free.tolist(), rows, asked_for, strict=True):
         alike[ends_of, what].append(b)
+    calls_itself_one = _checkers(words, {what[2] for _, what in alike})
     found: dict[_Key, list[int]] = {
         (
             point,
@@ -76,6 +77,7 @@ def find(state: Pairing) -> list[HealthCheck]:
             *_named(words, *what),
         ): numbers
         for ((point, source, server, port), what), numbers in alike.items()
+        if len(numbers) >= FEWEST or what[2] in calls_itself_one
     }
     forwarded, asked, hosts = _identity_names(state), _asked(state), _client_sources(state)
     used = _used_connections(state)
@@ -88,6 +90,12 @@ def find(state: Pairing) -> list[HealthCheck]:
         if check is not None:
             checks.append(check)
     return checks
+
+
+def _checkers(words: Words, agents: Set[int]) -> set[int]:
+    """Which of these User-Agents, by number, say that they check health."""
+    values = words.field_values
+    return {n for n in agents if n != NO_VALUE and is_health_checker(values[n])}
 
 
 def _every_request_shown(client: Facts) -> bool:
@@ -183,9 +191,11 @@ def _judge(
     shown: bool,
 ) -> HealthCheck | None:
     point, source, target, method, path, agent = key
-    times = sorted(int(state.backend.start[b]) for b in numbers)
-    period, even = pace(times)
+    period, even = pace(sorted(state.backend.start[numbers].tolist()))
+    paced = even and period is not None and period >= QUICK_NS
     known_agent = is_health_checker(agent)
+    if not paced and not known_agent:
+        return None
     first = state.backend.exchange(numbers[0]).request
     anonymous = (
         bool(forwarded)
@@ -195,7 +205,7 @@ def _judge(
     if forwarded and not anonymous and first is not None:
         return None  # the balancer says who asked: it is no request of its own
     reasons: list[tuple[str, str]] = []
-    if period is not None and even and period >= QUICK_NS:
+    if paced and period is not None:
         reasons.append(("period", f"every {period / 1e9:.3g} s, {len(numbers)} times the same"))
     if known_agent:
         reasons.append((USER_AGENT, agent))
@@ -207,9 +217,6 @@ def _judge(
     if not named and (method, path, agent) in asked:
         return None  # clients ask just that: it may be one that was not captured
     if not named and source in hosts:
-        return None
-    paced = even and period is not None and period >= QUICK_NS
-    if not paced and not known_agent:
         return None
     likely = paced and len(numbers) >= 4
     certain = (known_agent and (paced or anonymous)) or (likely and anonymous)

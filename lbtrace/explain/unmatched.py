@@ -17,9 +17,8 @@ import numpy as np
 from lbtrace.match.balancer_signature import (
     OWN_STATUS,
     REDIRECT,
-    Manner,
     Sign,
-    hand,
+    Signs,
     manner,
 )
 from lbtrace.match.classes import unread
@@ -97,55 +96,109 @@ def client_reasons(
     free = state.free_clients()
     if not free:
         return []
-    seen = windows(state, clocks, of_client=True)
-    backends = manner(state)
-    paired = len(state.caused)
-    shown = _together(state, clocks)
-    astray = _astray(state, of_client=True)
-    nothing, in_vain = unasked(state.client), _sent_in_vain(state.client)
-    late = unread(state.client.table)
-    shared = bool(nothing.any()) and _shares(state)
-    open_, revalidated = _asked_for(state)
-    headless = not state.backend.table.requests.there[
-        state.free_backends()
-    ].all()  # it may be what any of these caused
+    client = _ClientReasons(state, clocks, passed_on)
+    shown, astray = _together(state, clocks), _astray(state, of_client=True)
     out: list[Unpaired] = []
     for c in free:
-        if in_vain[c]:
-            why = Why(
-                UnpairedReason.NEVER_ANSWERED,
-                Confidence.HIGH,
-                UnpairedDetail.NOT_ACKNOWLEDGED,
-                str(in_vain[c]),
-            )
-        elif late[c]:
-            why = Why(
-                UnpairedReason.NEVER_ANSWERED, Confidence.HIGH, UnpairedDetail.SENT_AFTER_CLOSE
-            )
-        elif nothing[c] and state.client.connection_ref(c) in passed_on:
-            why = _unknown(UnpairedDetail.CONNECTION_GOES_ON)
-        elif nothing[c] and not headless:
-            why = Why(
-                UnpairedReason.ANSWERED_BY_BALANCER,
-                Confidence.MEDIUM if shared else Confidence.LOW,
-                UnpairedDetail.NO_REQUEST,
-            )
-        else:
-            why = _client_reason(state, c, seen, backends, paired, headless)
+        why = client.unanswered(c) or client.by_its_answer(c)
         if why.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE and c in astray:
             why = _unknown(UnpairedDetail.CLOCK_SET)
-        asked = revalidated if state.client.cached[c] else open_
-        if (
-            why.reason is UnpairedReason.ANSWERED_BY_BALANCER
-            and not nothing[c]
-            and _wants(state.client, c) in asked
-        ):
+        if why.reason is UnpairedReason.ANSWERED_BY_BALANCER and client.also_asked(c):
             why = _unknown(UnpairedDetail.ALSO_ASKED)
         out.append(Unpaired("client", state.client.ref(c), *(why if shown else _capped(why))))
     if any(u.detail is UnpairedDetail.OTHER_BACKEND for u in out):
         either = _unknown(UnpairedDetail.ERROR_OF_EITHER)
         out = [Unpaired(u.side, u.ref, *either) if u.detail in OF_ANY_BACKEND else u for u in out]
     return out
+
+
+class _ClientReasons:
+    """What the reasons of client exchanges rest on, asked once for all of them."""
+
+    def __init__(self, state: Pairing, clocks: Clocks, passed_on: Set[Ref]) -> None:
+        facts, table = state.client, state.client.table
+        self._state, self._facts, self._passed_on = state, facts, passed_on
+        self._windows = windows(state, clocks, of_client=True)
+        self._signs = Signs(facts, manner(state))
+        self._nothing, self._in_vain = unasked(facts), _sent_in_vain(facts)
+        self._late = unread(table)
+        self._shared = bool(self._nothing.any()) and _shares(state)
+        self._open, self._revalidated = _asked_for(state)
+        # a request that is lost may be what any of these caused
+        self._headless = not state.backend.table.requests.there[state.free_backends()].all()
+        self._undecided = bool(state.left_over or state.group)
+
+    def unanswered(self, c: int) -> Why | None:
+        """Why one got no answer, or asked nothing; None for a request that needs more thought."""
+        if self._in_vain[c]:
+            times = str(self._in_vain[c])
+            detail = UnpairedDetail.NOT_ACKNOWLEDGED
+            return Why(UnpairedReason.NEVER_ANSWERED, Confidence.HIGH, detail, times)
+        if self._late[c]:
+            detail = UnpairedDetail.SENT_AFTER_CLOSE
+            return Why(UnpairedReason.NEVER_ANSWERED, Confidence.HIGH, detail)
+        if not self._nothing[c]:
+            return None
+        if self._facts.connection_ref(c) in self._passed_on:
+            return _unknown(UnpairedDetail.CONNECTION_GOES_ON)
+        if self._headless:
+            return None
+        sure = Confidence.MEDIUM if self._shared else Confidence.LOW
+        return Why(UnpairedReason.ANSWERED_BY_BALANCER, sure, UnpairedDetail.NO_REQUEST)
+
+    def by_its_answer(self, c: int) -> Why:
+        """Why one has no partner, by when it was, and by the answer that it got."""
+        by, known = self._signs.of(c), self._windows[self._facts.point[c]]
+        return (
+            self._by_time(c, by, known)
+            or self._without_answer(c, known)
+            or self._by_sign(c, by, bool(known))
+        )
+
+    def _by_time(self, c: int, by: Sign | None, known: list[Window]) -> Why | None:
+        """What is to be said of one that the backend captures do not wholly cover."""
+        start, end = int(self._facts.start[c]), int(self._facts.reply[c])
+        away = min(
+            (max(w.first - end, start - w.last) for w in known), default=0
+        )  # from the nearest moment a backend capture shows a packet
+        if away > EDGE_NS:
+            return Why(
+                UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, UnpairedDetail.NOT_RUNNING
+            )
+        if away > 0 and by is not None and by.detail is not UnpairedDetail.GATEWAY_ERROR:
+            return _made_by_balancer(by, Confidence.MEDIUM)
+        if away > 0 or (by is None and any(start < w.first or end > w.last for w in known)):
+            return _unknown(UnpairedDetail.CAPTURE_EDGE)  # a backend may say a gateway error there
+        return None
+
+    def _without_answer(self, c: int, known: list[Window]) -> Why | None:
+        """What is to be said of one without an answer."""
+        if self._facts.table.responses.there[c]:
+            return None
+        if self._facts.unknown[c]:
+            return _unknown(UnpairedDetail.ANSWER_NOT_CAPTURED)
+        if not known or self._headless:
+            return _unknown(UnpairedDetail.NO_ANSWER_UNDECIDED)
+        sure = Confidence.LOW if self._undecided else Confidence.MEDIUM
+        return Why(UnpairedReason.NEVER_ANSWERED, sure, UnpairedDetail.NO_ANSWER)
+
+    def _by_sign(self, c: int, by: Sign | None, known: bool) -> Why:
+        """What is to be said of one with an answer, while the backend captures ran."""
+        paired, table = bool(self._state.caused), self._facts.table
+        if by is not None and (paired or int(table.responses.start[c]) in OWN_STATUS | REDIRECT):
+            return _made_by_balancer(by, Confidence.HIGH if known or paired else Confidence.MEDIUM)
+        if not paired:
+            return _unknown(UnpairedDetail.NOTHING_MATCHES)
+        if not table.requests.there[c]:
+            return _unknown(UnpairedDetail.REQUEST_NOT_CAPTURED)
+        return _unknown(UnpairedDetail.OTHER_BACKEND)
+
+    def also_asked(self, c: int) -> bool:
+        """Whether a backend was asked the same by an exchange that no client is known to have
+        caused.
+        """
+        asked = self._revalidated if self._facts.cached[c] else self._open
+        return not self._nothing[c] and _wants(self._facts, c) in asked
 
 
 def _sent_in_vain(facts: Facts) -> list[int]:
@@ -162,42 +215,6 @@ def _sent_in_vain(facts: Facts) -> list[int]:
     vain &= (since <= q.first_ns) & (spoke != NEVER) & (spoke < since)
     out: list[int] = np.where(vain, sent, 0).tolist()
     return out
-
-
-def _client_reason(
-    state: Pairing, c: int, seen: list[list[Window]], backends: Manner, paired: int, headless: bool
-) -> Why:
-    e = state.client.exchange(c)
-    known = seen[state.client.point[c]]
-    start, end = int(state.client.start[c]), int(state.client.reply[c])
-    by = hand(e.response, backends, end - start)
-    away = min(
-        (max(w.first - end, start - w.last) for w in known), default=0
-    )  # from the nearest moment a backend capture shows a packet
-    if away > EDGE_NS:
-        return Why(
-            UnpairedReason.OUTSIDE_OTHER_CAPTURE, Confidence.HIGH, UnpairedDetail.NOT_RUNNING
-        )
-    if away > 0 and by is not None and by.detail is UnpairedDetail.GATEWAY_ERROR:
-        by = None  # so may a backend have said, after its capture ended
-    if away > 0 and by is not None:
-        return _made_by_balancer(by, Confidence.MEDIUM)
-    if known and any(start < w.first or end > w.last for w in known) and by is None:
-        return _unknown(UnpairedDetail.CAPTURE_EDGE)
-    if e.response is None:
-        if state.client.unknown[c]:
-            return _unknown(UnpairedDetail.ANSWER_NOT_CAPTURED)
-        if not known or headless:
-            return _unknown(UnpairedDetail.NO_ANSWER_UNDECIDED)
-        sure = Confidence.LOW if state.left_over or state.group else Confidence.MEDIUM
-        return Why(UnpairedReason.NEVER_ANSWERED, sure, UnpairedDetail.NO_ANSWER)
-    if by is not None and (paired or e.response.status in OWN_STATUS | REDIRECT):
-        return _made_by_balancer(by, Confidence.HIGH if known or paired else Confidence.MEDIUM)
-    if not paired:
-        return _unknown(UnpairedDetail.NOTHING_MATCHES)
-    if e.request is None:
-        return _unknown(UnpairedDetail.REQUEST_NOT_CAPTURED)
-    return _unknown(UnpairedDetail.OTHER_BACKEND)
 
 
 def _made_by_balancer(by: Sign, most: Confidence) -> Why:

@@ -15,11 +15,14 @@ import numpy as np
 from lbtrace.http_fields import AGE, DATE, SERVER
 from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit
 from lbtrace.http_fields.lines import lowered
+from lbtrace.match.exchange_times import Facts, cache_lines
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
-from lbtrace.tables.columns import distinct
-from lbtrace.tables.messages import NO_VALUE
+from lbtrace.tables.columns import among, distinct
+from lbtrace.tables.messages import NO_VALUE, Heads
+from lbtrace.tables.packets import Column
+from lbtrace.tables.words import marked
 
 OWN_STATUS = {
     400,
@@ -103,6 +106,49 @@ def manner(state: Pairing) -> Manner:
     return Manner(
         got, got | sent, sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any())
     )
+
+
+class Signs:
+    """What `hand` says of the answers of a side, asked for exchange by exchange.
+
+    What it rests on is the same in many answers: each kind of answer is made as an object once.
+    """
+
+    def __init__(self, facts: Facts, backends: Manner) -> None:
+        answers, words = facts.table.responses, facts.table.words
+        date, age = (answers.line_of(words, name) for name in (DATE, AGE))
+        empty = [n for n in distinct(date).tolist() if n != NO_VALUE and not words.said(n)[1]]
+        hits, ages = cache_lines(words)
+        took = facts.reply - facts.start
+        what = (
+            answers.there,
+            answers.start,
+            answers.line_of(words, SERVER),
+            (date != NO_VALUE) & ~among(date, np.array(empty, np.int64)),
+            marked(answers.marks, Mark.HEAD_TRUNCATED),
+            age,
+            (age != NO_VALUE) & (np.append(ages, 0)[age] > age_of_fresh(took)),
+            _first_of(answers.heads, hits),
+        )
+        self._what = np.stack([column.astype(np.int32) for column in what], axis=1)
+        self._facts, self._backends, self._took = facts, backends, took
+        self._known: dict[bytes, Sign | None] = {}
+
+    def of(self, number: int) -> Sign | None:
+        """Whether the balancer made the answer of an exchange."""
+        what = self._what[number].tobytes()
+        if what not in self._known:
+            answer = self._facts.exchange(number).response
+            self._known[what] = hand(answer, self._backends, int(self._took[number]))
+        return self._known[what]
+
+
+def _first_of(heads: Heads, wanted: Column) -> Column:
+    """The number of the first wanted line of each head, NO_VALUE without."""
+    owner, line = heads.which(wanted)
+    out = np.full(len(heads), NO_VALUE, np.int64)
+    out[owner[::-1]] = line[::-1]
+    return out
 
 
 def _field(r: Response, name: str) -> str:

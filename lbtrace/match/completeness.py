@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.match.balancer_signature import hand, manner
+from lbtrace.match.balancer_signature import Signs, manner
 from lbtrace.match.clock import Clocks
 from lbtrace.match.exchange_times import Facts, unasked
 from lbtrace.match.pairing import Pairing
@@ -90,21 +90,21 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> int | None:
         else [b for b in state.free_backends() if b in state.shared]
     )
     seen = windows(state, clocks, of_client)
-    nothing = unasked(facts)
+    nothing, answers = unasked(facts), facts.table.responses
     if of_client:
         nothing = nothing | _to_other_servers(state)
-    backends = manner(state) if of_client and free else None
+    signs = Signs(facts, manner(state)) if of_client and free else None
     for n in free:
         start, end = int(facts.start[n]), int(facts.end[n])
         known = seen[facts.point[n]]
         if nothing[n] or (known and all(end < w.first or start > w.last for w in known)):
             continue
-        if backends is None:
+        if signs is None:
             return n
-        answer = facts.exchange(n).response
-        own = hand(answer, backends, int(facts.reply[n]) - start)
+        own = signs.of(n)
         sure = own is not None and own.confidence is Confidence.HIGH
-        if not (facts.cached[n] or sure or (answer and answer.status in _OWN_ANSWERS)):
+        status = int(answers.start[n]) if answers.there[n] else None
+        if not (facts.cached[n] or sure or status in _OWN_ANSWERS):
             return n
     return None
 

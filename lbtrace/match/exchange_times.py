@@ -27,7 +27,7 @@ from lbtrace.tables.connections import NEVER
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.packets import Column
 from lbtrace.tables.side_table import SideTable
-from lbtrace.tables.words import bits_of
+from lbtrace.tables.words import Words, bits_of
 
 FAR = 1 << 61  # ns: later than any capture
 # a client that went away: the balancer may go on with its request for this long
@@ -130,14 +130,22 @@ def read(side: Side, table: SideTable) -> Facts:
     )
 
 
-def _cached(table: SideTable, took_ns: Column) -> Column:
-    """Which answers come from a cache."""
-    lines, saying = table.words.line_list, table.words.fields_named(marks_cache)
+def cache_lines(words: Words) -> tuple[Column, Column]:
+    """Per line, whether it says that a cache had the answer (bool), and what it says as an Age, in
+    seconds (0: nothing).
+    """
+    lines, saying = words.line_list, words.fields_named(marks_cache)
     for n in np.flatnonzero(saying).tolist():
         saying[n] = is_cache_hit(lowered(lines[n].name), lines[n].value)
     aged = np.zeros(len(lines), np.int64)
-    for n in np.flatnonzero(table.words.fields_named(AGE.__eq__)).tolist():
+    for n in np.flatnonzero(words.fields_named(AGE.__eq__)).tolist():
         aged[n] = age_s(lines[n].value)
+    return saying, aged
+
+
+def _cached(table: SideTable, took_ns: Column) -> Column:
+    """Which answers come from a cache."""
+    saying, aged = cache_lines(table.words)
     heads = table.responses.heads
     out = heads.having(saying)
     owner, line = heads.which(aged > 0)

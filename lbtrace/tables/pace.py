@@ -9,13 +9,14 @@ import numpy as np
 
 # shorter pauses of a stream are made by windows and slow links
 PAUSE_NS: Final = 100_000_000
+FEWEST: Final = 3  # times that show a pace
 
 
 def pace(times: Sequence[int]) -> tuple[int | None, bool]:
-    """Sorted times → (median distance, None with fewer than three times; whether the pace is
+    """Sorted times → (median distance, None with fewer than FEWEST times; whether the pace is
     even).
     """
-    if len(times) < 3:
+    if len(times) < FEWEST:
         return None, False
     gaps = np.diff(np.array(times, np.int64))
     period = int(np.median(gaps))

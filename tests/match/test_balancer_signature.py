@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.match.balancer_signature import OWN_STATUS, Manner, hand, manner
+from lbtrace.match.balancer_signature import OWN_STATUS, Manner, Signs, hand, manner
+from lbtrace.match.exchange_times import Facts
 from lbtrace.match.model import match
-from lbtrace.model.http import HeaderLine, Mark, Response
+from lbtrace.model.http import Exchange, HeaderLine, Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
@@ -175,3 +177,53 @@ def test_backends_without_a_name_and_perhaps_without_a_clock(dates: int) -> None
     front, back = ([without(t, "server") for t in r] for r in (recorded.clients, recorded.backends))
     seen = manner(match(front, back, DEFAULT).pairs)
     assert seen == Manner({""}, {""}, {""}, dated=dates == 8, keep=False)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_answers_of_one_kind_show_one_hand(seed: int) -> None:
+    """Asked for exchange by exchange, the sign is that of the answer itself."""
+    dice = random.Random(seed)
+    simulation = Simulation(seed=seed, balancer=Balancer(refuse=0.2, redirect=0.1, cache=0.2))
+    client = simulation.client("192.168.0.5")
+    given = [
+        ("Date", ""),
+        ("Date", DATED[6:]),
+        ("Age", "0"),
+        ("Age", "2"),
+        ("age", "90"),
+        ("X-Cache", "HIT"),
+        ("X-Cache", "MISS"),
+        ("CF-Cache-Status", "HIT"),
+        ("Server", "nginx"),
+    ]
+    for i in range(40):
+        fields = [dice.choice(given) for _ in range(dice.randrange(4))]
+        client.asks("GET", f"/{i % 9}", at_ms=60 * i, answer_headers=fields)
+    recorded = simulation.run()
+    pairs = match(recorded.clients, recorded.backends, DEFAULT).pairs
+    backends = manner(pairs)._replace(dated=dice.random() < 0.5, keep=dice.random() < 0.3)
+    facts = pairs.client
+    signs = Signs(facts, backends)
+    for n in range(len(facts)):
+        took = int(facts.reply[n] - facts.start[n])
+        assert signs.of(n) == hand(facts.exchange(n).response, backends, took)
+
+
+def test_one_answer_of_a_kind_is_made_as_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulation = Simulation(seed=1)
+    client = simulation.client("192.168.0.5")
+    for i in range(30):
+        client.asks("GET", f"/{i}", at_ms=60 * i, answer_headers=[("Date", DATED[6:])])
+    recorded = simulation.run()
+    pairs = match(recorded.clients, recorded.backends, DEFAULT).pairs
+    made: list[int] = []
+    once = pairs.client.exchange
+
+    def counted(_facts: Facts, number: int) -> Exchange:
+        made.append(number)
+        return once(number)
+
+    signs = Signs(pairs.client, manner(pairs))
+    monkeypatch.setattr(Facts, "exchange", counted)
+    assert {signs.of(n) for n in range(30)} == {None}
+    assert len(made) == 1
