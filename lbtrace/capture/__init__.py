@@ -18,6 +18,8 @@ import numpy as np
 from lbtrace.capture import pcap, pcapng
 from lbtrace.capture.block import Block
 from lbtrace.capture.link_names import LINKS, NO_INTERFACE, link_name
+from lbtrace.capture.on_disk import chunks, full, together
+from lbtrace.capture.on_disk import columns_on_disk as columns_on_disk
 from lbtrace.capture.source import Source, open_source
 from lbtrace.capture.unsupported_format import not_a_capture
 from lbtrace.capture.window import SECOND_NS, TimeSpan, window
@@ -70,7 +72,7 @@ class _Point:
     def add(self, source: Source, blocks: list[Block]) -> None:
         """The next file."""
         _lend_times(blocks)
-        covered = window(_joined([b.time_ns for b in blocks], "i8"))
+        covered = window(together([b.time_ns for b in blocks], "i8"))
         self.files.append(_file(source, blocks, self.first_frame, covered))
         self.diagnostics += source.diagnostics
         if covered is not None and covered.impossible:
@@ -143,24 +145,20 @@ def _blocks(source: Source, progress: Callable[[float], None]) -> list[Block]:
     return blocks
 
 
-def _joined(columns: list[Column], kind: str) -> Column:
-    return columns[0] if len(columns) == 1 else np.concatenate([np.empty(0, dtype=kind), *columns])
-
-
 def _table(of_files: list[list[Block]]) -> RecordTable:
     blocks = [block for blocks in of_files for block in blocks]
     buffers = [
-        np.full(len(block.offset), number, dtype=np.uint8)
+        full(len(block.offset), number, "u1")
         for number, blocks in enumerate(of_files)
         for block in blocks
     ]
     return RecordTable(
-        time_ns=_joined([b.time_ns for b in blocks], "i8"),
-        offset=_joined([b.offset for b in blocks], "i8"),
-        captured=_joined([b.captured for b in blocks], "u4"),
-        wire=_joined([b.wire for b in blocks], "u4"),
-        link=_joined([b.link for b in blocks], "u2"),
-        buffer=_joined(buffers, "u1"),
+        time_ns=together([b.time_ns for b in blocks], "i8"),
+        offset=together([b.offset for b in blocks], "i8"),
+        captured=together([b.captured for b in blocks], "u4"),
+        wire=together([b.wire for b in blocks], "u4"),
+        link=together([b.link for b in blocks], "u2"),
+        buffer=together(buffers, "u1"),
     )
 
 
@@ -206,7 +204,7 @@ def check_unchanged(files: Sequence[CaptureFile], buffers: Sequence[Buffer]) -> 
 
 def _time_jump(path: str, blocks: list[Block], first_frame: int, covered: TimeSpan) -> Diagnostic:
     row = covered.impossible[0]
-    seconds = int(_joined([b.time_ns for b in blocks], "i8")[row]) // SECOND_NS
+    seconds = int(together([b.time_ns for b in blocks], "i8")[row]) // SECOND_NS
     date = (
         (datetime(1970, 1, 1) + timedelta(seconds=seconds)).date().isoformat()
         if -MAX_DATE_S < seconds < MAX_DATE_S
@@ -239,9 +237,11 @@ def _is_packet(link: int) -> bool:
 
 
 def _distinct(links: Column) -> list[int]:
-    if not len(links):
-        return []
-    return [int(links[0])] if (links == links[0]).all() else np.unique(links).tolist()
+    found: set[int] = set()
+    for rows in chunks(len(links)):
+        part = links[rows]
+        found.update(part[:1].tolist() if (part == part[0]).all() else np.unique(part).tolist())
+    return sorted(found)
 
 
 def _diagnostics(path: str, block: Block, first_frame: int) -> list[Diagnostic]:

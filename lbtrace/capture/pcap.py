@@ -14,6 +14,7 @@ from struct import Struct
 import numpy as np
 
 from lbtrace.capture.block import Block, NextSection
+from lbtrace.capture.on_disk import chunks, empty, filled, full, together
 from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, walk
 from lbtrace.tables.packets import Buffer, Column
@@ -24,7 +25,6 @@ MAX_STATED_PACKET_BYTES = 16 << 20
 FILE_HEADER_BYTES = 24
 DAY_S = 86_400
 GUESS_WINDOW_BYTES = 2048  # bytes in which a record is looked for
-CHUNK_RECORDS = 1 << 17
 MAX_DOUBTS = 8  # times that records already walked are given up in a file
 
 
@@ -181,8 +181,13 @@ class PcapChain:
             or abs(int(self.u32[positions[-1]]) - int(self.u32[positions[0]])) <= DAY_S
         ):
             return len(positions)
-        long = np.flatnonzero(
-            self.u32[positions + self.length_at] > self.u32[positions + 20 - self.length_at]
+        at = self.length_at
+        long = np.concatenate(
+            [
+                part.start
+                + np.flatnonzero(self.u32[positions[part] + at] > self.u32[positions[part] + 20 - at])
+                for part in chunks(len(positions))
+            ]
         )
         long = long[long < len(positions) - 1]
         before, after = (self.u32[positions[rows]].astype(np.int64) for rows in (long, long + 1))
@@ -314,7 +319,7 @@ def _records(
         if next_section(at):
             block.end = at
             break
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return together(parts, "i8")
 
 
 @dataclass(slots=True)
@@ -394,19 +399,15 @@ def _looks_cut(chain: PcapChain, at: int, reference: Reference | None) -> bool:
 
 def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, block: Block) -> None:
     n = len(positions)
-    block.time_ns = np.empty(n, dtype=np.int64)
-    block.captured = np.empty(n, dtype=np.uint32)
-    block.wire = np.empty(n, dtype=np.uint32)
-    for low in range(0, n, CHUNK_RECORDS):
-        part = positions[low : low + CHUNK_RECORDS]
-        high = low + len(part)
-        fields = chain.headers[part].view(chain.u32.dtype).reshape(-1, 4)
-        block.time_ns[low:high] = (
+    block.time_ns, block.captured, block.wire = empty(n, "i8"), empty(n, "u4"), empty(n, "u4")
+    for rows in chunks(n):
+        fields = chain.headers[positions[rows]].view(chain.u32.dtype).reshape(-1, 4)
+        block.time_ns[rows] = (
             fields[:, 0].astype(np.int64) * 1_000_000_000 + fields[:, 1].astype(np.int64) * unit_ns
         )
-        block.captured[low:high] = fields[:, chain.length_at // 4]
-        block.wire[low:high] = fields[:, 5 - chain.length_at // 4]
+        block.captured[rows] = fields[:, chain.length_at // 4]
+        block.wire[rows] = fields[:, 5 - chain.length_at // 4]
     for row, captured in block.clipped.items():
         block.captured[row] = captured
-    block.offset = positions + chain.header
-    block.link = np.full(n, link, dtype=np.uint16)
+    block.offset = filled(n, "i8", lambda rows: positions[rows] + chain.header)
+    block.link = full(n, link, "u2")

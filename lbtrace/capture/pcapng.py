@@ -15,12 +15,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from struct import Struct
 
 import numpy as np
 
 from lbtrace.capture.block import Block, NextSection
 from lbtrace.capture.link_names import CUSTOM_BLOCK, JOURNAL_ENTRY, NO_INTERFACE, SYSDIG_EVENT
+from lbtrace.capture.on_disk import Growing, chunks, filled, full, together
 from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, walk
 from lbtrace.tables.packets import Buffer, Column
@@ -49,7 +51,6 @@ MAX_TIME_S = 9_000_000_000  # a little less than what i64 ns hold
 MAX_COMMENTS = 10_000
 MAX_BLOCK_BYTES = 64 << 20
 MAX_OPTION_BYTES = 4096  # bytes of options a packet is likely to have
-CHUNK_RECORDS = 1 << 17
 
 
 @dataclass(slots=True)
@@ -218,19 +219,30 @@ def read_section(
             for code, value in options(data, start + 24, start + length - 4, order)
             if code == COMMENT
         ]
-    kinds = chain.u32[positions]
-    is_packet = _one_of(kinds, PACKETS)
-    length = chain.u32[positions + 4]
-    too_short = is_packet & (length < np.where(kinds == SIMPLE, 16, 32))
-    is_packet &= ~too_short
-    block.odd_lengths += int(too_short.sum())
-    if not is_packet.all():
-        is_packet |= _one_of(kinds, EVENTS) & (length >= MIN_EVENT_BYTES)
-    for at in positions[~is_packet].tolist():
-        _describe(chain, order, at, section)
-    block.first_garbage = int(np.searchsorted(positions[is_packet], block.first_garbage))
-    _columns(chain, order, positions[is_packet], kinds[is_packet], section, block)
+    framed = Growing("i8")
+    for rows in chunks(len(positions)):
+        at = positions[rows]
+        is_frame = _frames(chain, at, block)
+        for other in at[~is_frame].tolist():
+            _describe(chain, order, other, section)
+        framed.append(at if is_frame.all() else at[is_frame])
+    positions = framed.column()
+    kinds = filled(len(positions), "u4", lambda rows: chain.u32[positions[rows]])
+    block.first_garbage = int(np.searchsorted(positions, block.first_garbage))
+    _columns(chain, order, positions, kinds, section, block)
     return block
+
+
+def _frames(chain: BlockChain, at: Column, block: Block) -> Column:
+    """Which of the blocks are frames (bool each); packets that are too short are counted."""
+    kinds, length = chain.u32[at], chain.u32[at + 4]
+    found = _one_of(kinds, PACKETS)
+    too_short = found & (length < np.where(kinds == SIMPLE, 16, 32))
+    found &= ~too_short
+    block.odd_lengths += int(too_short.sum())
+    if not found.all():
+        found |= _one_of(kinds, EVENTS) & (length >= MIN_EVENT_BYTES)
+    return found
 
 
 def _blocks(
@@ -269,7 +281,7 @@ def _blocks(
         if next_section(at):
             block.end = at
             break
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return together(parts, "i8")
 
 
 def _count_rest(chain: BlockChain, at: int, length: int, block: Block) -> None:
@@ -388,9 +400,9 @@ def _columns(
     chain: BlockChain, order: str, positions: Column, kinds: Column, section: Section, block: Block
 ) -> None:
     n = len(positions)
-    block.time_ns, block.offset = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    block.captured, block.wire = np.zeros(n, dtype=np.uint32), np.zeros(n, dtype=np.uint32)
-    block.link = np.full(n, NO_INTERFACE, dtype=np.uint16)
+    block.time_ns, block.offset = full(n, 0, "i8"), full(n, 0, "i8")
+    block.captured, block.wire = full(n, 0, "u4"), full(n, 0, "u4")
+    block.link = full(n, NO_INTERFACE, "u2")
     block.snaplen = max((i.snaplen for i in section.interfaces), default=0) or None
     block.secrets, block.names, block.comments = section.secrets, section.names, section.comments
     drops = [i.dropped for i in section.interfaces if i.dropped is not None]
@@ -399,12 +411,10 @@ def _columns(
         (BILLION // min(i.per_second, BILLION) for i in section.interfaces),
         default=1000,
     )
-    for low in range(0, n, CHUNK_RECORDS):
-        part = slice(low, min(low + CHUNK_RECORDS, n))
+    for part in chunks(n):
         _chunk(chain, order, positions[part], kinds[part], section, block, part)
-    packet = _one_of(kinds, PACKETS)
-    if not packet.all():
-        _events(kinds, packet, block)
+    if not all(_one_of(kinds[part], PACKETS).all() for part in chunks(n)):
+        _events(kinds, _one_of(kinds, PACKETS), block)
     _packet_options(chain, order, positions, kinds, block)
 
 
@@ -493,14 +503,23 @@ def _carry_times(block: Block, part: slice, simple: Column) -> None:
     block.untimed += int(simple.sum())
 
 
+def _with_options(
+    chain: BlockChain, positions: Column, kinds: Column, block: Block
+) -> Iterator[int]:
+    """The rows of packet blocks that have options."""
+    for part in chunks(len(positions)):
+        enhanced = np.flatnonzero((kinds[part] == ENHANCED) | (kinds[part] == OLD_PACKET))
+        enhanced += part.start
+        padded = block.captured[enhanced].astype(np.int64) + 3 & ~3
+        spare = chain.u32[positions[enhanced] + 4].astype(np.int64) - 32 - padded
+        yield from enhanced[spare >= 8].tolist()
+
+
 def _packet_options(
     chain: BlockChain, order: str, positions: Column, kinds: Column, block: Block
 ) -> None:
     """Comments and drop counts of Enhanced Packet Blocks that have options (§4.3)."""
-    enhanced = np.flatnonzero((kinds == ENHANCED) | (kinds == OLD_PACKET))
-    padded = block.captured[enhanced].astype(np.int64) + 3 & ~3
-    spare = chain.u32[positions[enhanced] + 4].astype(np.int64) - 32 - padded
-    for row in enhanced[spare >= 8][:MAX_COMMENTS].tolist():
+    for row in islice(_with_options(chain, positions, kinds, block), MAX_COMMENTS):
         at = int(positions[row])
         end = chain.after(at) - 4
         for code, value in options(

@@ -25,10 +25,10 @@ class Spool:
     def __init__(self) -> None:
         import tempfile  # few captures need it
 
-        folder = _folder()
-        self._in_memory = _is_in_memory(folder)
+        place = folder()
+        self._in_memory = is_in_memory(place)
         self._holds = 0  # bytes of memory
-        self.file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self.file: BinaryIO = tempfile.TemporaryFile(dir=place)  # noqa: SIM115
         self.written = 0
         self.full = False
 
@@ -72,25 +72,26 @@ def full_text(path: str) -> str:
     )
 
 
-def _folder() -> str:
+def folder() -> str:
+    """The folder of temporary files."""
     import tempfile
 
-    folder = tempfile.gettempdir()
+    usual = tempfile.gettempdir()
     chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
-    if chosen or not _is_in_memory(folder):
-        return folder
-    good = os.access(ON_DISK, os.W_OK | os.X_OK) and not _is_in_memory(ON_DISK)
-    return ON_DISK if good else folder
+    if chosen or not is_in_memory(usual):
+        return usual
+    good = os.access(ON_DISK, os.W_OK | os.X_OK) and not is_in_memory(ON_DISK)
+    return ON_DISK if good else usual
 
 
-def _is_in_memory(folder: str) -> bool:
+def is_in_memory(place: str) -> bool:
     """Whether the file system of a folder keeps its files in memory; False if nothing tells."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             mounts = file.read().splitlines()
     except OSError:
         return False
-    path, kind, longest = os.path.realpath(folder), "", -1
+    path, kind, longest = os.path.realpath(place), "", -1
     for line in mounts:  # … root mountpoint options … - type source options (proc(5))
         fields, _, rest = line.partition(" - ")
         point = fields.split(" ")[4].encode("latin-1", "replace").decode("unicode_escape")

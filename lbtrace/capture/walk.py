@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lbtrace.capture.on_disk import Growing
 from lbtrace.tables.packets import Column
 
 SEQUENTIAL_RECORDS = 4096  # records walked one by one before guessing pays
@@ -50,7 +51,7 @@ def walk(
     chain: Chain, start: int, size: int, progress: Callable[[float], None]
 ) -> tuple[Column, int]:
     """The record starts from `start` on, i64, and the position where the chain refuses."""
-    found: list[Column] = []
+    found = Growing("i8")
     at = start
     chains = 16
     while True:
@@ -66,7 +67,7 @@ def walk(
                 chains = 32
                 break
             part, after, stopped = _lockstep(
-                chain, at, int(found[-1][-1]), count, average * CHAIN_RECORDS
+                chain, at, found.last, count, average * CHAIN_RECORDS
             )
             found.append(part)
             average = max((after - at) // max(len(part), 1), 1)
@@ -74,8 +75,8 @@ def walk(
             progress(at / size)
             chains *= 2
             if stopped:
-                return np.concatenate(found), at
-    return np.concatenate(found), at
+                return found.column(), at
+    return found.column(), at
 
 
 def _lockstep(

@@ -14,14 +14,18 @@ window leaves them out.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables.packets import Column
+from lbtrace.capture.on_disk import chunks
+from lbtrace.tables.columns import Column, distinct
 
 SECOND_NS = 1_000_000_000
+HOUR_S = 3600
 DAY_S = 86_400
+HOURS = DAY_S // HOUR_S - 1  # between two times that are less than a day apart, for certain
 YEAR_S = 366 * DAY_S
 MAX_IMPOSSIBLE_PERCENT = 5
 MIN_RECORDS = 4  # records from which a majority can be told
@@ -35,6 +39,16 @@ class TimeSpan(NamedTuple):
     impossible: tuple[int, ...] = ()
 
 
+def _may_jump(time_ns: Column) -> bool:
+    """Whether there may be a day without a packet between two packets: only then may a time be
+    impossible. It is asked of hours, which are few.
+    """
+    hours: set[int] = set()
+    for rows in chunks(len(time_ns)):
+        hours.update(distinct(time_ns[rows] // (SECOND_NS * HOUR_S)).tolist())
+    return any(after - before > HOURS for before, after in pairwise(sorted(hours)))
+
+
 def window(time_ns: Column) -> TimeSpan | None:
     """Times in file order (ns, i64) → the window, None without records."""
     count = len(time_ns)
@@ -42,6 +56,8 @@ def window(time_ns: Column) -> TimeSpan | None:
         return None
     plain = TimeSpan(int(time_ns.min()), int(time_ns.max()))
     if count < MIN_RECORDS or plain.last_ns - plain.first_ns <= DAY_S * SECOND_NS:
+        return plain
+    if not _may_jump(time_ns):
         return plain
     seconds = time_ns // SECOND_NS  # differences of ns may not fit
     order = np.argsort(seconds, kind="stable")

@@ -17,7 +17,7 @@ DATA = pcap([(i * 1000, bytes(1000)) for i in range(100)])
 @pytest.fixture
 def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A temporary folder in memory that has room for 50 packets, and no other folder."""
-    monkeypatch.setattr(spool, "_is_in_memory", lambda _folder: True)
+    monkeypatch.setattr(spool, "is_in_memory", lambda _folder: True)
     monkeypatch.setattr(spool, "MEMORY_BYTES", 50 * 1016 + 24)
     monkeypatch.setattr(spool, "_held", [0])
 
@@ -60,13 +60,13 @@ def test_another_folder_is_taken_where_files_would_be_in_memory(
     for name in ("TMPDIR", "TEMP", "TMP"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("tempfile.tempdir", "/tmp")
-    monkeypatch.setattr(spool, "_is_in_memory", lambda folder: folder == "/tmp")
-    assert spool._folder() == (spool.ON_DISK if os.access(spool.ON_DISK, os.W_OK) else "/tmp")
+    monkeypatch.setattr(spool, "is_in_memory", lambda folder: folder == "/tmp")
+    assert spool.folder() == (spool.ON_DISK if os.access(spool.ON_DISK, os.W_OK) else "/tmp")
     monkeypatch.setenv("TMPDIR", "/tmp")
-    assert spool._folder() == "/tmp"
+    assert spool.folder() == "/tmp"
 
 
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no file system in memory here")
 def test_a_file_system_in_memory_is_known_as_such(tmp_path: Path) -> None:
-    assert spool._is_in_memory("/dev/shm")
-    assert not spool._is_in_memory("/nowhere at all")
+    assert spool.is_in_memory("/dev/shm")
+    assert not spool.is_in_memory("/nowhere at all")
