@@ -23,13 +23,15 @@ class Options:
     """`clock_offset_ns`: client clock − backend clock as the user states it; None: estimate it.
     `decode_content`: digest bodies after content decoding (gzip, …), too. `keylogs`: paths of files
     with the secrets of TLS connections (SSLKEYLOGFILE). `jobs`: how many processes may read
-    captures side by side; it changes no result.
+    captures side by side; it changes no result. `max_memory`: bytes of memory that reading may
+    take; None: what the machine has.
     """
 
     clock_offset_ns: int | None = None
     decode_content: bool = True
     keylogs: tuple[str, ...] = ()
     jobs: int = 1
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""

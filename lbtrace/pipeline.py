@@ -15,16 +15,17 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lbtrace import capture, decode, http, tcp, tls
+from lbtrace import capture, decode, http, in_parts, tcp, tls
 from lbtrace._version import __version__
 from lbtrace.errors import InputError
+from lbtrace.in_parts import ALL, CapturePart, PartRead
 from lbtrace.model.net import IcmpError, Side
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import CaptureAlone, CaptureReport, Finding, Report
@@ -33,7 +34,7 @@ from lbtrace.options import DEFAULT, UNKNOWN, Options, Progress, quiet
 from lbtrace.recordings import recordings
 from lbtrace.tables.columns import Column, distinct, running
 from lbtrace.tables.connections import ConnectionTable
-from lbtrace.tables.packets import SegmentTable, StreamTable
+from lbtrace.tables.packets import Recording, SegmentTable, StreamTable
 
 if TYPE_CHECKING:
     from lbtrace.comparison import Comparison
@@ -65,7 +66,8 @@ def inspect_shard(
     """Some connections of a capture point, in files of their own → what they show. `frames`: the
     number that each frame of these files has through the files of the capture point.
     """
-    return _inspect(files, side, point, options, progress, tls.read(options.keylogs), frames)
+    part = CapturePart(frames)
+    return _inspect(files, side, point, options, progress, tls.read(options.keylogs), part)
 
 
 def _inspect(
@@ -75,26 +77,93 @@ def _inspect(
     options: Options,
     progress: Progress,
     keylogs: tls.KeyLogs,
-    frames: Column | None = None,
+    part: CapturePart = ALL,
 ) -> Trace:
     """`inspect`, with the key logs as they were read for all capture points."""
-    with _no_collection():
-        read = _read(files, progress, frames)
-        _trim()
-        secrets = keylogs.secrets = keylogs.secrets.joined(read.secrets)
-        pauses = tcp.pauses(read.streams).data
-        opened = tls.opened(read.streams, secrets, progress)
-        carried = http.exchanges(
-            read.connections, opened.streams, options, progress, several=_shards(options.jobs)
+    limit = in_parts.limit_for(files, options.max_memory) if part is ALL else None
+    with _no_collection(), nullcontext() if limit is None else capture.columns_on_disk():
+        recording = capture.read(files, progress)
+        secrets = keylogs.secrets = keylogs.secrets.joined(recording.secrets)
+        said, buffers = recording.diagnostics, recording.buffers
+
+        def read(recording: Recording, part: CapturePart) -> PartRead:
+            return _traced(recording, part, side, point, options, secrets, progress)
+
+        if limit is None:
+            found = read(recording, part)
+        else:
+            found = _in_parts(recording, limit, read, options, progress)
+        said += found.of_packets + found.of_streams + found.of_http
+        if not found.opened:
+            said += tls.unused(found.trace.applications, secrets)
+        capture.check_unchanged(found.trace.files, buffers)
+    return replace(found.trace, diagnostics=said + keylogs.said())
+
+
+def _in_parts(
+    recording: Recording,
+    limit: int,
+    read: Callable[[Recording, CapturePart], PartRead],
+    options: Options,
+    progress: Progress,
+) -> PartRead:
+    """A capture, read in as many parts as a limit of memory asks for. InputError when a stated
+    limit cannot be kept.
+    """
+    most, count = in_parts.room_for_packets(limit), len(recording.records)
+    if count <= most:
+        return read(recording, ALL)
+    stated = options.max_memory is not None
+    name = recording.files[0].path
+    division = in_parts.divided(recording, most, progress)
+    if division.whole_because:
+        if stated:
+            raise in_parts.needs(
+                f"{name}: {division.whole_because}, so it is read at once; that",
+                in_parts.limit_that_holds(count),
+            )
+        return read(recording, ALL)
+    if stated and max(division.packets) > most:
+        raise in_parts.needs(
+            f"{name}: most of its packets are of a few connections; reading these",
+            in_parts.limit_that_holds(max(division.packets)),
         )
-        applications, exchanges = carried.applications, carried.exchanges
-        reasons = http.stated_reasons(opened.streams, applications, exchanges)
-        connections, applications = http.settled(read.connections, applications)
-        applications = tls.told(applications, opened, secrets)
-        diagnostics = read.diagnostics + carried.diagnostics
-        diagnostics += tls.unused(applications, opened, secrets)
-        capture.check_unchanged(read.files, read.streams.buffers)
-    return Trace(
+    pauses = capture.full(count + 1, 0, "u4")
+    found: dict[int, PartRead] = {}
+    for k, each in in_parts.parts_read(recording, division, read, pauses, progress):
+        found[k] = each
+        kept = sum(len(f.trace.exchanges) for f in found.values()) * in_parts.KEPT_BYTES
+        if stated and kept > limit - in_parts.BASE_BYTES:
+            needed = in_parts.BASE_BYTES + kept * len(division.packets) // len(found)
+            raise in_parts.needs(f"{name}: it has many exchanges, and keeping these", needed)
+        _trim()
+    progress("putting parts together", UNKNOWN)
+    return in_parts.together([found[k] for k in sorted(found)], division, pauses)
+
+
+def _traced(
+    recording: Recording,
+    part: CapturePart,
+    side: Side,
+    point: int,
+    options: Options,
+    secrets: tls.Secrets,
+    progress: Progress,
+) -> PartRead:
+    """Records → all that they show."""
+    read = _read(recording, part, progress)
+    _trim()
+    flow_ends = None if part is ALL else in_parts.flow_ends(read.connections)
+    pauses = tcp.pauses(read.streams, part.pauses)
+    opened = tls.opened(read.streams, secrets, progress)
+    carried = http.exchanges(
+        read.connections, opened.streams, options, progress, several=_shards(options.jobs)
+    )
+    applications, exchanges = carried.applications, carried.exchanges
+    reasons = http.stated_reasons(opened.streams, applications, exchanges)
+    connections, applications = http.settled(read.connections, applications)
+    applications = tls.told(applications, opened, secrets)
+    trace = Trace(
         side=side,
         point=point,
         files=read.files,
@@ -104,9 +173,8 @@ def _inspect(
         connections=connections,
         applications=applications,
         exchanges=exchanges,
-        diagnostics=diagnostics + keylogs.said(),
         packet_directions=read.packet_directions,
-        pauses=pauses,
+        pauses=pauses.data if part.pauses is None else (),
         reasons=reasons,
         control=carried.control,
         stalls=carried.stalls,
@@ -116,6 +184,16 @@ def _inspect(
         event_streams=carried.event_streams,
         parts=carried.parts,
         tunnels=carried.tunnels,
+    )
+    return PartRead(
+        trace,
+        read.of_packets,
+        read.of_streams,
+        carried.diagnostics,
+        bool(opened.connections),
+        (carried.spent, carried.limited),
+        int(read.streams.frame.max(initial=0)),
+        flow_ends,
     )
 
 
@@ -152,6 +230,7 @@ def show(
     """
     with _no_collection():
         traces = _inspected(points, Side.CLIENT, options, progress, tls.read(options.keylogs))
+        in_parts.check_told(traces, in_parts.TOLD_BYTES, options)
         return CaptureReport(tuple(_alone(trace, progress) for trace in traces))
 
 
@@ -218,42 +297,40 @@ def _checks_alone(
 
 
 class _Read(NamedTuple):
-    """A capture point, read as far as its streams."""
+    """A capture point, or a part of it, read as far as its streams."""
 
     files: tuple[CaptureFile, ...]
     packets: PacketCounts
     packet_directions: bytes
-    diagnostics: tuple[Diagnostic, ...]
+    of_packets: tuple[Diagnostic, ...]
+    of_streams: tuple[Diagnostic, ...]
     connections: ConnectionTable
     streams: StreamTable
-    secrets: tuple[tuple[int, bytes], ...]
     icmp: tuple[IcmpError, ...]
 
 
-def _read(files: Sequence[str], progress: Progress, frames: Column | None = None) -> _Read:
-    """The files of one capture point → its connections and streams. `frames`: their numbers, where
-    they are others than those in the files.
+def _read(recording: Recording, part: CapturePart, progress: Progress) -> _Read:
+    """Records → connections and streams.
 
     Each of the large tables goes as soon as the next one is made: records, segments and exchanges
     are never there at the same time.
     """
-    recording = capture.read(files, progress)
-    decoded = decode.segments(recording, progress)
-    if frames is not None:
-        decoded = _renumbered(decoded, frames)
+    decoded = decode.segments(recording, progress, part.copies, part.doubled)
+    if part.frames is not None:
+        decoded = _renumbered(decoded, part.frames)
     segments = tcp.in_time_order(decoded)
-    packet_directions = decode.packet_directions(recording)
+    packet_directions = decode.packet_directions(recording) if part.frames is None else b""
     del recording.records
     progress("following connections", UNKNOWN)
-    connections, streams = tcp.connections(segments)
+    connections, streams = tcp.connections(segments, others=part.others)
     return _Read(
         recording.files,
         segments.counts,
         packet_directions,
-        recording.diagnostics + segments.diagnostics + streams.diagnostics,
+        segments.diagnostics,
+        streams.diagnostics,
         connections,
         streams,
-        recording.secrets,
         segments.icmp,
     )
 
@@ -288,6 +365,7 @@ def compare(
         if again and any(tls.opens_more(t.applications, keylogs.secrets) for t in front):
             # the secrets are in a capture that was read later
             front = _inspected(clients, Side.CLIENT, options, progress, keylogs)
+        in_parts.check_told((*front, *behind), in_parts.COMPARED_BYTES, options)
         return _report(*apart(front, behind), options, progress)
 
 

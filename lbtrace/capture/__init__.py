@@ -18,8 +18,9 @@ import numpy as np
 from lbtrace.capture import pcap, pcapng
 from lbtrace.capture.block import Block
 from lbtrace.capture.link_names import LINKS, NO_INTERFACE, link_name
-from lbtrace.capture.on_disk import chunks, full, together
+from lbtrace.capture.on_disk import chunks, together
 from lbtrace.capture.on_disk import columns_on_disk as columns_on_disk
+from lbtrace.capture.on_disk import full as full
 from lbtrace.capture.source import Source, open_source
 from lbtrace.capture.unsupported_format import not_a_capture
 from lbtrace.capture.window import SECOND_NS, TimeSpan, window

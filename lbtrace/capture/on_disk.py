@@ -39,7 +39,7 @@ class _Extents:
         self._last: mmap.mmap | None = None
         self._taken = self._all = 0
 
-    def column(self, count: int, kind: np.dtype) -> Column:  # type: ignore[type-arg]
+    def column(self, count: int, kind: np.dtype) -> Column:
         size = count * kind.itemsize
         if self._last is None or self._taken + size > len(self._last):
             room = max(size, min(max(self._all, _FIRST), _LARGEST))

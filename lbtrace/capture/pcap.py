@@ -185,7 +185,9 @@ class PcapChain:
         long = np.concatenate(
             [
                 part.start
-                + np.flatnonzero(self.u32[positions[part] + at] > self.u32[positions[part] + 20 - at])
+                + np.flatnonzero(
+                    self.u32[positions[part] + at] > self.u32[positions[part] + 20 - at]
+                )
                 for part in chunks(len(positions))
             ]
         )

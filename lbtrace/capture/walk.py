@@ -66,9 +66,7 @@ def walk(
             if count < 2 * MIN_CHAINS:
                 chains = 32
                 break
-            part, after, stopped = _lockstep(
-                chain, at, found.last, count, average * CHAIN_RECORDS
-            )
+            part, after, stopped = _lockstep(chain, at, found.last, count, average * CHAIN_RECORDS)
             found.append(part)
             average = max((after - at) // max(len(part), 1), 1)
             at = after

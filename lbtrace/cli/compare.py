@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lbtrace.cli import completing
+from lbtrace.cli.memory import max_memory_option, parse_memory
 from lbtrace.cli.output import Target, jobs_option, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
@@ -99,6 +100,7 @@ _OF_SIDES = (
     ),
     keylog_option,
     jobs_option,
+    max_memory_option,
 )
 
 
@@ -131,6 +133,7 @@ class CapturesGiven:
     clock_offset: str | None
     keylogs: tuple[str, ...]
     jobs: int
+    max_memory: str | None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -155,7 +158,8 @@ class CapturesGiven:
 
     def options(self) -> Options:
         """How to read them. OptionError when the clock offset is no time."""
-        return options_of(self.clock_offset, self.keylogs, self.jobs)
+        limit = parse_memory(self.max_memory)
+        return options_of(self.clock_offset, self.keylogs, self.jobs, limit)
 
     def report(self) -> Report:
         """What the balancer did, with a progress bar. OptionError as in `check` and `options`."""
@@ -190,20 +194,26 @@ def command(
     target.write_report(given.report())
 
 
-def options_of(clock_offset: str | None, keylogs: tuple[str, ...] = (), jobs: int = 1) -> Options:
+def options_of(
+    clock_offset: str | None,
+    keylogs: tuple[str, ...] = (),
+    jobs: int = 1,
+    max_memory: int | None = None,
+) -> Options:
     """The options, with the stated clock offset. OptionError when it is no time."""
     offset_ns = None if clock_offset is None else parse_offset(clock_offset)
-    return Options(clock_offset_ns=offset_ns, keylogs=keylogs, jobs=jobs)
+    return Options(clock_offset_ns=offset_ns, keylogs=keylogs, jobs=jobs, max_memory=max_memory)
 
 
 def compared(
     client: Sequence[Sequence[str]], backend: Sequence[Sequence[str]], options: Options
 ) -> Report:
     """The files of both sides, as given → the Report, with a progress bar."""
+    from lbtrace.in_parts import on_disk
     from lbtrace.pipeline import compare
     from lbtrace.points import points_of
 
-    with ProgressBar() as progress:
+    with ProgressBar() as progress, on_disk(options):
         return compare(
             points_of(client, Side.CLIENT, progress),
             points_of(backend, Side.BACKEND, progress),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from lbtrace.cli import completing
+from lbtrace.cli.memory import max_memory_option, parse_memory
 from lbtrace.cli.output import Target, jobs_option, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
@@ -22,13 +23,21 @@ from lbtrace.errors import OptionError
 )
 @keylog_option
 @jobs_option
+@max_memory_option
 @result_options
-def command(captures: tuple[str, ...], keylogs: tuple[str, ...], jobs: int, target: Target) -> None:
+def command(
+    captures: tuple[str, ...],
+    keylogs: tuple[str, ...],
+    jobs: int,
+    max_memory: str | None,
+    target: Target,
+) -> None:
     """Show captures, each alone: what is wrong in it, its connections and HTTP exchanges.
 
     Files of one machine that follow each other in time are one rotated capture. All others are
     captures of their own: nothing is compared. "-" is standard input.
     """
+    from lbtrace.in_parts import on_disk
     from lbtrace.options import Options
     from lbtrace.pipeline import show
     from lbtrace.points import points_of_any_side
@@ -36,7 +45,8 @@ def command(captures: tuple[str, ...], keylogs: tuple[str, ...], jobs: int, targ
     if captures.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
     target.check([*captures, *keylogs])
-    with ProgressBar() as progress:
+    options = Options(keylogs=keylogs, jobs=jobs, max_memory=parse_memory(max_memory))
+    with ProgressBar() as progress, on_disk(options):
         points = points_of_any_side(captures, progress)
-        report = show(points, Options(keylogs=keylogs, jobs=jobs), progress)
+        report = show(points, options, progress)
     replace(target, jobs=jobs).write_trace(report)

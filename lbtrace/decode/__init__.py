@@ -12,13 +12,14 @@ import importlib
 import pkgutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lbtrace.decode import fast_path, slow_path
 from lbtrace.decode.direction import packet_directions as packet_directions
 from lbtrace.decode.dispatch import FAST_LINKS, LINK_TYPES
-from lbtrace.decode.duplicates import find_duplicates
+from lbtrace.decode.duplicates import Copies, copies_in, find_duplicates
 from lbtrace.decode.flows import FlowBook, flow_table
 from lbtrace.decode.fragments import Fragments
 from lbtrace.decode.networks import NetworkBook, separate_networks
@@ -26,6 +27,7 @@ from lbtrace.decode.overlapping_files import in_another_file, overlap
 from lbtrace.decode.overlapping_files import same_recording as same_recording
 from lbtrace.decode.packet import Packet, Skip
 from lbtrace.decode.rows import SegmentRows, from_tuples, joined
+from lbtrace.decode.shards import FRAGMENT as FRAGMENT
 from lbtrace.decode.udp_tunnels import HTTP3_SKIP
 from lbtrace.model.net import IcmpError
 from lbtrace.model.trace import Diagnostic, PacketCounts
@@ -52,19 +54,40 @@ OF_ROWS = tuple(name for name in COLUMNS if name in SegmentRows.declared)
 
 
 def segments(
-    recording: Recording, progress: Callable[[str, float], None], copies: bool = False
+    recording: Recording,
+    progress: Callable[[str, float], None],
+    copies: bool = False,
+    doubled: bool | None = None,
+    seen: SoFar | None = None,
 ) -> SegmentTable:
     """Records → TCP segments, with everything skipped counted by reason. `copies`: packets that are
-    there twice are not left out.
+    there twice are not left out. `doubled`: whether a mirror doubled the capture, where the records
+    are only some of it; None: they tell it. `seen`: what the records before these showed; these are
+    added.
     """
-    return _Decoding(recording, copies).run(progress)
+    return _Decoding(recording, copies, doubled, seen or SoFar()).run(progress)
+
+
+@dataclass(slots=True)
+class SoFar:
+    """What the records of a capture showed so far, where they are decoded some at a time. Copies
+    are looked for among the first `sampled` segments of each time.
+    """
+
+    skipped: Counter[str] = field(default_factory=Counter)
+    peeled: Counter[str] = field(default_factory=Counter)
+    copies: list[Copies] = field(default_factory=list)
+    sampled: int = 0
 
 
 class _Decoding:
     """One run over the records of a capture point."""
 
-    def __init__(self, recording: Recording, copies: bool) -> None:
+    def __init__(
+        self, recording: Recording, copies: bool, doubled: bool | None, seen: SoFar
+    ) -> None:
         self.copies = copies
+        self.doubled = doubled
         self.records = recording.records
         self.files = recording.files
         self.buffers = list(recording.buffers)
@@ -73,8 +96,8 @@ class _Decoding:
         self.flows = FlowBook()
         self.networks = NetworkBook()
         self.fragments = Fragments()
-        self.skipped: Counter[str] = Counter()
-        self.peeled: Counter[str] = Counter()
+        self.seen = seen
+        self.skipped, self.peeled = seen.skipped, seen.peeled
         self.icmp: list[IcmpError] = []
         self.count = 0
         n = len(self.records.offset)  # untouched pages of an empty column cost nothing
@@ -207,7 +230,12 @@ class _Decoding:
         del self.columns
         if self.count and not self.copies and overlap(self.files):
             columns = self._once(columns)
-        copies = np.zeros(0, np.int64) if self.copies else find_duplicates(columns, self.views)
+        copies = np.zeros(0, np.int64)
+        if self.seen.sampled:
+            few = min(self.count, self.seen.sampled)
+            self.seen.copies.append(copies_in(columns, self.views, 0, few))
+        if not self.copies:
+            copies = find_duplicates(columns, self.views, self.doubled)
         if len(copies):
             keep = np.ones(self.count, dtype=bool)
             keep[copies] = False
@@ -236,7 +264,7 @@ class _Decoding:
             networks=self.networks.names,
             icmp=tuple(self.icmp),
             counts=counts,
-            diagnostics=tuple(self._diagnostics(counts)),
+            diagnostics=said_of(counts, self.fragments.unfinished),
         )
 
     def _once(self, columns: dict[str, Column]) -> dict[str, Column]:
@@ -249,37 +277,42 @@ class _Decoding:
         rows = rows[np.argsort(columns["time_ns"][rows], kind="stable")]
         return {name: column[rows] for name, column in columns.items()}
 
-    def _diagnostics(self, counts: PacketCounts) -> list[Diagnostic]:
-        unfinished, http3 = self.fragments.unfinished, self.skipped[HTTP3_SKIP]
-        found = (
-            (
-                "ip-fragments-missing",
-                unfinished,
-                "Fragmented IP packets that could not be put together, because fragments are "
-                f"missing: {unfinished}.",
-            ),
-            (
-                "snaplen-cut",
-                counts.truncated,
-                f"Packets of which only a part was captured (snapshot length): {counts.truncated}.",
-            ),
-            (
-                "http3-not-read",
-                http3,
-                f"{http3} UDP packets to or from port 443: HTTP/3 (QUIC) is not read. To compare "
-                "these requests, make the clients use HTTP/2 or HTTP/1.1 over TCP.",
-            ),
-            (
-                "mirrored-twice",
-                counts.duplicates,
-                f"{counts.duplicates} packets are copies of others in the capture (a mirror "
-                "that shows packets twice) and were left out.",
-            ),
-            (
-                "same-packets-in-files",
-                self.skipped[IN_ANOTHER_FILE],
-                f"{self.skipped[IN_ANOTHER_FILE]} packets stand in another file of this side too, "
-                "at the same times: a file was given twice, or files overlap. They count once.",
-            ),
-        )
-        return [Diagnostic(slug, text, count) for slug, count, text in found if count]
+
+def said_of(counts: PacketCounts, unfinished: int) -> tuple[Diagnostic, ...]:
+    """What is worth saying of the packets of a capture point. `unfinished`: datagrams of which
+    fragments are missing.
+    """
+    skipped = dict(counts.skipped)
+    http3, again = skipped.get(HTTP3_SKIP, 0), skipped.get(IN_ANOTHER_FILE, 0)
+    found = (
+        (
+            "ip-fragments-missing",
+            unfinished,
+            "Fragmented IP packets that could not be put together, because fragments are "
+            f"missing: {unfinished}.",
+        ),
+        (
+            "snaplen-cut",
+            counts.truncated,
+            f"Packets of which only a part was captured (snapshot length): {counts.truncated}.",
+        ),
+        (
+            "http3-not-read",
+            http3,
+            f"{http3} UDP packets to or from port 443: HTTP/3 (QUIC) is not read. To compare "
+            "these requests, make the clients use HTTP/2 or HTTP/1.1 over TCP.",
+        ),
+        (
+            "mirrored-twice",
+            counts.duplicates,
+            f"{counts.duplicates} packets are copies of others in the capture (a mirror "
+            "that shows packets twice) and were left out.",
+        ),
+        (
+            "same-packets-in-files",
+            again,
+            f"{again} packets stand in another file of this side too, "
+            "at the same times: a file was given twice, or files overlap. They count once.",
+        ),
+    )
+    return tuple(Diagnostic(slug, text, count) for slug, count, text in found if count)

@@ -53,23 +53,27 @@ class Copies(NamedTuple):
     all_carrying: int
 
 
-def find_duplicates(columns: Columns, views: Sequence[Views]) -> Column:
-    """Row numbers of copies to be left out; empty when the capture as a whole is not doubled."""
+def find_duplicates(
+    columns: Columns, views: Sequence[Views], doubled: bool | None = None
+) -> Column:
+    """Row numbers of copies to be left out; empty when the capture as a whole is not doubled.
+    `doubled`: whether it is, where these rows are only some of it; None: they tell it.
+    """
     n = len(columns["seq"])
     nothing = np.empty(0, dtype=np.int64)
-    if n > WINDOW_ROWS:
+    if n > WINDOW_ROWS and doubled is None:
         places = np.linspace(0, n - SAMPLE_ROWS, SAMPLES).astype(int).tolist()
-        sample = [_copies_in(columns, views, at, at + SAMPLE_ROWS) for at in places]
-        if not _doubled(sample) and not any(len(part.elsewhere) for part in sample):
+        sample = [copies_in(columns, views, at, at + SAMPLE_ROWS) for at in places]
+        if not are_doubled(sample) and not any(len(part.elsewhere) for part in sample):
             return nothing
     windows = range(0, n, WINDOW_ROWS)
-    found = [_copies_in(columns, views, at, min(at + WINDOW_ROWS, n)) for at in windows]
-    every = _doubled(found)
+    found = [copies_in(columns, views, at, min(at + WINDOW_ROWS, n)) for at in windows]
+    every = are_doubled(found) if doubled is None else doubled
     parts = [copies.rows if every else copies.elsewhere for copies in found]
     return np.sort(np.concatenate([nothing, *parts]))
 
 
-def _copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> Copies:
+def copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> Copies:
     """The copies among rows low … high, of each other or of a row a little before."""
     before = max(low - OVERLAP_ROWS, 0)
     part = {name: column[before:high] for name, column in columns.items()}
@@ -83,7 +87,7 @@ def _copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) ->
     )
 
 
-def _doubled(found: list[Copies]) -> bool:
+def are_doubled(found: Sequence[Copies]) -> bool:
     """Whether copies are so many that a mirror made them."""
     copies = sum(part.carrying for part in found)
     return copies >= MIN_COPIES and copies * 100 >= MIN_SHARE_PERCENT * sum(

@@ -21,9 +21,11 @@ from lbtrace.http.shards import (
     Shard,
     can_be_joined,
     costs,
+    is_limited,
     joined,
     one_shard,
     read_shard,
+    shares_suffice,
 )
 from lbtrace.http.stated_reasons import stated_reasons
 from lbtrace.model.event_stream import EventStream
@@ -47,6 +49,7 @@ __all__ = [
     "exchanges",
     "one_shard",
     "settled",
+    "shares_suffice",
     "stated_reasons",
 ]
 
@@ -55,7 +58,8 @@ class Carried(NamedTuple):
     """What the streams of a capture point carry: one Application per connection, every exchange,
     ordered by first frame, what HTTP/2 says beside them,
     which of them are gRPC calls, what WebSockets carried, which exchanges are event streams, in how
-    many parts those on slow streams came, and what was sent in tunnels.
+    many parts those on slow streams came, and what was sent in tunnels. `spent` and `limited` say
+    how much of the limits that all connections of a capture share was used (`shards`).
     """
 
     applications: list[Application]
@@ -68,6 +72,8 @@ class Carried(NamedTuple):
     event_streams: list[EventStream]
     parts: list[StreamParts]
     tunnels: list[Tunnel]
+    spent: int
+    limited: bool
 
 
 def exchanges(
@@ -111,6 +117,8 @@ def exchanges(
         event_streams(table, found, shard.applications, pieces, shard.events),
         list(_parts(found, shard.parts)),
         shard.tunnels,
+        shard.spent,
+        is_limited(shard),
     )
 
 

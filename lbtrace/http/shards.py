@@ -163,10 +163,19 @@ def can_be_joined(shards: Sequence[Shard]) -> bool:
     """Whether they say together what one reader of all connections would say: what they share has
     sufficed for all of them.
     """
-    if len(shards) == 1:
-        return True
-    limited = any(s.weirds.limited or s.weirds.has(LIMITED) for s in shards)
-    return not limited and sum(shard.spent for shard in shards) <= budget.SPARE
+    return len(shards) == 1 or shares_suffice([(s.spent, is_limited(s)) for s in shards])
+
+
+def is_limited(shard: Shard) -> bool:
+    """Whether a limit was reached that connections share."""
+    return shard.weirds.limited or shard.weirds.has(LIMITED)
+
+
+def shares_suffice(used: Sequence[tuple[int, bool]]) -> bool:
+    """Whether connections that were read apart, each with limits of its own, would not have reached
+    them together. `used`: the spare exchanges spent, and whether a limit was reached.
+    """
+    return not any(limited for _, limited in used) and sum(n for n, _ in used) <= budget.SPARE
 
 
 def joined(shards: Sequence[Shard]) -> Shard:

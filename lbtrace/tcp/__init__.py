@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbtrace.tcp.connections import connections
 from lbtrace.tcp.pauses import pauses
+from lbtrace.tcp.roles import OtherEnds
 from lbtrace.tcp.time_order import in_time_order
 
-__all__ = ["connections", "in_time_order", "pauses"]
+__all__ = ["OtherEnds", "connections", "in_time_order", "pauses"]

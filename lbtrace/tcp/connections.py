@@ -29,27 +29,28 @@ from lbtrace.tcp.handshake import handshakes
 from lbtrace.tcp.incarnations import incarnations
 from lbtrace.tcp.loss import drop_unacceptable, losses
 from lbtrace.tcp.reassemble import Assembly, Pieces, reassemble
-from lbtrace.tcp.roles import roles
+from lbtrace.tcp.roles import OtherEnds, roles
 from lbtrace.tcp.summary import summary
 from lbtrace.tcp.unacknowledged import unacknowledged
 
 
 def connections(
-    segments: SegmentTable, careful: bool = False
+    segments: SegmentTable, careful: bool = False, others: OtherEnds | None = None
 ) -> tuple[ConnectionTable, StreamTable]:
     """Segments → connection incarnations, in order of their first frame, and their streams.
 
     `careful` treats every stream as one with damage; the result is the same (a law in the tests).
+    `others`: what the connections of the capture show that are not in these segments.
     """
-    return placed(segments, careful)[:2]
+    return placed(segments, careful, others)[:2]
 
 
 def placed(
-    segments: SegmentTable, careful: bool = False
+    segments: SegmentTable, careful: bool = False, others: OtherEnds | None = None
 ) -> tuple[ConnectionTable, StreamTable, Column, Pieces]:
     """`connections`, with the stream of each segment, and the segment that each piece is of."""
     numbered = incarnations(segments)
-    roles_found = roles(segments, numbered)
+    roles_found = roles(segments, numbered, others)
     by_server = segments.forward != roles_found.client_forward[numbered.of]
     stream = (numbered.of << 1) + by_server
     handshake = handshakes(segments, numbered, stream)

@@ -16,12 +16,15 @@ from lbtrace.tables.pace import PAUSE_NS
 from lbtrace.tables.packets import Column, StreamTable
 
 
-def pauses(streams: StreamTable) -> Column:
+def pauses(streams: StreamTable, of_others: Column | None = None) -> Column:
     """Per frame, up to the last one with payload, how many pauses its stream had made when it came;
-    0 for a frame without payload.
+    0 for a frame without payload. `of_others`: the column of all frames, into which those of these
+    streams are written.
     """
     frame, time_ns = streams.frame, streams.time_ns
-    out = np.zeros(int(frame.max(initial=0)) + 1, np.uint32)
+    out = of_others
+    if out is None:
+        out = np.zeros(int(frame.max(initial=0)) + 1, np.uint32)
     late = np.zeros(len(frame), np.uint32)
     late[1:] = np.diff(time_ns) >= PAUSE_NS
     begins = streams.first[:-1]

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,8 +54,19 @@ class Roles:
     source: Column  # u8, place in SOURCES
 
 
-def roles(table: SegmentTable, incarnations: Incarnations) -> Roles:
-    """The roles of all connections."""
+class OtherEnds(NamedTuple):
+    """What connections that are read apart from these show: which ends are servers, and in how many
+    flows of the whole capture an end is.
+    """
+
+    servers: Set[Endpoint]
+    flows_of: Mapping[Endpoint, int]
+
+
+def roles(
+    table: SegmentTable, incarnations: Incarnations, others: OtherEnds | None = None
+) -> Roles:
+    """The roles of all connections. `others`: those of the capture that are not in the table."""
     count, of = incarnations.count, incarnations.of
     rows = np.flatnonzero((table.flags & (SYN | RST)) == SYN)
     bare = (table.flags[rows] & ACK) == 0
@@ -66,7 +79,7 @@ def roles(table: SegmentTable, incarnations: Incarnations) -> Roles:
     found.source[syn >= 0] = _SYN
     if (found.source == _PORT).any():
         _by_payload(table, incarnations, found)
-        _by_port(table, incarnations, found)
+        _by_port(table, incarnations, found, others)
     return found
 
 
@@ -104,15 +117,19 @@ def _first_payloads(table: SegmentTable, incarnations: Incarnations, wanted: Col
     return np.sort(rows[rank < _MAX_PEEKED_PAYLOADS])
 
 
-def _by_port(table: SegmentTable, incarnations: Incarnations, found: Roles) -> None:
+def _by_port(
+    table: SegmentTable, incarnations: Incarnations, found: Roles, others: OtherEnds | None
+) -> None:
     """Guess, where nothing has decided."""
-    servers: set[Endpoint] = set()
+    servers: set[Endpoint] = set(others.servers if others else ())
     known = found.source != _PORT
     for flow in distinct(incarnations.flow[known & found.client_forward]).tolist():
         servers.add(table.flows[flow][1])
     for flow in distinct(incarnations.flow[known & ~found.client_forward]).tolist():
         servers.add(table.flows[flow][0])
-    flows_of = Counter(end for flow in table.flows for end in flow)
+    flows_of: Mapping[Endpoint, int] = (
+        others.flows_of if others else Counter(end for flow in table.flows for end in flow)
+    )
     for connection in np.flatnonzero(~known).tolist():
         low, high = table.flows[int(incarnations.flow[connection])]
         rank_low = (low in servers, flows_of[low], low.port < 1024, -low.port)

@@ -74,12 +74,12 @@ def opens_more(applications: Sequence[Application], secrets: Secrets) -> bool:
     )
 
 
-def unused(
-    applications: Sequence[Application], found: OpenedTls, secrets: Secrets
-) -> tuple[Diagnostic, ...]:
-    """That the secrets are those of no connection here, if there are TLS connections."""
+def unused(applications: Sequence[Application], secrets: Secrets) -> tuple[Diagnostic, ...]:
+    """That the secrets are those of no connection here, where they opened none, if there are TLS
+    connections.
+    """
     hellos = [a.tls for a in applications if a.tls is not None]
-    if not secrets or found.connections or not hellos:
+    if not secrets or not hellos:
         return ()
     text = (
         "the key logs have secrets for none of the TLS connections; the client random of the first "
