@@ -50,6 +50,8 @@ COMPARED_BYTES: Final = 4000  # of memory for each exchange of both sides, while
 LEAST_BYTES: Final = 250_000_000  # that a limit may be
 FEW_BYTES: Final = 50_000_000  # captures up to this size are read at once
 BUCKETS: Final = 256  # that endpoints are dealt to; a part is some of them
+MEMORY_LIMIT: Final = "memory-limit"  # the error of a limit that cannot be kept
+_SHARE: Final = 0.8  # of the memory of the machine, where nobody states a limit
 _SAMPLED: Final = 4096  # segments of each chunk among which copies are looked for first
 
 
@@ -108,7 +110,7 @@ class Division(NamedTuple):
     packets: tuple[int, ...]
     counts: PacketCounts
     copies: bool
-    doubled: bool
+    doubled: bool | None
     directions: bytes
     whole_because: str
 
@@ -133,6 +135,16 @@ def limit_for(files: Sequence[str], stated: int | None) -> int | None:
     machine = machine_memory()
     # a packet of a capture has 80 bytes and more; compressed, some of it
     return machine if machine is not None and size * 4 > machine else None
+
+
+def limited_to(files: Sequence[str], options: Options) -> Options:
+    """The options with a limit of memory: the stated one, or that of the machine where the files
+    may need more than it has.
+    """
+    limit = limit_for(files, options.max_memory)
+    if limit is None or options.max_memory is not None:
+        return options
+    return replace(options, max_memory=max(int(limit * _SHARE), LEAST_BYTES))
 
 
 def room_for_packets(limit: int) -> int:
@@ -186,6 +198,21 @@ def divided(recording: Recording, most: int, progress: Progress) -> Division:
         are_doubled(looked.seen.copies),
         looked.directions,
         "files of it overlap" if overlap(recording.files) else looked.whole_because,
+    )
+
+
+def one_part(recording: Recording) -> Division:
+    """All of a capture as one part."""
+    count = len(recording.records)
+    return Division(
+        full(count, 0, "u1"),
+        np.zeros(BUCKETS, np.uint8),
+        (count,),
+        PacketCounts(count, 0),
+        False,
+        None,
+        b"",
+        "",
     )
 
 
@@ -245,7 +272,7 @@ def parts_read(
     recording: Recording,
     division: Division,
     read: Callable[[Recording, CapturePart], PartRead],
-    pauses: Column,
+    pauses: Column | None,
     progress: Progress,
 ) -> Iterator[tuple[int, PartRead]]:
     """What each part shows, by its number. Where another part tells who is a server in it, a part
@@ -373,10 +400,15 @@ def counted(division: Division, parts: Sequence[PacketCounts]) -> PacketCounts:
     )
 
 
+def slice_exchanges(limit: int) -> int:
+    """How many exchanges of each side are compared at a time, where slices differ by a quarter."""
+    return max((limit - BASE_BYTES) * 2 // (COMPARED_BYTES * 5), 1)
+
+
 def needs(what: str, bytes_needed: int) -> InputError:
     """The error of a limit that cannot be kept."""
     return InputError(
-        "memory-limit",
+        MEMORY_LIMIT,
         f"{what} needs about {_megabytes(bytes_needed)} of memory, more than --max-memory allows.",
         f"Give more: --max-memory {_megabytes(bytes_needed)}.",
     )

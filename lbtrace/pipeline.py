@@ -100,6 +100,80 @@ def _inspect(
     return replace(found.trace, diagnostics=said + keylogs.said())
 
 
+class PointInParts(NamedTuple):
+    """What is known of a capture point whose parts were handed over one by one."""
+
+    files: tuple[CaptureFile, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    parts: int
+
+
+def inspect_in_parts(
+    points: Sequence[tuple[Sequence[str], Side, int]],
+    options: Options,
+    keep: Callable[[int, int, Trace], None],
+    progress: Progress = quiet,
+) -> list[PointInParts]:
+    """Capture points (files, side, number), read in as many parts as the stated limit of memory
+    asks for. `keep` gets the number of the point here, that of its part, and what the part shows;
+    a part that comes again takes the place of what it was. Raises InputError.
+    """
+    keylogs = tls.read(options.keylogs)
+    with _no_collection(), capture.columns_on_disk():
+        recordings = [capture.read(files, progress) for files, _, _ in points]
+        for recording in recordings:
+            keylogs.secrets = keylogs.secrets.joined(recording.secrets)
+        secrets = keylogs.secrets
+        found = []
+        for number, ((_, side, point), recording) in enumerate(
+            zip(points, recordings, strict=True)
+        ):
+
+            def read(
+                recording: Recording, part: CapturePart, side: Side = side, point: int = point
+            ) -> PartRead:
+                return _traced(recording, part, side, point, options, secrets, progress)
+
+            division = _division(recording, options.max_memory or 0, True, progress)
+            if division is None:
+                division = in_parts.one_part(recording)
+            for k, each in in_parts.parts_read(recording, division, read, None, progress):
+                said = (*each.of_packets, *each.of_streams, *each.of_http)
+                keep(number, k, replace(each.trace, diagnostics=said))
+                del each
+                _trim()
+            capture.check_unchanged(recording.files, recording.buffers)
+            said = recording.diagnostics + keylogs.said()
+            found.append(PointInParts(recording.files, said, len(division.packets)))
+    return found
+
+
+def _division(
+    recording: Recording, limit: int, stated: bool, progress: Progress
+) -> in_parts.Division | None:
+    """The parts that a limit of memory asks for; None where it asks for none. InputError when a
+    stated limit cannot be kept.
+    """
+    most, count = in_parts.room_for_packets(limit), len(recording.records)
+    if count <= most:
+        return None
+    name = recording.files[0].path
+    division = in_parts.divided(recording, most, progress)
+    if division.whole_because:
+        if stated:
+            raise in_parts.needs(
+                f"{name}: {division.whole_because}, so it is read at once; that",
+                in_parts.limit_that_holds(count),
+            )
+        return None
+    if stated and max(division.packets) > most:
+        raise in_parts.needs(
+            f"{name}: most of its packets are of a few connections; reading these",
+            in_parts.limit_that_holds(max(division.packets)),
+        )
+    return division
+
+
 def _in_parts(
     recording: Recording,
     limit: int,
@@ -110,25 +184,12 @@ def _in_parts(
     """A capture, read in as many parts as a limit of memory asks for. InputError when a stated
     limit cannot be kept.
     """
-    most, count = in_parts.room_for_packets(limit), len(recording.records)
-    if count <= most:
-        return read(recording, ALL)
     stated = options.max_memory is not None
-    name = recording.files[0].path
-    division = in_parts.divided(recording, most, progress)
-    if division.whole_because:
-        if stated:
-            raise in_parts.needs(
-                f"{name}: {division.whole_because}, so it is read at once; that",
-                in_parts.limit_that_holds(count),
-            )
+    division = _division(recording, limit, stated, progress)
+    if division is None:
         return read(recording, ALL)
-    if stated and max(division.packets) > most:
-        raise in_parts.needs(
-            f"{name}: most of its packets are of a few connections; reading these",
-            in_parts.limit_that_holds(max(division.packets)),
-        )
-    pauses = capture.full(count + 1, 0, "u4")
+    name = recording.files[0].path
+    pauses = capture.full(len(recording.records) + 1, 0, "u4")
     found: dict[int, PartRead] = {}
     for k, each in in_parts.parts_read(recording, division, read, pauses, progress):
         found[k] = each

@@ -180,11 +180,12 @@ def test_a_compressed_capture_is_the_same(suffix: str, parts: list[int], tmp_pat
 
     import zstandard
 
-    pack: Callable[[bytes], bytes] = {
+    packs: dict[str, Callable[[bytes], bytes]] = {
         ".gz": gzip.compress,
         ".xz": lzma.compress,
         ".zst": zstandard.compress,
-    }[suffix]
+    }
+    pack = packs[suffix]
     path = tmp_path / f"client.pcap{suffix}"
     path.write_bytes(pack((SAMPLES / "nginx-concurrent/client.pcap").read_bytes()))
     assert differences(pipeline.inspect([str(path)]), whole(str(path))) == []

@@ -13,7 +13,8 @@ from lbtrace.cli import completing
 from lbtrace.cli.memory import max_memory_option, parse_memory
 from lbtrace.cli.output import Target, jobs_option, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
-from lbtrace.errors import OptionError
+from lbtrace.ending import told_to_end
+from lbtrace.errors import InputError, OptionError
 from lbtrace.model.net import Side
 from lbtrace.options import Options, check_lb, parse_offset
 
@@ -161,10 +162,10 @@ class CapturesGiven:
         limit = parse_memory(self.max_memory)
         return options_of(self.clock_offset, self.keylogs, self.jobs, limit)
 
-    def report(self) -> Report:
+    def report(self, options: Options | None = None) -> Report:
         """What the balancer did, with a progress bar. OptionError as in `check` and `options`."""
         self.check()
-        options = self.options()
+        options = options or self.options()
         if self.lb:
             return compared_on_balancer(self.lb, self.lb_address, self.lb_port, options)
         return compared(*sides(self.captures, self.clients, self.backends), options)
@@ -189,9 +190,55 @@ def command(
 
     A capture taken on the balancer itself holds both sides: give it with --lb.
     """
+    from lbtrace.in_parts import MEMORY_LIMIT, limited_to
+
     given.check()
+    options = given.options()
     target.check(given.inputs)
-    target.write_report(given.report())
+    limited = limited_to(given.files, options)
+    try:
+        report = given.report(limited)
+    except InputError as error:
+        if error.slug != MEMORY_LIMIT:
+            raise
+        if _write_sliced(given, limited, target, error):
+            return
+        report = given.report(options)
+    target.write_report(report)
+
+
+def _write_sliced(
+    given: CapturesGiven, options: Options, target: Target, whole: InputError
+) -> bool:
+    """Compare in slices of time what does not fit in memory at once. `whole`: why it does not.
+    Whether that could be done, where no limit is stated; with one it must be.
+    """
+    from lbtrace.fleet.bounded import compare_in_slices
+    from lbtrace.in_parts import MEMORY_LIMIT, on_disk
+    from lbtrace.points import points_of
+    from lbtrace.render.fleet import format_names, get_format
+
+    promised = given.max_memory is not None
+    if given.lb or target.format not in format_names():
+        if promised:
+            raise whole
+        return False
+    client, backend = sides(given.captures, given.clients, given.backends)
+    try:
+        with told_to_end(), ProgressBar() as progress, on_disk(options):
+            report = compare_in_slices(
+                points_of(client, Side.CLIENT, progress),
+                points_of(backend, Side.BACKEND, progress),
+                options,
+                progress,
+            )
+    except InputError as error:
+        if promised or error.slug != MEMORY_LIMIT:
+            raise
+        return False
+    with target.open() as (out, view):
+        get_format(target.format).write(report, out, view)
+    return True
 
 
 def options_of(

@@ -110,13 +110,18 @@ def inspect(shard: PointShard) -> ShardIndex:
     trace = replace(trace, pauses=np.asarray(trace.pauses, np.uint32), packet_directions=b"")  # type: ignore[arg-type]
     if shard.point.on_balancer:
         trace = _of_side(trace, shard.point)
+    return indexed(trace, shard.trace)
+
+
+def indexed(trace: Trace, path: str) -> ShardIndex:
+    """Keep a trace in a file → its index."""
     spans = exchange_spans(trace)
     connections = ConnectionTable.of(trace.connections)
     bare = np.flatnonzero(np.bincount(spans.connection, minlength=len(connections)) == 0)
     values, values_ns = _single_values(trace)
-    store.write(shard.trace, trace)
+    store.write(path, trace)
     return ShardIndex(
-        shard.trace,
+        path,
         trace.packets.decoded,
         trace.diagnostics,
         len(connections),

@@ -61,8 +61,8 @@ def run(plan: Plan, engine: Engine, progress: Progress = quiet) -> FleetReport:
         keylogs=tuple(map(os.path.abspath, (*plan.keylogs, *_secrets(split, folder)))),
     )
     indexes = inspected(planned, split, options, folder, engine, progress)
-    clocks, found, whole_because = _borders(plan, planned, split, indexes)
-    stage = _Slicing(plan, planned, split, indexes, clocks, found, options, folder, engine)
+    clocks, found, whole_because = place_borders(plan, planned, split, indexes)
+    stage = Slicing(plan, planned, split, indexes, clocks, found, options, folder, engine)
     results, tables = stage.results(progress)
     return stage.report(results, tables, whole_because)
 
@@ -81,7 +81,7 @@ def _secrets(split: Sequence[SplitPoint], folder: str) -> list[str]:
     return [path]
 
 
-def _borders(
+def place_borders(
     plan: Plan,
     planned: Sequence[PlannedPoint],
     split: Sequence[SplitPoint],
@@ -100,7 +100,7 @@ def _borders(
     return clocks, borders(indexes, clocks, plan.slice_exchanges), ""
 
 
-class _Slicing:
+class Slicing:
     """The stages that cut, and compare what was cut."""
 
     def __init__(
@@ -114,7 +114,9 @@ class _Slicing:
         options: Options,
         folder: str,
         engine: Engine,
+        tables: bool = True,
     ) -> None:
+        self.tables = tables and find_spec("pyarrow") is not None
         self.plan, self.planned, self.split, self.indexes = plan, planned, split, indexes
         self.clocks, self.borders = clocks, tuple(found)
         self.options, self.folder, self.engine = options, folder, engine
@@ -130,7 +132,7 @@ class _Slicing:
         for number in range(len(self.borders) + 1):
             comparing = self._comparing(number, cuttings, held, *self._times(number))
             path = self._path("judge", comparing)
-            if find_spec("pyarrow") is not None:
+            if self.tables:
                 tables.append(f"{path}.parquet")
                 comparing = replace(comparing, table=tables[-1])
             tasks.append(Task(judge, comparing, path, self._size(comparing)))
