@@ -160,6 +160,8 @@ class Heard:
     event_streams: Sequence[EventStream] = ()
     parts: Sequence[StreamParts] = ()
     tunnels: Sequence[Tunnel] = ()
+    spent: int = 0
+    limited: bool = False
 
     @property
     def slugs(self) -> set[str]:

@@ -49,7 +49,8 @@ def test_a_function_that_is_gone_with_its_statement_is_not_exchanged() -> None:
 
 
 def test_what_runs_at_import_is_the_module_and_the_bodies_of_its_classes() -> None:
-    source = "LIMIT = 1\nclass Some:\n    factor = 2\n    def of(self, n=LIMIT):\n        return n\n"
+    method = "    def of(self, n=LIMIT):\n        return n\n"
+    source = f"LIMIT = 1\nclass Some:\n    factor = 2\n{method}"
     whole = compile(source, str(PATH), "exec", dont_inherit=True)
     lines = {line for body in bodies(whole) for *_, line in body.co_lines() if line}
     assert lines == {1, 2, 3, 4}
