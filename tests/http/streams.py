@@ -160,7 +160,7 @@ class Heard:
     event_streams: Sequence[EventStream] = ()
     parts: Sequence[StreamParts] = ()
     tunnels: Sequence[Tunnel] = ()
-    spent: int = 0
+    spent: int = field(default=0, compare=False)  # by the careful road only
     limited: bool = False
 
     @property
