@@ -17,10 +17,13 @@ from lbtrace.tables.packets import Buffer
 
 # bytes after content decoding; beyond it the content digest is unknown
 MAX_DECODED: Final = 1 << 24
+RATIO, SPARE = 1024, 1 << 18  # for a byte of zstd, and beside that: gzip has about this ratio
 
 
 class _Decoder(Protocol):
     def decode(self, data: Buffer, room: int) -> bytes: ...
+
+    def rest(self, room: int) -> bytes: ...
 
     @property
     def finished(self) -> bool: ...
@@ -52,33 +55,58 @@ class _Zlib:
         self._may_be_raw = False
         return out
 
+    def rest(self, room: int) -> bytes:
+        return b""
+
     @property
     def finished(self) -> bool:
         return self._z.eof
 
 
 class _Zstd:
-    """zstd (RFC 8878)."""
+    """zstd (RFC 8878). Four bytes of it may stand for 128 KiB (§3.1.1.2), where gzip comes to a
+    thousand for one. So it is decoded in small steps, at places that no segment moves, and what
+    unfolds further than gzip could is given up.
+    """
 
     def __init__(self) -> None:
         import zstandard
 
         self._z = zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
         self._error = zstandard.ZstdError
+        self._held = b""
+        self._taken = self._given = 0
 
     def decode(self, data: Buffer, room: int) -> bytes:
         if self._z.eof:
             return b""  # what follows the frame is ignored, as behind a gzip member
+        view = memoryview(self._held + bytes(data))
         out = bytearray()
-        view = memoryview(data)
-        for at in range(0, len(view), 4096):
-            try:
-                out += self._z.decompress(view[at : at + 4096])
-            except self._error as error:
-                raise zlib.error(str(error)) from None
-            if len(out) >= room or self._z.eof:
-                break
+        at = 0
+        while not self._z.eof and len(out) < room and len(view) - at >= (step := self._step()):
+            out += self._decoded(view[at : at + step])
+            at += step
+        self._held = bytes(view[at:])
         return bytes(out)
+
+    def rest(self, room: int) -> bytes:
+        held, self._held = self._held, b""
+        return b"" if self._z.eof else self._decoded(memoryview(held))
+
+    def _step(self) -> int:
+        """How many bytes are decoded together: few where a small body would unfold."""
+        return 16 if self._taken < 256 else 64 if self._taken < 4096 else 512
+
+    def _decoded(self, data: memoryview) -> bytes:
+        try:
+            out: bytes = self._z.decompress(data)
+        except self._error as error:
+            raise zlib.error(str(error)) from None
+        self._taken += len(data)
+        self._given += len(out)
+        if self._given > SPARE + RATIO * self._taken:
+            raise zlib.error("unfolds too far")
+        return out
 
     @property
     def finished(self) -> bool:
@@ -112,8 +140,13 @@ class BodyDigest:
         self._hash.update(data)
         if self._decoder is None or self._content is None:
             return
+        self._unfold(self._decoder.decode, data)
+
+    def _unfold(self, decode: Callable[..., bytes], *data: Buffer) -> None:
+        """What a decoder gives, as far as it may."""
+        assert self._content is not None
         try:
-            out = self._decoder.decode(data, MAX_DECODED - self.decoded + 1)
+            out = decode(*data, MAX_DECODED - self.decoded + 1)
         except zlib.error:
             self._decoder = None
             return
@@ -128,6 +161,8 @@ class BodyDigest:
         """
         if not complete:
             return Body(framing, length, declared, False, None)
+        if self._decoder is not None:
+            self._unfold(self._decoder.rest)
         finished = self._decoder is not None and (self._decoder.finished or not self.length)
         if finished and self._content is not None:
             return Body(

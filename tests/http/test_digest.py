@@ -84,6 +84,38 @@ def test_content_beyond_the_limit_is_unknown(monkeypatch: pytest.MonkeyPatch) ->
         assert passed(coding, [CODED[coding](b"x" * 1001)]).content_length is None
 
 
+@examples(40)
+@given(
+    st.integers(0, 1 << 21),
+    st.binary(max_size=300),
+    st.lists(st.integers(0, 3000), max_size=6),
+)
+def test_what_zstd_unfolds_further_than_gzip_could_is_unknown_however_it_is_cut(
+    zeros: int, before: bytes, cuts: list[int]
+) -> None:
+    """Whether the content is known is no matter of segments; little is decoded in vain."""
+    sent = CODED["zstd"](before + bytes(zeros))
+    whole = passed("zstd", [sent])
+    places = sorted({c % (len(sent) + 1) for c in cuts} | {0, len(sent)})
+    sink = BodyDigest("zstd")
+    for begin, end in pairwise(places):
+        sink.update(sent[begin:end])
+    assert sink.body(Framing.CHUNKED, sink.length, None, True) == whole
+    assert whole.content_length in (len(before) + zeros, None)
+    if len(before) + zeros <= digest.SPARE:
+        assert whole.content_length is not None
+    assert sink.decoded <= digest.SPARE + digest.RATIO * len(sent)
+
+
+def test_a_capture_of_small_bodies_that_unfold_costs_no_more_than_their_bytes_allow() -> None:
+    bomb = zstandard.ZstdCompressor(level=19).compress(bytes((1 << 24) - 1))
+    sink = BodyDigest("zstd")
+    sink.update(bomb)
+    assert sink.body(Framing.CONTENT_LENGTH, len(bomb), None, True).content_length is None
+    assert len(bomb) < 1000
+    assert sink.decoded < 1 << 20
+
+
 EMPTY = xxh3_128_hexdigest(b"")
 NOTHING_SENT = {
     "sized": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
