@@ -9,8 +9,9 @@ Meaning:
 Decided by:
     Error responses that no backend gave, or, from one capture, those of that capture. Sizes are
     compared where all that failed are larger than all that worked, and a usual limit lies in
-    between. Forms and fields are compared where all that failed have them and none that worked. A
-    head that was cut is in no group. Without any that worked, only a size beyond a usual limit is
+    between. Forms and fields are compared where all that failed have them and none that worked, or
+    where each that failed has a form that none has that worked. A head that was cut is in no group.
+    Without any that worked, only a size beyond a usual limit is
     called unusual.
 Evidence:
     The messages that failed, their answers, and one that worked.
@@ -199,14 +200,20 @@ def _form(
     worked: Column,
     request: bool,
 ) -> Iterator[Finding]:
-    """Forms that all messages that failed have and none that worked; without any, fields."""
+    """Forms that all messages that failed have and none that worked; without any, fields; without
+    these, forms of which each that failed has some.
+    """
     table = comparison.table(side)
-    found = [
-        name
+    unheard = [
+        (name, has[failed])
         for name, has in forms(messages, table.words, request)
-        if has[failed].all() and not has[worked].any()
+        if has[failed].any() and not has[worked].any()
     ]
+    found = [name for name, has in unheard if has.all()]
     found = found or only_in(messages, table.words, failed, worked)
+    each = not found and bool(np.any([has for _, has in unheard], axis=0).all())
+    if each:
+        found = [f"{name} ×{has.sum()}" for name, has in _telling(unheard)]
     if not found:
         return
     status = table.responses.start[failed] if request else np.zeros(0, np.int64)
@@ -215,9 +222,15 @@ def _form(
         Severity.LOW,
         Confidence.MEDIUM,
         (
-            "{count} requests that {count:was|were} refused with {status} {count:has|have} what "
-            "none of the {good} that "
+            "Each of {count} requests that were refused with {status} has something that none of "
+            "the {good} that "
+            if request and each
+            else "{count} requests that {count:was|were} refused with {status} {count:has|have} "
+            "what none of the {good} that "
             if request
+            else "Each of {count} responses of backends that clients did not get has something "
+            "that none of the {good} that "
+            if each
             else "{count} responses of backends that clients did not get {count:has|have} what "
             "none of the {good} that "
         )
@@ -232,6 +245,15 @@ def _form(
         side=named(comparison, side),
     )
     yield compared_with(finding, _worked(comparison, side, worked))
+
+
+def _telling(unheard: list[tuple[str, Column]]) -> Iterator[tuple[str, Column]]:
+    """The forms that say something of a message that no rarer one says anything of."""
+    told = np.zeros(len(unheard[0][1]), bool)
+    for name, has in sorted(unheard, key=lambda form: int(form[1].sum())):
+        if (has & ~told).any():
+            told |= has
+            yield name, has
 
 
 class _Replaced(NamedTuple):

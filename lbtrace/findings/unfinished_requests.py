@@ -7,7 +7,9 @@ Meaning:
 Decided by:
     A request whose head or body has no end, of a connection of which no byte is missing. The other
     end answered 408 (RFC 9110 §15.5.9); or after a second of silence or more it answered an error,
-    or ended the connection first. A client that waits for 100 (Continue) is left out.
+    or ended the connection first; or it ended the connection first a second or more after the first
+    byte of a head that never ended: a head is sent at once. A client that waits for 100 (Continue)
+    is left out.
 Evidence:
     The request, and the answer or the end of the connection.
 Remedy:
@@ -89,7 +91,9 @@ def _unfinished(table: SideTable) -> Column:
     silent = until - q.last_ns >= SILENT_NS
     late = r.there & (r.start == REQUEST_TIMEOUT)
     error = ~r.there | (r.start >= SERVER_ERROR) | late
-    unfinished: Column = _broken_off(table) & (late | (silent & error))
+    # piece by piece: what came after the other end's FIN may have been on its way
+    dribbled = ~q.whole_heads & ~r.there & (ended < left) & (ended - q.first_ns >= SILENT_NS)
+    unfinished: Column = _broken_off(table) & (late | (silent & error) | dribbled)
     return unfinished
 
 

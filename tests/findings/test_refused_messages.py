@@ -131,6 +131,26 @@ def test_a_form_that_only_the_refused_have(
     assert what in str(values(finding)["what"]).split("; ")
 
 
+def test_each_that_was_refused_may_have_a_form_of_its_own(tmp_path: Path) -> None:
+    """A form that only messages have that a rarer one tells of says nothing more."""
+    asks = [
+        request("/0", "Content-Length: 0", "Content-Length: 0"),
+        request("/1", "some name : 1"),
+        request("/2", "some name : 1", "Host: b.example"),
+        request("/3", "Host: b.example"),
+    ]
+    (finding,) = found(refusing(asks, BAD), tmp_path)
+    assert finding.text.startswith("Each of 4 requests that were refused with 400 ×4 has something")
+    assert values(finding)["what"] == (
+        "Content-Length twice ×1; a blank before a colon ×2; Host twice ×2"
+    )
+
+
+def test_where_one_that_was_refused_has_nothing_of_its_own_no_form_is_told(tmp_path: Path) -> None:
+    asks = [request("/0", "Host: b.example"), request("/1", "some_name: 1"), request("/2")]
+    assert found(refusing(asks, BAD), tmp_path) == []
+
+
 def test_a_form_that_worked_too_is_not_the_reason(tmp_path: Path) -> None:
     ask = request("/0", "some_name: 1")
     assert found(refusing([ask], BAD, worked=[request("/1", "some_name: 2")]), tmp_path) == []

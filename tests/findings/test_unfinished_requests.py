@@ -103,3 +103,27 @@ def test_what_a_balancer_passed_on_as_it_came_is_told_of_the_client(
         front.answers(status("408 Request Time-out")).closes()
     side = "backend" if whole else "client"
     assert [f.slug for f in of(play.report(tmp_path))] == [f"unfinished-requests.{side}"]
+
+
+@pytest.mark.parametrize(("pieces", "told"), [(2, False), (3, True)])
+def test_a_head_that_comes_in_drops_is_waited_for_no_longer(
+    pieces: int, told: bool, tmp_path: Path
+) -> None:
+    """The client never pauses for a second, and goes on after the other end has closed."""
+    play = Script()
+    front = play.front().asks(HEAD % 1)
+    for _ in range(pieces):
+        front.asks(b"X-A: b\r\n", pause_ms=400)
+    front.server_closes_first()
+    front.asks(b"X-A: b\r\n").closes(reset=True)
+    assert bool(of(play.report(tmp_path))) is told
+
+
+def test_a_body_that_comes_in_drops_may_be_refused_for_another_reason(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(PART % 1)
+    for _ in range(3):
+        front.asks(b"x" * 100, pause_ms=400)
+    front.server_closes_first()
+    front.asks(b"x" * 100).closes(reset=True)
+    assert not of(play.report(tmp_path))

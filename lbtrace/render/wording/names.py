@@ -21,7 +21,7 @@ from lbtrace.model.pairing import (
 from lbtrace.model.report import Kind, NotCaptured, Reuse, Severity
 
 KIND: dict[Kind, str] = {
-    Kind.DIRECT: "No balancer in between",
+    Kind.DIRECT: "No balancer in between, or one that changes no packet",
     Kind.L4_PASSTHROUGH: "L4 load balancer, packets passed through",
     Kind.L4_PROXY: "L4 proxy",
     Kind.L7_PROXY: "L7 proxy",
@@ -32,7 +32,8 @@ KIND: dict[Kind, str] = {
 
 KIND_SENTENCE: dict[Kind, str] = {
     Kind.DIRECT: "The same connections appear in both captures, addresses and ports unchanged: "
-    "nothing in between touches TCP.",
+    "nothing in between touches TCP. A balancer that only sends packets on, with direct server "
+    "return (DSR), looks the same.",
     Kind.L4_PASSTHROUGH: "It hands the client's packets on: one TCP connection runs from client "
     "to backend, and HTTP is never read.",
     Kind.L4_PROXY: "It ends each client TCP connection, opens one of its own to a backend for it, "
