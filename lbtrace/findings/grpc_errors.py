@@ -10,6 +10,8 @@ Decided by:
     grpc-status on both sides of a pair: the backend made it if it has the same one there, the
     balancer if the backend had answered with another one or with none. A whole answer of gRPC
     without any status has lost its trailers: the client makes an error of that.
+    In one capture a status that came when the client end had closed is what the server made of a
+    caller that left.
 Evidence:
     The frames that hold the status, or end the answers without one, on both sides.
 Remedy:
@@ -44,7 +46,9 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER
 from lbtrace.tables.grpc_calls import NONE
+from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = tuple(sorted(fields_of(Meaning.CALL_STATUS)))
@@ -126,11 +130,14 @@ def _told(
     grave = np.isin(status, FAILURES).any()
     hidden = int((comparison.table(side).responses.start[rows] == HTTP_OK).sum())
     common = GrpcStatus(int(status[0])) if status[0] in _KNOWN else None
+    left = int(_left_before(comparison.table(side), rows).sum()) if comparison.alone else 0
+    grave = grave and left < len(rows)
     return KIND.finding(
         name,
         Severity.MEDIUM if grave else Severity.INFO,
         Confidence.CERTAIN if name == "seen" else Confidence.HIGH,
         WHO[name]
+        + (" In {left} of them the client end had closed before." if left else "")
         + (" HTTP said 200 in {hidden} of them." if hidden else "")
         + (" grpc-message: {said}." if said else ""),
         [*ends_of(comparison, side, rows, FRAMES_PER_SIDE), *(behind or ())],
@@ -139,9 +146,22 @@ def _told(
         count=len(rows),
         of=of,
         statuses=named(status.tolist()),
+        left=left or None,
         hidden=hidden or None,
         said=said or None,
     ).about(comparison.asked(side, rows))
+
+
+def _left_before(table: SideTable, rows: Column) -> Column:
+    """Which of these calls got their status when their client end had closed, or reset, its
+    connection.
+    """
+    ended = table.responses.last_ns[rows]
+    found = np.zeros(len(rows), bool)
+    for name in ("fin_ns", "rst_ns"):
+        at = table.of_ends(name, server=False)[table.connection[rows]]
+        found |= (at != NEVER) & (at < ended)
+    return found
 
 
 _KNOWN = frozenset(map(int, GrpcStatus))

@@ -54,6 +54,21 @@ def test_a_call_that_failed_behind_a_200() -> None:
     assert "sent again" in found.remedy
 
 
+def test_a_status_that_nobody_waits_for_is_no_error_of_the_server() -> None:
+    """Its caller closed the connection before."""
+    gone = Http2Talk()
+    gone.asks("/shop.Cart/Add", MESSAGE, GRPC)
+    gone.closes(from_client=True)
+    gone.answers(1, MESSAGE, GRPC, trailers=(("grpc-status", "14"),))
+    (found,) = of(told(gone), "grpc-errors")
+    assert (found.slug, found.severity, found.remedy) == ("grpc-errors.seen", "info", "")
+    assert values(found)["left"] == 1
+    other = called(status="14")
+    other.moved(40_077)
+    (found,) = of(told(gone, other), "grpc-errors")
+    assert (found.severity, values(found)["count"], values(found)["left"]) == ("medium", 2, 1)
+
+
 def test_not_found_is_an_answer() -> None:
     (found,) = of(told(called(status="5")), "grpc-errors")
     assert (found.severity, found.remedy) == ("info", "")
