@@ -17,6 +17,7 @@ Variants:
     truncated: packets cut by the snapshot length.
     missing: acknowledged bytes that no packet holds.
     one-direction: only one direction of most connections.
+    empty: a file without a packet beside the only one of a backend that has some.
     window: exchanges at a time when the other capture shows nothing.
     tail-client, tail-backend: what the other capture shows last is not in that one.
 """
@@ -24,12 +25,14 @@ Variants:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, first_frames
 from lbtrace.comparison.claims import size
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.findings._side import capture_name
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
@@ -57,7 +60,28 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         ):
             if len(connections):
                 yield from _of_trace(comparison, trace, connections)
+                yield from _empty_files(comparison, side, trace)
     yield from _outside(comparison)
+
+
+def _empty_files(comparison: Comparison, side: Side, trace: Trace) -> Iterator[Finding]:
+    """Files without a packet that were given with the only file of a backend that has some: they
+    may be the captures of other backends. Of several files one may be empty, as in a rotation.
+    """
+    empty = [PurePath(file.path).name for file in trace.files if not file.frames]
+    if comparison.alone or side is Side.CLIENT or len(trace.files) - len(empty) != 1 or not empty:
+        return
+    yield KIND.finding(
+        "empty",
+        Severity.LOW,
+        Confidence.CERTAIN,
+        "Without any packet: {files}. Nothing reached the machine it was taken on, or the capture "
+        "did not run.",
+        first_frames(trace, np.arange(1)),
+        files=few(empty),
+        remedy="If it is of another backend, give it as an argument of its own: lbtrace compare "
+        "client.pcap backend1.pcap backend2.pcap.",
+    )
 
 
 def _of_trace(

@@ -127,7 +127,7 @@ def _told(
         held.messages[i] for i in held.message[np.isin(numbers, rows)].tolist() if held.messages[i]
     }
     said = _said(sorted(messages))
-    grave = np.isin(status, FAILURES).any()
+    grave = bool(np.isin(status, FAILURES).any())
     hidden = int((comparison.table(side).responses.start[rows] == HTTP_OK).sum())
     common = GrpcStatus(int(status[0])) if status[0] in _KNOWN else None
     left = int(_left_before(comparison.table(side), rows).sum()) if comparison.alone else 0

@@ -13,6 +13,7 @@ from lbtrace.model.http import Mark
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.report import Kind, Severity
 from lbtrace.options import Options
+from lbtrace.pipeline import compare
 from lbtrace.verdict import judge
 from tests.findings.simulated import (
     ALB,
@@ -27,6 +28,8 @@ from tests.simulator import Balancer
 from tests.simulator.script import Script
 
 ASKED = b"GET /a HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b81\r\n\r\n"
+
+WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def test_dropped_packets_are_said() -> None:
@@ -175,3 +178,31 @@ def test_a_response_that_nobody_waited_for_is_missing_from_no_capture(tmp_path: 
     slugs = [f.slug for f in play.report(tmp_path).findings]
     assert "answered-by-balancer.error" in slugs
     assert not any(slug.startswith("capture-quality.tail") for slug in slugs)
+
+
+@pytest.mark.parametrize(
+    ("clients", "backends", "told"),
+    [
+        (1, [["talk", "empty"]], True),
+        (1, [["talk"], ["empty"]], False),  # a point of its own
+        (1, [["talk", "later", "empty"]], False),  # one of a rotation may be empty
+        (2, [["talk"]], False),
+    ],
+)
+def test_an_empty_file_beside_the_only_one_of_a_backend_may_be_of_another(
+    clients: int, backends: list[list[str]], told: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(3):
+        ask = b"GET /a-target-%d HTTP/1.1\r\nHost: a\r\n\r\n" % n
+        front = play.front().asks(ask)
+        play.back().asks(ask).answers(WELL).closes()
+        front.answers(WELL).leaves()
+    play.write(tmp_path)
+    whole = (tmp_path / "backend.pcap").read_bytes()
+    for name, data in (("talk", whole), ("later", whole), ("empty", whole[:24])):
+        (tmp_path / name).write_bytes(data)
+    front_files = [str(tmp_path / "client.pcap"), str(tmp_path / "empty")][:clients]
+    found = compare([front_files], [[str(tmp_path / f) for f in point] for point in backends])
+    said = [f.text for f in found.findings if f.slug == "capture-quality.empty"]
+    assert [text.partition(". ")[0] for text in said] == ["Without any packet: empty"] * told
