@@ -14,7 +14,7 @@ from lbtrace.correlate import correlate
 from lbtrace.findings import all_findings
 from lbtrace.model.behaviour import Behaviour, Fact
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.pairing import Confidence, Unpaired, UnpairedReason
 from lbtrace.model.report import Finding, Kind, Verdict
 from lbtrace.options import DEFAULT
 from tests.laws import examples
@@ -227,3 +227,31 @@ def test_nothing_is_decided_where_the_verdict_is_open_or_not_sure(
     fact = facts.fact("balancer.kind")
     assert fact is not None
     assert fact.value == (None if kind in open_ else kind.value)
+
+
+@pytest.mark.parametrize("reason", UnpairedReason)
+@pytest.mark.parametrize("confidence", [Confidence.LOW, Confidence.HIGH])
+def test_what_became_of_a_request_is_known_if_it_is_told_and_sure(
+    reason: UnpairedReason, confidence: Confidence
+) -> None:
+    recorded = SCENARIOS["founding-alb"]().run()
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    first, *others = found.pairs
+    lonely = Unpaired("client", first.client, reason, confidence)
+    found = replace(found, pairs=tuple(others), unpaired=(lonely,))
+    comparison = Comparison(recorded.clients, recorded.backends, found)
+    facts = behaviour.behaviour(comparison, (), verdict.judge(comparison))
+    fact = facts.fact("exchanges.explained")
+    assert fact is not None
+    open_ = reason in UNTOLD or confidence is Confidence.LOW
+    of = comparison.client_counts.requests
+    assert (fact.value, fact.shares[0].of) == (of - open_, of)
+    assert bool(fact.shares[0].evidence) == open_
+
+
+def test_what_a_balancer_adds_is_shown_by_the_packets_of_its_finding() -> None:
+    _, facts, found = of_scenario("founding-alb")
+    (total,) = (f for f in found if f.slug == "added-latency.total")
+    shown = [fact.evidence for fact in facts.under("latency") if fact.value is not None]
+    assert shown
+    assert set(shown) == {total.evidence}
