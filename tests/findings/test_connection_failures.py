@@ -65,6 +65,13 @@ def test_what_became_of_an_attempt(connection: Connection, what: str) -> None:
     assert failure(connection, 2 * SECOND) == what
 
 
+@pytest.mark.parametrize(("later_ns", "what"), [(SECOND - 1, ""), (SECOND, "no-answer")])
+def test_a_syn_without_an_answer_is_one_after_a_second(later_ns: int, what: str) -> None:
+    """Or after it was sent again, however soon the capture ends."""
+    assert failure(attempt(), later_ns) == what
+    assert failure(attempt(sent=2, again=1), later_ns) == "no-answer"
+
+
 def test_a_capture_that_ends_with_the_syn_does_not_tell() -> None:
     assert failure(attempt(), 1) == ""
     assert failure(attempt(sent=2, again=1), 1) == "no-answer"

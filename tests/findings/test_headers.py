@@ -5,6 +5,7 @@ truth.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_every_added_field_is_named() -> None:
         "X-Amzn-Trace-Id",
     }
     assert spoken.of("request-headers.removed") == []
+
+
+def test_what_happens_most_often_is_told_first() -> None:
+    spoken = judge_simulation(four(ALB, seen_as="1.240.235.98"))
+    changes = [replace(change, count=n) for n, change in enumerate(spoken.correlation.changes, 1)]
+    told = judge_recording(spoken.recorded, replace(spoken.correlation, changes=tuple(changes)))
+    counts = [values(f)["count"] for f in told.of("request-headers.added")]
+    assert len(set(counts)) == len(counts) == 4
+    assert counts == sorted(counts, reverse=True)
 
 
 def test_nothing_touched_is_said_too() -> None:

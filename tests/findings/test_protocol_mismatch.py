@@ -135,6 +135,18 @@ def test_a_header_that_is_answered_by_the_end_of_the_connection(tmp_path: Path) 
     assert values(finding)["answers"] == "closed without an answer ×2"
 
 
+def test_a_header_that_is_answered_by_an_alert(tmp_path: Path) -> None:
+    """The server speaks TLS, and takes the header for a broken ClientHello."""
+    play = Script()
+    for _ in range(2):
+        front = play.front().asks(GET)
+        play.back().asks(PROXY).answers(alert(70)).closes()
+        front.closes()
+    (finding,) = told(play.report(tmp_path), "protocol-mismatch.proxy-header-backend")
+    assert values(finding)["count"] == 2
+    assert "alert protocol_version (70)" in str(values(finding)["answers"])
+
+
 def test_a_header_that_one_connection_got_through_with_was_expected(tmp_path: Path) -> None:
     assert told(proxied(BAD, OK).report(tmp_path)) == []
     assert told(proxied(OK, OK).report(tmp_path)) == []

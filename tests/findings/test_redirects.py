@@ -122,6 +122,17 @@ def test_a_cookie_for_the_backends_own_host_is_refused() -> None:
     assert (values(said)["domain"], values(said)["count"]) == ("app.internal", 1)
 
 
+def test_of_several_refused_cookies_the_first_is_named() -> None:
+    judged = visit(
+        Balancer(host="shop.app.internal"),
+        ("/login", "200 OK", (("Set-Cookie", "sid=1; Domain=app.internal"),)),
+        ("/fine", "200 OK", (("Set-Cookie", "sid=1"),)),
+        ("/later", "200 OK", (("Set-Cookie", "sid=2; Domain=shop.app.internal"),)),
+    )
+    said = values(judged.one("redirects.cookie-domain"))
+    assert (said["domain"], said["count"], said["of"]) == ("app.internal", 2, 3)
+
+
 @pytest.mark.parametrize("domain", ["elb.amazonaws.com", "other.example.com", ""])
 def test_a_cookie_for_another_domain_is_not_the_balancers_affair(domain: str) -> None:
     fields = (("Set-Cookie", f"sid=1; Domain={domain}"),)
