@@ -218,3 +218,15 @@ def test_streams_and_connections_are_told_together() -> None:
     (said,) = of(told_alone(talk), "gave-up")
     assert values(said)["count"] == 2
     assert "the connection or the stream" in said.text
+
+
+def test_a_client_that_has_its_answer_may_close_when_it_likes(tmp_path: Path) -> None:
+    """Beside one that left before its answer."""
+    play = played()
+    front = play.front().asks(ask(8))
+    play.back().asks(ask(8)).answers(OK).closes()
+    front.answers(OK)
+    play.wait(1500)
+    front.leaves()
+    (said,) = found(play, tmp_path)
+    assert (values(said)["count"], values(said)["of"]) == (1, 4)

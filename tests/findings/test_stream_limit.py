@@ -71,3 +71,14 @@ def test_several_that_waited_for_room_at_once() -> None:
         talk.asks(f"/more/{n}")
     (found,) = of(told(talk), "stream-limit")
     assert values(found)["waited"] == 4
+
+
+def test_a_server_that_allows_no_more_streams_has_no_limit_to_reach() -> None:
+    """It says 0 before it goes away."""
+    talk = Http2Talk(settings={SettingCodes.INITIAL_WINDOW_SIZE: 65535})
+    streams = [talk.asks(f"/{n}") for n in range(3)]
+    talk.server.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+    talk.said()
+    for stream in streams:
+        talk.answers(stream, b"ok")
+    assert of(told(talk), "stream-limit") == []
