@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from lbtrace import behaviour, verdict
+from lbtrace.behaviour._seen import number
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.findings import all_findings
@@ -192,7 +193,7 @@ def test_health_checks_are_named_with_their_period() -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("periods", [[7], [9, 7], [7, None, 11, 8]])
+@pytest.mark.parametrize("periods", [[7], [9, 7], [7, None, 11, 8], [None], [None, None]])
 def test_the_period_of_checks_is_from_the_most_frequent_to_the_rarest(
     periods: list[int | None],
 ) -> None:
@@ -205,6 +206,9 @@ def test_the_period_of_checks_is_from_the_most_frequent_to_the_rarest(
     fact = facts.fact("health-checks.period")
     assert fact is not None
     known = [period for period in periods if period is not None]
+    if not known:
+        assert (fact.value, fact.unknown) == (None, "fewer than three checks of a backend")
+        return
     assert (fact.value, fact.low, fact.high) == (7, 7, max(known))
     assert fact.seen == f"of {len(periods)} checked backends"
 
@@ -255,3 +259,42 @@ def test_what_a_balancer_adds_is_shown_by_the_packets_of_its_finding() -> None:
     shown = [fact.evidence for fact in facts.under("latency") if fact.value is not None]
     assert shown
     assert set(shown) == {total.evidence}
+
+
+@pytest.mark.parametrize(("scenario", "spoken"), [("tls-passed-on", "tls"), ("direct", "HTTP/1.1")])
+def test_one_frame_shows_which_protocol_is_spoken(scenario: str, spoken: str) -> None:
+    _, facts, _ = of_scenario(scenario)
+    for side in Side:
+        fact = facts.fact(f"protocol.{side.value}")
+        assert fact is not None
+        assert fact.value == spoken
+        assert len([frame for e in fact.evidence for frame in e.frames]) == 1
+
+
+def test_a_number_that_a_finding_does_not_tell_is_none() -> None:
+    _, _, found = of_scenario("founding-alb")
+    (total,) = (f for f in found if f.slug == "added-latency.total")
+    names = {v.name: v.value for v in total.values}
+    assert number(None, "count") == number(total, "no such value") == 0
+    for name, value in names.items():
+        assert number(total, name) == (value if isinstance(value, int) else 0)
+
+
+def test_who_closed_first_and_which_errors_is_told_in_words() -> None:
+    for scenario in ("founding-alb", "retry-500", "bad-gateway", "fixed-answers"):
+        _, facts, found = of_scenario(scenario)
+        for side in Side:
+            fact = facts.fact(f"connections.{side.value}.closed-first")
+            assert fact is not None
+            if fact.value is not None:
+                every = sum(share.count for share in fact.shares)
+                said = [f"the {s.name} {s.count} of {every}" for s in fact.shares if s.count]
+                assert fact.seen == ", ".join(said)
+        for name in ("errors.balancer", "errors.backend"):
+            fact = facts.fact(name)
+            assert fact is not None
+            statuses = [v.value for f in found if f.slug == name for v in f.values
+                        if v.name == "statuses"]  # fmt: skip
+            of = fact.shares[0].of
+            end = f" ({', '.join(map(str, statuses))})" if statuses else ""
+            assert fact.seen == f"{fact.value} of {of} requests{end}"

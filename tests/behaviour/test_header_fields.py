@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from lbtrace import behaviour
+from lbtrace.comparison import Comparison
 from lbtrace.model.behaviour import Behaviour
+from lbtrace.model.pairing import Correlation
 from tests.behaviour.test_facts import told
 from tests.simulator import Balancer
+from tests.simulator.scenarios import SCENARIOS
 from tests.verdict.recorded import XFF, compared, simulation
 
 
@@ -60,3 +64,21 @@ def test_a_change_is_told_before_another_spelling() -> None:
         "host",
         "x-forwarded-for",
     )
+
+
+def test_a_field_is_spelled_as_it_was_sent_or_as_it_is_known() -> None:
+    facts = behind(
+        Balancer(add=[("x-MINE", "a")]), [("X-unheard-Of", "b")], [("X-unheard-Of", "b")]
+    )
+    seen = [f.seen.partition(":")[0] for f in facts.under("request.headers")]
+    assert {"Host", "User-Agent", "x-MINE", "x-unheard-of"} <= set(seen)
+
+
+def test_of_one_side_without_a_whole_head_no_field_is_told() -> None:
+    recorded = SCENARIOS["tls-passed-on"]().run()
+    alone = Comparison((), recorded.backends, Correlation())
+    facts = behaviour.behaviour_of_one_side(alone, ())
+    heads = facts.fact("request.headers")
+    assert heads is not None
+    assert (heads.value, heads.unknown) == (None, "no whole request head was captured")
+    assert not list(facts.under("request.headers"))
