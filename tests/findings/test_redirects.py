@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.findings.redirects import Asked, asked_for, is_https, split_host
+from lbtrace.findings.redirects import Asked, _writes_port, asked_for, is_https, split_host
 from lbtrace.model.report import Severity
 from lbtrace.pipeline import show
 from tests.findings.http2 import Http2Talk, of, told
@@ -256,3 +256,18 @@ def test_a_request_of_http2_says_whether_it_is_for_https(scheme: str, loops: boo
     for _ in range(3):
         talk.answers(talk.asks("/login"), b"", ("location", "https://a/login"), status="301")
     assert bool(of(told(talk), "redirects.loop")) is loops
+
+
+@pytest.mark.parametrize(
+    ("location", "writes"),
+    [
+        ("http://a.example:8080/", True),
+        ("http://a.example:80/", False),
+        ("http://a.example/", False),
+        ("/login", False),
+        ("", False),
+        ("http://a.example:port/", False),
+    ],
+)
+def test_only_a_port_that_is_spelled_out_is_written(location: str, writes: bool) -> None:
+    assert _writes_port(location, 8080) == writes
