@@ -122,7 +122,7 @@ def read_shard(
         reading.tunnels,
         reading.budget.spent,
     )
-    return _moved(shard, begin) if begin else shard
+    return moved(shard, begin) if begin else shard
 
 
 def _of(streams: StreamTable, which: range) -> StreamTable:
@@ -141,7 +141,7 @@ def _of(streams: StreamTable, which: range) -> StreamTable:
     return StreamTable(**held | {"first": first - first[0]})
 
 
-def _moved(shard: Shard, begin: int) -> Shard:
+def moved(shard: Shard, begin: int) -> Shard:
     """The same with the numbers that its connections, counted from 0, have among all."""
 
     def by_stream(held: dict[tuple[int, int], _T]) -> dict[tuple[int, int], _T]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import pickle
+from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from itertools import pairwise
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace import http
 from lbtrace.http import budget
+from lbtrace.http.bulk.bulk_connections import BulkConnections
+from lbtrace.http.connection import ConnectionReader
 from lbtrace.http.h2.frames import PREFACE
-from lbtrace.http.shards import Shard, can_be_joined, one_shard
+from lbtrace.http.shards import Shard, can_be_joined, joined, moved, one_shard, read_shard
 from lbtrace.options import Options, Progress, quiet
 from lbtrace.tables.columns import Column
 from tests.http.bulk.test_bulk_connections import bursts, plain_bursts, spoken
@@ -94,3 +100,36 @@ def shards(*held: Talk, cuts: tuple[int, ...]) -> Sequence[Shard]:
     connections = [connection(i) for i in range(len(held))]
     http.exchanges(connections, table(held), Options(), quiet, several=several)
     return found[0]
+
+
+class Item(NamedTuple):
+    """What was found on a connection, whatever it is."""
+
+    connection: int
+
+
+def test_all_that_a_reader_finds_is_in_its_shard() -> None:
+    """A list that a reader gets and a shard has not would be lost wherever shards are joined."""
+    streams = table([Talk()])
+    bulk = BulkConnections(streams, True, lambda _fraction: None)
+    reading = ConnectionReader(streams, Options(), bulk.ready(), [False])
+    held = {k for k, v in vars(reading).items() if isinstance(v, list | dict | set | array)}
+    elsewhere = {"rows", "_control", "_texts"}  # in the table, in the control frames
+    asked = {"guessed", "_sizes"}
+    assert held - elsewhere - asked <= {f.name for f in fields(Shard)}
+
+
+def test_all_that_is_in_a_shard_is_moved_and_joined() -> None:
+    streams = table([Talk()])
+    first, second = (
+        read_shard(streams, np.zeros(1, bool), range(1), Options(), quiet) for _ in range(2)
+    )
+    names = {f.name for f in fields(Shard) if isinstance(getattr(second, f.name), list | dict)}
+    names -= {"applications"}  # they have no number: they stand in order
+    for name in names:
+        held = getattr(second, name)
+        setattr(second, name, [Item(2)] if isinstance(held, list) else {(2, 7): (1, 1)})
+    shard = joined([first, moved(second, 5)])
+    for name in names:
+        held = getattr(shard, name)
+        assert held == ([Item(7)] if isinstance(held, list) else {(7, 7): (1, 1)}), name
