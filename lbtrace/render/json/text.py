@@ -60,10 +60,12 @@ def quoted_or_null(text: str | None) -> str:
 
 def numbers(column: Column, missing: int | None = None) -> list[str]:
     """A column of numbers; null for the one that is missing."""
+    without = column[:0] if missing is None else np.flatnonzero(column == missing)
+    if len(without) == len(column):  # most columns with missing numbers have none at all
+        return [NULL] * len(column)
     texts = [f"{number}" for number in column.tolist()]
-    if missing is not None:
-        for i in np.flatnonzero(column == missing).tolist():
-            texts[i] = NULL
+    for i in without.tolist():
+        texts[i] = NULL
     return texts
 
 
