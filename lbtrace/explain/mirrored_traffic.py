@@ -17,7 +17,7 @@ from collections.abc import Sequence, Set
 import numpy as np
 
 from lbtrace.match.completeness import lossless
-from lbtrace.match.exchange_times import FAR, body_key
+from lbtrace.match.exchange_times import FAR, Facts, body_keys
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.tables.packets import Column
@@ -25,7 +25,8 @@ from lbtrace.tables.words import joint
 
 FEW = 3  # exchanges: fewer may repeat others by chance
 
-_Key = tuple[str, str, str | None, str]
+# who asked, and the numbers of what was asked: method, target, body, whether it is known whole
+_Key = tuple[str, int, int, int, bool]
 
 
 def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]) -> dict[int, int]:
@@ -33,9 +34,10 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
     `checks`: health checks.
     """
     free = [b for b in state.free_backends() if b not in checks]
-    if not free:
+    if not free or not state.caused or not line.known:
         return {}
-    servers = _servers(state)
+    servers, answers = _servers(state), state.backend.table.responses
+    served = answers.there & (answers.start < 500)
     owned = set(servers[np.array(state.owner, np.int64) >= 0].tolist())
     alone: dict[int, list[int]] = defaultdict(list)
     for b, server in zip(free, servers[free].tolist(), strict=True):
@@ -44,28 +46,25 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
     wanted = {
         server: numbers
         for server, numbers in alone.items()
-        if len(numbers) >= FEW and all(_served(state, b) for b in numbers)
+        if len(numbers) >= FEW and served[numbers].all()
     }
-    if not wanted or not line.known or not lossless(state.client):
+    if not wanted or not lossless(state.client):
         return {}
-    unanswered = {
-        (q.method, q.target)
-        for c in state.free_clients()
-        if (q := state.client.exchange(c).request) is not None
-    }
+    unanswered = _asked(state.client, state.free_clients())
     wanted = {
         server: numbers
         for server, numbers in wanted.items()
-        if not any(_asked(state, b) in unanswered for b in numbers)
+        if unanswered.isdisjoint(_asked(state.backend, numbers))
     }
+    keys = _Keys(state.backend, askers)
     originals: dict[_Key, list[int]] = defaultdict(list)
     for bs in state.caused.values():
-        key = _key(state, bs[-1], askers)
-        if key is not None and _served(state, bs[-1]):
+        key = keys.of(bs[-1])
+        if key is not None and served[bs[-1]]:
             originals[key].append(bs[-1])
     out: dict[int, int] = {}
     for numbers in wanted.values():
-        found = _twins(state, line, askers, originals, numbers)
+        found = _twins(state, line, keys, originals, numbers)
         if len(found) == len(numbers):
             out |= found
     return out
@@ -74,7 +73,7 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
 def _twins(
     state: Pairing,
     line: Timeline,
-    askers: Sequence[str],
+    keys: _Keys,
     originals: dict[_Key, list[int]],
     numbers: Sequence[int],
 ) -> dict[int, int]:
@@ -83,7 +82,7 @@ def _twins(
     """
     of: dict[_Key, list[int]] = defaultdict(list)
     for b in numbers:
-        key = _key(state, b, askers)
+        key = keys.of(b)
         if key is None or line.backend_asked[b] >= FAR:
             return {}
         of[key].append(b)
@@ -104,14 +103,11 @@ def _twins(
     return out
 
 
-def _served(state: Pairing, b: int) -> bool:
-    answer = state.backend.exchange(b).response
-    return answer is not None and answer.status < 500
-
-
-def _asked(state: Pairing, b: int) -> tuple[str, str] | None:
-    q = state.backend.exchange(b).request
-    return (q.method, q.target) if q is not None else None
+def _asked(facts: Facts, numbers: Sequence[int]) -> set[tuple[int, int]]:
+    """Method and target, by number, of the requests of some exchanges."""
+    q, at = facts.table.requests, np.array(numbers, np.int64)
+    at = at[q.there[at]]
+    return set(zip(q.method[at].tolist(), q.start[at].tolist(), strict=True))
 
 
 def _servers(state: Pairing) -> Column:
@@ -120,6 +116,17 @@ def _servers(state: Pairing) -> Column:
     return joint(table.servers[table.connection], table.point)
 
 
-def _key(state: Pairing, b: int, askers: Sequence[str]) -> _Key | None:
-    q = state.backend.exchange(b).request
-    return (q.method, q.target, body_key(q.body), askers[b]) if q is not None else None
+class _Keys:
+    """What is the same of a request and its copy."""
+
+    def __init__(self, facts: Facts, askers: Sequence[str]) -> None:
+        self._requests, self._askers = facts.table.requests, askers
+        self._bodies = body_keys(self._requests)
+
+    def of(self, b: int) -> _Key | None:
+        """That of an exchange; None where its request is not in the capture."""
+        q = self._requests
+        if not q.there[b]:
+            return None
+        body, whole = int(self._bodies[b]), bool(q.complete[b])
+        return self._askers[b], int(q.method[b]), int(q.start[b]), body, whole

@@ -5,7 +5,11 @@ import dataclasses
 import pytest
 
 from lbtrace.correlate import correlate
+from lbtrace.explain.health_checks import find
+from lbtrace.match.exchange_times import Facts
 from lbtrace.match.legs import part_of
+from lbtrace.match.model import match
+from lbtrace.model.http import Exchange
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Correlation, HealthCheck
 from lbtrace.options import DEFAULT
@@ -163,3 +167,28 @@ def test_a_pace_alone_is_no_check_where_the_requests_of_clients_are_not_shown(
     assert all(any(e.request for e in t.exchanges) for t in clients) == (shown == "all")
     found = correlate(clients, recorded.backends, DEFAULT).health_checks
     assert bool(found) == (shown == "all" or bool(agent))
+
+
+def test_requests_that_come_once_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They show no pace. One that comes again and again is made as an object once."""
+    simulation = Simulation(seed=9, uncaptured_clients=1)
+    client, stranger = simulation.client("198.51.100.7"), simulation.client("203.0.113.50")
+    for i in range(8):
+        client.asks("GET", f"/item/{i}", at_ms=130 * i)
+    for i in range(40):
+        stranger.asks("GET", f"/other/{i}", at_ms=100 * i)
+    for i in range(6):
+        stranger.asks("GET", "/status", at_ms=700 * i, connection="own")
+    recorded = simulation.run()
+    pairs = match(recorded.clients, recorded.backends, DEFAULT).pairs
+    paired = {b for bs in pairs.caused.values() for b in bs}
+    made: list[int] = []
+    once = Facts.exchange
+
+    def counted(facts: Facts, number: int) -> Exchange:
+        made.append(number)
+        return once(facts, number)
+
+    monkeypatch.setattr(Facts, "exchange", counted)
+    find(pairs)
+    assert len(set(made) - paired) <= 1

@@ -137,6 +137,43 @@ def ipv6_front_identical() -> Simulation:
     return simulation
 
 
+def _over_ipv6(seed: int, balancer: Balancer) -> Simulation:
+    """Equal requests of several clients, to a backend with an IPv6 address."""
+    balancer.front, balancer.backs = Endpoint("2001:db8:3::21", 80), ("2001:db8:172:42::119",)
+    backend = Endpoint("2001:db8:172:11::95", 8080)
+    simulation = Simulation(seed=seed, balancer=balancer, backends=[backend])
+    for k in range(4):
+        client = simulation.client(f"2001:db8:5::{k + 5:x}")
+        for i in range(10):
+            client.asks("GET", "/", at_ms=40 * i + k)
+    return simulation
+
+
+@scenario()
+def ipv6_forwarded() -> Simulation:
+    """IPv6 on both sides, identical requests, Forwarded names address and port in quotes"""
+    form = 'for="[{client}]:{clientport}";proto=http'
+    return _over_ipv6(60, Balancer(add=[("Forwarded", form)]))
+
+
+@scenario()
+def ipv6_xff() -> Simulation:
+    """IPv6 on both sides, identical requests, X-Forwarded-For names the address without brackets"""
+    return _over_ipv6(61, Balancer(add=[XFF]))
+
+
+@scenario()
+def ipv6_proxy_protocol() -> Simulation:
+    """IPv6 on both sides, identical requests behind PROXY headers of version 1"""
+    return _over_ipv6(62, Balancer(kind="l4-proxy", proxy=1))
+
+
+@scenario()
+def ipv6_source_nat() -> Simulation:
+    """IPv6 on both sides, identical requests behind a source NAT"""
+    return _over_ipv6(63, Balancer(kind="snat"))
+
+
 def _named(field: str, form: str, seed: int) -> Simulation:
     """Two equal requests of one client."""
     simulation = Simulation(seed=seed, balancer=Balancer(add=[(field, form)]))
