@@ -36,7 +36,7 @@ LINKS = (
 )
 
 
-class Addresses(NamedTuple):
+class AddressPlan(NamedTuple):
     """Who has which address. `links`: "address/prefix" at both ends of each of LINKS. `routes`:
     (host, destination, gateway). `past_home`: routes of the internet's to hosts behind a router
     that does not translate. `family`: the word of nftables and of `ip route` for this version.
@@ -59,7 +59,7 @@ class Addresses(NamedTuple):
         return (INSTANCE, self.instance), (SECOND, self.second)
 
 
-IPV4 = Addresses(
+IPV4 = AddressPlan(
     4,
     "ip",
     "3.35.166.21",
@@ -88,7 +88,7 @@ IPV4 = Addresses(
     (("192.168.0.0/24", "1.240.235.98"), ("172.31.0.0/16", "3.35.166.21")),
     "/proc/sys/net/ipv4/ip_forward",
 )
-IPV6 = Addresses(
+IPV6 = AddressPlan(
     6,
     "ip6",
     "2001:db8:3::21",

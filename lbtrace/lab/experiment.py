@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lbtrace.lab import ground_truth as t
 from lbtrace.lab import key_logs
-from lbtrace.lab.addresses import APP_PORT, BALANCER, HOME, IPV4, LAPTOP, Addresses
+from lbtrace.lab.addresses import APP_PORT, BALANCER, HOME, IPV4, LAPTOP, AddressPlan
 from lbtrace.lab.clients import Clients, make_certificate
 from lbtrace.lab.clocks import drift
 from lbtrace.lab.conntrack import translations
@@ -46,7 +46,7 @@ class Experiment:
     offload: bool = False
     commands: bool = False
     own: Configuration | None = None
-    addresses: Addresses = IPV4
+    addresses: AddressPlan = IPV4
 
     @property
     def hosts(self) -> tuple[tuple[str, str], ...]:

@@ -41,7 +41,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from lbtrace.errors import LabError
-from lbtrace.lab.addresses import BALANCER, HOME, INTERNET, IPV4, LINKS, VPC, Addresses
+from lbtrace.lab.addresses import BALANCER, HOME, INTERNET, IPV4, LINKS, VPC, AddressPlan
 from lbtrace.lab.scratch import private_file
 from lbtrace.model.net import Endpoint
 
@@ -95,7 +95,7 @@ class Network:
         home_nat: bool = True,
         offload: bool = False,
         say: Callable[[str], None] = lambda _line: None,
-        addresses: Addresses = IPV4,
+        addresses: AddressPlan = IPV4,
     ) -> None:
         self.directory = directory
         self.addresses = addresses

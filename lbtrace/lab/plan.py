@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lbtrace.lab.addresses import IPV4, Addresses, spelt
+from lbtrace.lab.addresses import IPV4, AddressPlan, spelt
 from lbtrace.model.net import Endpoint
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Setup:
     features: frozenset[str]
     directory: Path
     front: Endpoint
-    addresses: Addresses = IPV4
+    addresses: AddressPlan = IPV4
     certificate: Path | None = None
     keys: Path | None = None
 

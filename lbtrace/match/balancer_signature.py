@@ -116,7 +116,7 @@ class Signs:
 
     def __init__(self, facts: Facts, backends: Manner) -> None:
         answers, words = facts.table.responses, facts.table.words
-        date, age = (answers.line_of(words, name) for name in (DATE, AGE))
+        date, age = answers.line_of(words, DATE), answers.line_of(words, AGE)
         empty = [n for n in distinct(date).tolist() if n != NO_VALUE and not words.said(n)[1]]
         hits, ages = cache_lines(words)
         took = facts.reply - facts.start

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.lab.addresses import IPV4, IPV6, LINKS, Addresses, address_of, spelt
+from lbtrace.lab.addresses import IPV4, IPV6, LINKS, AddressPlan, address_of, spelt
 from lbtrace.lab.network import in_proc
 from lbtrace.model.net import Endpoint
 
@@ -37,7 +37,7 @@ def test_what_is_no_address_with_a_port_stays_as_it_is(text: str) -> None:
 
 @EVERY
 def test_both_ends_of_a_link_are_in_one_network_and_all_are_of_one_version(
-    addresses: Addresses,
+    addresses: AddressPlan,
 ) -> None:
     assert len(addresses.links) == len(LINKS)
     given_to = [ipaddress.ip_interface(end) for ends in addresses.links for end in ends]
@@ -49,7 +49,7 @@ def test_both_ends_of_a_link_are_in_one_network_and_all_are_of_one_version(
 
 @EVERY
 def test_gateways_and_the_places_of_an_experiment_are_addresses_of_a_host(
-    addresses: Addresses,
+    addresses: AddressPlan,
 ) -> None:
     known = {end.partition("/")[0] for ends in addresses.links for end in ends}
     assert {via for _, _, via in addresses.routes} <= known
