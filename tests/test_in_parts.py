@@ -230,3 +230,54 @@ def test_one_connection_is_not_divided(parts: list[int], tmp_path: Path) -> None
     path = str(SAMPLES / "varnish/backend.pcap")
     with pytest.raises(InputError, match="few connections"):
         pipeline.inspect([path], options=Options(max_memory=LIMIT))
+
+
+_CHILD = """
+import sys, threading, time
+from lbtrace import guard, in_parts, pipeline
+from lbtrace.options import Options
+guard.set_handled()
+if sys.argv[2] == "parts":
+    in_parts.FEW_BYTES = 0
+    in_parts.room_for_packets = lambda limit: 25_000
+else:
+    in_parts.limit_for = lambda files, stated: None
+
+def anonymous():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+before, most = anonymous(), [0]
+for name in ("connections", "in_time_order", "pauses"):
+    def noting(*given, own=getattr(pipeline.tcp, name), **named):
+        found = own(*given, **named)
+        most[0] = max(most[0], anonymous())
+        return found
+    setattr(pipeline.tcp, name, noting)
+trace = pipeline.inspect([sys.argv[1]], options=Options(max_memory=10**9))
+print(most[0] - before, len(trace.exchanges))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+def test_parts_take_a_fraction_of_the_memory(tmp_path: Path) -> None:
+    """After each stage of TCP, the memory that the process alone holds."""
+    import subprocess
+    import sys
+
+    from tests.bench.generate import write
+
+    path = tmp_path / "bulk.pcap"
+    write(path, "bulk", 250_000)
+    kilobytes, exchanges = {}, {}
+    for how in ("at once", "parts"):
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD, str(path), how],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        kilobytes[how], exchanges[how] = map(int, done.stdout.split())
+    assert exchanges["parts"] == exchanges["at once"] > 0
+    assert kilobytes["at once"] > 20_000
+    assert kilobytes["parts"] < kilobytes["at once"] / 2
