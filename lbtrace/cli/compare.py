@@ -196,15 +196,16 @@ def command(
     options = given.options()
     target.check(given.inputs)
     limited = limited_to(given.files, options)
+    report, beyond = None, None
     try:
         report = given.report(limited)
     except InputError as error:
         if error.slug != MEMORY_LIMIT:
             raise
-        if _write_sliced(given, limited, target, error):
-            return
-        report = given.report(options)
-    target.write_report(report)
+        beyond = error.with_traceback(None)  # which holds all that was read
+    if beyond is not None and _write_sliced(given, limited, target, beyond):
+        return
+    target.write_report(report or given.report(options))
 
 
 def _write_sliced(
