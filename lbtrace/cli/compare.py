@@ -196,7 +196,8 @@ def command(
     options = given.options()
     target.check(given.inputs)
     limited = limited_to(given.files, options)
-    report, beyond = None, None
+    report: Report | None = None
+    beyond: InputError | None = None
     try:
         report = given.report(limited)
     except InputError as error:
