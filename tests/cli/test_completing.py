@@ -98,7 +98,7 @@ FREE = {  # what only the user knows
     "--lb-address", "--lb-port", "--clock-offset", "--tz", "--width", "--zoom", "--method",
     "--path", "--status", "--from", "--to", "--since", "--until", "--min-exchanges", "--host",
     "--below", "--jobs", "numbers", "--filter", "--for", "command_", "--pair", "--problem",
-    "--budget", "--engine",
+    "--budget", "--engine", "--max-memory",
 }  # fmt: skip
 
 
