@@ -28,7 +28,7 @@ LIMITS = {
     ),
     "the size line of a chunk": (body.MAX_CHUNK_LINE // KIB,),
     "the dynamic table of HPACK": (hpack_tolerant._MAX_TABLE // MIB, direction._MAX_FRAME // MIB),
-    "a decoded body": (digest.MAX_DECODED // MIB,),
+    "a decoded body": (digest.MAX_DECODED // MIB, digest.RATIO, digest.STEP // KIB),
     "IP fragments": (fragments.MAX_PENDING_DATAGRAMS, fragments.MAX_PENDING_BYTES // MIB),
     "packets that lbtrace puts together": (fragments.MAX_UNPACKED_BYTES // MIB,),
     "headers around a TCP segment": (slow_path.MAX_STEPS, ip.MAX_EXTENSION_HEADERS),

@@ -1,7 +1,10 @@
 """The bytes of a body → XXH3-128 digests, as sent and after content decoding (RFC 9110 §8.4).
 
-No body is held in memory: its bytes go through a `BodyDigest` as they come. Decoding is bounded by
-MAX_DECODED, so a small body that unfolds to gigabytes costs no more than a large one.
+No body is held in memory: its bytes go through a `BodyDigest` as they come. A body may unfold to
+MAX_DECODED bytes, and to RATIO times its own, counted in whole steps of STEP bytes. So many small
+bodies that unfold to gigabytes cost no more than large ones. The content of a body beyond that is
+unknown, and the weird CONTENT_LIMITED is said of it. Each body is judged alone, and only where a
+step ends: it does not matter how segments cut it, and which bodies are read before.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import xxhash
 from lbtrace.model.http import Body, Framing
 from lbtrace.tables.packets import Buffer
 
-# bytes after content decoding; beyond it the content digest is unknown
 MAX_DECODED: Final = 1 << 24
-RATIO, SPARE = 1024, 1 << 18  # for a byte of zstd, and beside that: gzip has about this ratio
+RATIO: Final = 64
+STEP: Final = 1 << 12
+CONTENT_LIMITED: Final = "content-limited"  # the weird of a body that unfolds too far
 
 
 class _Decoder(Protocol):
@@ -65,8 +69,7 @@ class _Zlib:
 
 class _Zstd:
     """zstd (RFC 8878). Four bytes of it may stand for 128 KiB (§3.1.1.2), where gzip comes to a
-    thousand for one. So it is decoded in small steps, at places that no segment moves, and what
-    unfolds further than gzip could is given up.
+    thousand for one. So it is decoded in small steps, at places that no segment moves.
     """
 
     def __init__(self) -> None:
@@ -75,7 +78,7 @@ class _Zstd:
         self._z = zstandard.ZstdDecompressor(max_window_size=1 << 23).decompressobj()
         self._error = zstandard.ZstdError
         self._held = b""
-        self._taken = self._given = 0
+        self._taken = 0
 
     def decode(self, data: Buffer, room: int) -> bytes:
         if self._z.eof:
@@ -103,9 +106,6 @@ class _Zstd:
         except self._error as error:
             raise zlib.error(str(error)) from None
         self._taken += len(data)
-        self._given += len(out)
-        if self._given > SPARE + RATIO * self._taken:
-            raise zlib.error("unfolds too far")
         return out
 
     @property
@@ -122,38 +122,49 @@ _DECODERS: Final[dict[str, Callable[[], _Decoder]]] = {  # RFC 9110 §8.4.1, RFC
 
 
 class BodyDigest:
-    """A sink that counts and digests what passes, as sent and after content decoding."""
+    """A sink that counts and digests what passes, as sent and after content decoding. `limited`:
+    it unfolds too far.
+    """
 
-    __slots__ = ("_content", "_decoder", "_hash", "decoded", "length")
+    __slots__ = ("_content", "_decoder", "_hash", "decoded", "length", "limited")
 
     def __init__(self, coding: str) -> None:
         self._hash = xxhash.xxh3_128()
         self._decoder: _Decoder | None = None
         self.length = self.decoded = 0
+        self.limited = False
         if coding in _DECODERS:
             self._decoder = _DECODERS[coding]()
         self._content = xxhash.xxh3_128() if self._decoder else None
 
     def update(self, data: Buffer, /) -> None:
         """The next bytes of the body."""
-        self.length += len(data)
         self._hash.update(data)
-        if self._decoder is None or self._content is None:
+        if self._decoder is None:
+            self.length += len(data)
             return
-        self._unfold(self._decoder.decode, data)
+        view, at = memoryview(data), 0
+        while at < len(view):
+            part = view[at : at + STEP - self.length % STEP]
+            self.length += len(part)
+            at += len(part)
+            if self._decoder is not None:
+                self._unfold(self._decoder.decode, part)
 
     def _unfold(self, decode: Callable[..., bytes], *data: Buffer) -> None:
         """What a decoder gives, as far as it may."""
         assert self._content is not None
+        most = min(MAX_DECODED, RATIO * STEP * -(-self.length // STEP))
         try:
-            out = decode(*data, MAX_DECODED - self.decoded + 1)
+            out = decode(*data, most - self.decoded + 1)
         except zlib.error:
             self._decoder = None
             return
         self.decoded += len(out)
         self._content.update(out)
-        if self.decoded > MAX_DECODED:
+        if self.decoded > most:
             self._decoder = None
+            self.limited = True
 
     def body(self, framing: Framing, length: int, declared: int | None, complete: bool) -> Body:
         """What passed, as a Body. A body of no bytes has a content of no bytes, though no encoder

@@ -59,6 +59,8 @@ TEXTS: Final[dict[str, str]] = {
     "chunk-bare-lf": "A line of the chunked framing ends in LF alone.",
     "body-where-none-belongs": "A response that cannot have a body (to HEAD, 1xx, 204, 304) is "
     "followed by bytes that do not begin a response.",
+    "content-limited": "A coded body unfolds further than lbtrace decodes (64 times its bytes, and "
+    "16 MiB): what it holds is unknown.",
     # exchanges
     "bytes-before-http": "Bytes of something else (SOCKS, a tunnel's greeting) stand before the "
     "first HTTP message.",

@@ -22,18 +22,17 @@ from lbtrace.wireshark.points import CaptureSource, Sources
 
 _MOST = 400  # characters of text
 
-Notes = dict[int, list[str]]  # by frame, numbered through the files of a source
+# by frame, numbered through the files of a source: each comment once, in order
+Notes = dict[int, dict[str, None]]
 
 
 def notes(sources: Sources) -> dict[int, Notes]:
     """The comments on the frames of each source, by its number."""
-    found: dict[int, Notes] = defaultdict(lambda: defaultdict(list))
+    found: dict[int, Notes] = defaultdict(lambda: defaultdict(dict))
     for source, frame, said, text in _told(sources):
         number = source.traces[0].ref(frame, 0).number
         line = f"lbtrace {source.name} #{number} {said}: {cut_end(shown(text), _MOST)}"
-        held = found[source.number][frame]
-        if line not in held:
-            held.append(line)
+        found[source.number][frame][line] = None
     return found
 
 

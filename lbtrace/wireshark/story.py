@@ -108,7 +108,7 @@ def write_merged(
         out.write(writing.secrets(_secrets(sources, options)))
     count = comments = 0
     for packet in merge(*map(_each, held)):
-        lines = told.get(packet.source, _NOTHING).get(packet.row + 1, ())
+        lines = tuple(told.get(packet.source, _NOTHING).get(packet.row + 1, ()))
         number = numbers[packet.source, packet.link]
         out.write(writing.packet(number, packet.time_ns, packet.data, packet.wire, lines))
         count, comments = count + 1, comments + len(lines)

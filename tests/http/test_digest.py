@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
+from random import Random
 
 import pytest
 import zstandard
@@ -86,34 +87,93 @@ def test_content_beyond_the_limit_is_unknown(monkeypatch: pytest.MonkeyPatch) ->
 
 @examples(40)
 @given(
-    st.integers(0, 1 << 21),
+    st.sampled_from(sorted(CODED)),
     st.binary(max_size=300),
-    st.lists(st.integers(0, 3000), max_size=6),
+    st.integers(0, 1 << 20),
+    st.binary(max_size=9000),
+    st.lists(st.integers(0, 20_000), max_size=6),
 )
-def test_what_zstd_unfolds_further_than_gzip_could_is_unknown_however_it_is_cut(
-    zeros: int, before: bytes, cuts: list[int]
+def test_what_unfolds_too_far_is_unknown_however_it_is_cut(
+    coding: str, before: bytes, zeros: int, behind: bytes, cuts: list[int]
 ) -> None:
-    """Whether the content is known is no matter of segments; little is decoded in vain."""
-    sent = CODED["zstd"](before + bytes(zeros))
-    whole = passed("zstd", [sent])
+    """Little is decoded in vain, and what bytes of their own allow is known."""
+    content = before + bytes(zeros) + behind
+    sent = CODED[coding](content)
     places = sorted({c % (len(sent) + 1) for c in cuts} | {0, len(sent)})
-    sink = BodyDigest("zstd")
+    sink, whole = BodyDigest(coding.split()[-1]), BodyDigest(coding.split()[-1])
     for begin, end in pairwise(places):
         sink.update(sent[begin:end])
-    assert sink.body(Framing.CHUNKED, sink.length, None, True) == whole
-    assert whole.content_length in (len(before) + zeros, None)
-    if len(before) + zeros <= digest.SPARE:
-        assert whole.content_length is not None
-    assert sink.decoded <= digest.SPARE + digest.RATIO * len(sent)
+    whole.update(sent)
+    body = sink.body(Framing.CHUNKED, sink.length, None, True)
+    assert body == whole.body(Framing.CHUNKED, sink.length, None, True)
+    assert sink.limited == whole.limited
+    assert body.content_length == (None if sink.limited else len(content))
+    steps = -(-len(sent) // digest.STEP)
+    if len(content) <= digest.RATIO * digest.STEP:
+        assert not sink.limited
+    if len(content) > digest.RATIO * digest.STEP * steps:
+        assert sink.limited
 
 
-def test_a_capture_of_small_bodies_that_unfold_costs_no_more_than_their_bytes_allow() -> None:
-    bomb = zstandard.ZstdCompressor(level=19).compress(bytes((1 << 24) - 1))
-    sink = BodyDigest("zstd")
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd"])
+def test_a_capture_of_small_bodies_that_unfold_costs_no_more_than_their_bytes_allow(
+    coding: str,
+) -> None:
+    bomb = CODED[coding](bytes((1 << 24) - 1))
+    sink = BodyDigest(coding)
     sink.update(bomb)
     assert sink.body(Framing.CONTENT_LENGTH, len(bomb), None, True).content_length is None
-    assert len(bomb) < 1000
     assert sink.decoded < 1 << 20
+
+
+def test_what_a_body_may_unfold_to_grows_with_each_step_of_its_bytes() -> None:
+    random = Random(1)
+    part = random.randbytes(digest.STEP) + bytes(digest.STEP * (digest.RATIO - 2))
+    content = part * 20
+    assert passed("gzip", [gzip.compress(content)]).content_length == len(content)
+
+
+ZEROS = gzip.compress(bytes(300_000))
+
+
+@pytest.mark.parametrize("careful", [False, True])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ok(ZEROS, "Content-Encoding: gzip"),
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + ZEROS,
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n"
+        % len(ZEROS)
+        + ZEROS
+        + b"\r\n0\r\n\r\n",
+    ],
+)
+def test_a_body_that_unfolds_too_far_is_said_and_is_not_malformed(
+    answer: bytes, careful: bool
+) -> None:
+    heard = hear(Talk().client(get("/")).server(answer).fin(), careful=careful)
+    (exchange,) = heard.exchanges
+    assert exchange.response is not None
+    (said,) = heard.diagnostics
+    first = exchange.response.first_frame
+    assert (said.slug, said.count, said.frame) == (digest.CONTENT_LIMITED, 1, first)
+    body = exchange.response.body
+    assert (body.complete, body.digest) == (True, xxh3_128_hexdigest(ZEROS))
+    assert (body.content_length, exchange.response.marks) == (None, ())
+    plain = hear(
+        Talk().client(get("/")).server(answer).fin(),
+        careful=careful,
+        options=Options(decode_content=False),
+    )
+    assert plain.diagnostics == ()
+
+
+def test_a_body_of_http_2_that_unfolds_too_far_is_said() -> None:
+    client, server = End(), End()
+    head = server.block((":status", "200"), ("content-encoding", "gzip"))
+    answer = frame(HEADERS, END_HEADERS, 1, head) + frame(DATA, END_STREAM, 1, ZEROS)
+    heard = hear(Talk().client(PREFACE + client.ask(1, "/")).server(answer))
+    assert heard.slugs == {digest.CONTENT_LIMITED}
 
 
 EMPTY = xxh3_128_hexdigest(b"")

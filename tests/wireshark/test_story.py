@@ -18,7 +18,9 @@ from lbtrace.model.pairing import Clock, ClockRefusal, Correlation
 from lbtrace.options import Options, quiet
 from lbtrace.pipeline import compare
 from lbtrace.tables.packets import Recording
+from lbtrace.wireshark import notes as comments
 from lbtrace.wireshark.one_clock import shifts
+from lbtrace.wireshark.points import Sources
 from lbtrace.wireshark.story import StoryOptions, write_merged
 from tests.behaviour.samples import report_of, samples
 from tests.cli.captures import SAMPLES
@@ -256,6 +258,15 @@ def test_secrets_of_other_connections_are_not_written(tmp_path: Path) -> None:
 
 
 @tshark.needed
+def test_a_comment_stands_once_at_its_frame_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = Sources(report_of("nginx-race"))
+    source = sources.every[0]
+    told = [(source, 1, said, "text") for said in ("b", "a", "b", "c", "a")]
+    monkeypatch.setattr(comments, "_told", lambda _: iter(told))
+    lines = [line.split(" ", 3)[3] for line in comments.notes(sources)[source.number][1]]
+    assert lines == ["b: text", "a: text", "c: text"]
+
+
 def test_the_page_shows_what_tshark_prints(tmp_path: Path) -> None:
     page = (SAMPLES.parent / "docs/wireshark.md").read_text("utf-8")
     shown_ = page.partition("<!-- tshark -->\n```text\n")[2].partition("\n```")[0]

@@ -272,7 +272,8 @@ class BulkMessages:
         else:
             self._digest_large(int(batch.burst[k]), int(batch.head[k]), sink)
         declared = sink.length if framing is Framing.CONTENT_LENGTH else None
-        return sink.body(framing, sink.length, declared, True)
+        body = sink.body(framing, sink.length, declared, True)
+        return None if sink.limited else body
 
     def _digest_large(self, burst: int, head: int, sink: BodyDigest) -> None:
         """Feed a large body to its digest, some pieces at a time; `head` bytes come before it."""

@@ -26,13 +26,14 @@ _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n").match
 
 class BodyRead(NamedTuple):
     """A body as it was read. `ended`: its end was found, so the next message begins where the
-    cursor stands.
+    cursor stands. `limited`: it unfolds too far.
     """
 
     body: Body
     ended: bool
     trailers: Sequence[bytes] = ()
     weirds: tuple[str, ...] = ()
+    limited: bool = False
 
 
 NOTHING: Final = BodyRead(NO_BODY, True)
@@ -60,7 +61,8 @@ def read_length(cursor: Cursor, size: int, coding: str) -> BodyRead:
     before = cursor.offset
     taken = cursor.take(size, sink)
     ended = cursor.offset - before == size
-    return BodyRead(sink.body(Framing.CONTENT_LENGTH, taken, size, taken == size), ended)
+    body = sink.body(Framing.CONTENT_LENGTH, taken, size, taken == size)
+    return BodyRead(body, ended, limited=sink.limited)
 
 
 def read_until_close(cursor: Cursor, coding: str, closed: bool, end: int) -> BodyRead:
@@ -71,7 +73,9 @@ def read_until_close(cursor: Cursor, coding: str, closed: bool, end: int) -> Bod
     before = cursor.offset
     taken = cursor.take(_FOREVER, sink)
     complete = closed and taken == cursor.offset - before and cursor.offset >= end
-    return BodyRead(sink.body(Framing.UNTIL_CLOSE, taken, None, complete), True)
+    return BodyRead(
+        sink.body(Framing.UNTIL_CLOSE, taken, None, complete), True, limited=sink.limited
+    )
 
 
 def read_chunked(cursor: Cursor, declared: int | None, coding: str) -> BodyRead:
@@ -83,7 +87,7 @@ def read_chunked(cursor: Cursor, declared: int | None, coding: str) -> BodyRead:
     ended = chunks.read_data() and chunks.read_trailers()
     complete = ended and chunks.whole
     body = sink.body(Framing.CHUNKED, chunks.length, declared, complete)
-    return BodyRead(body, ended, chunks.trailers, tuple(chunks.weirds))
+    return BodyRead(body, ended, chunks.trailers, tuple(chunks.weirds), sink.limited)
 
 
 def feed_chunked(cursor: Cursor, sink: Sink) -> None:
@@ -154,7 +158,7 @@ class _Chunks:
 
 def whole_chunked(data: bytes, coding: str) -> Body | None:
     """What `read_chunked` makes of `data`; None unless `data` is exactly one chunked body of
-    ordinary shape (no extensions, no trailers).
+    ordinary shape (no extensions, no trailers), that does not unfold too far.
     """
     sink = BodyDigest(coding)
     view = memoryview(data)
@@ -163,11 +167,10 @@ def whole_chunked(data: bytes, coding: str) -> Body | None:
         begin = line.end()
         end = begin + int(line[1], 16)
         if begin == end:
-            return (
-                sink.body(Framing.CHUNKED, sink.length, None, True)
-                if data[begin:] == b"\r\n"
-                else None
-            )
+            if data[begin:] != b"\r\n":
+                return None
+            body = sink.body(Framing.CHUNKED, sink.length, None, True)
+            return None if sink.limited else body
         if data[end : end + 2] != b"\r\n":
             return None
         sink.update(view[begin:end])

@@ -21,6 +21,7 @@ from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from lbtrace.http.budget import ExchangeBudget
 from lbtrace.http.cursor import Cursor
+from lbtrace.http.digest import CONTENT_LIMITED
 from lbtrace.http.h1.body import (
     NOTHING,
     TUNNEL,
@@ -297,6 +298,8 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         where = place(cursor, head.offset, head_end, max(end, head_end))
         if odd:
             self.judge(odd, self.readings(fields, line.version, head_end, ahead), where.first_frame)
+        if read.limited:
+            self.weirds.add(CONTENT_LIMITED, where.first_frame)
         self.own.append(
             self.KIND(
                 *line[:3],

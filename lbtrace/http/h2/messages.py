@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lbtrace.http.digest import CONTENT_LIMITED
 from lbtrace.http.h2.direction import Http2Direction, StreamHalf
 from lbtrace.http.h2.field_sections import FieldSection
 from lbtrace.http.place import MessagePlace
@@ -30,7 +31,7 @@ def request(half: StreamHalf, side: Http2Direction, reset: bool) -> Request:
         target,
         _VERSION,
         section.lines,
-        body(half, section, tunnel),
+        body(half, side, section, tunnel),
         *where[1:7],
         _marks(half, side, where.repeated, reset, tunnel),
         half.trailers,
@@ -49,7 +50,7 @@ def response(half: StreamHalf, side: Http2Direction, reset: bool) -> Response:
         "",
         _VERSION,
         section.lines,
-        body(half, section, tunnel),
+        body(half, side, section, tunnel),
         *where[1:7],
         _marks(half, side, where.repeated, reset, tunnel),
         half.trailers,
@@ -64,7 +65,7 @@ def place(half: StreamHalf, side: Http2Direction, tunnel: bool) -> MessagePlace:
     return side.delivery.place(half.begin, half.head_end, half.head_end if tunnel else half.end)
 
 
-def body(half: StreamHalf, section: FieldSection, tunnel: bool) -> Body:
+def body(half: StreamHalf, side: Http2Direction, section: FieldSection, tunnel: bool) -> Body:
     """A body that ended is complete, whatever follows it: a server may answer early and then reset
     the stream, so that the client stops sending (§8.1).
     """
@@ -75,7 +76,10 @@ def body(half: StreamHalf, section: FieldSection, tunnel: bool) -> Body:
         return NO_BODY
     if half.digest is None:
         return Body(Framing.NONE, 0, section.declared, complete, None)
-    return half.digest.body(Framing.DATA_FRAMES, half.length, section.declared, complete)
+    found = half.digest.body(Framing.DATA_FRAMES, half.length, section.declared, complete)
+    if half.digest.limited:
+        side.weirds.add(CONTENT_LIMITED, side.frame_at(half.begin))
+    return found
 
 
 def _marks(

@@ -83,10 +83,16 @@ class StreamRows:
         if any(_NO_ROW in each for each in fields) or any(each.repeated for each in places):
             return False
         starts = self._requests[request], self._statuses[f"HTTP/2 {answer.status} "]
-        for half, start, where, lines, out in zip(
-            (asked, answered), starts, places, fields, self._messages, strict=True
+        for half, side, start, where, lines, out in zip(
+            (asked, answered),
+            (asking, answering),
+            starts,
+            places,
+            fields,
+            self._messages,
+            strict=True,
         ):
-            out.extend((start, *self._body(half), *where[1:7], half.begin))
+            out.extend((start, *self._body(half, side), *where[1:7], half.begin))
             self._sizes.append(len(lines))
             self._lines.extend(lines)
         self._rows.extend((connection, ordinal, stream))
@@ -105,10 +111,10 @@ class StreamRows:
         self._held.append(line)
         return number
 
-    def _body(self, half: StreamHalf) -> tuple[int, int]:
+    def _body(self, half: StreamHalf, side: Http2Direction) -> tuple[int, int]:
         """Kind and length of a body, as a MessageTable has them."""
         assert half.section is not None
-        found = body(half, half.section, False)
+        found = body(half, side, half.section, False)
         if found is NO_BODY:
             return NOTHING, 0
         self._others.append(found)
