@@ -8,6 +8,7 @@ backend may pass one on; so a side is only named where the messages for most tar
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Final
 
 from lbtrace.comparison.sides import Sides
 from lbtrace.http_fields import ADDED_BY_PROXIES, Meaning, fields_of, is_forwarding
@@ -16,12 +17,15 @@ from lbtrace.model.report import NotCaptured
 from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.side_table import SideTable
 
+_OF_PROXIES: Final = fields_of(Meaning.PROXY, Meaning.BALANCER)
+_OF_PROXIES_AND_CACHES: Final = fields_of(Meaning.PROXY, Meaning.CACHE)
+
 
 def only_of_proxies(name: str) -> bool:
     """Whether a field, its name in lower case, is what proxies write into requests and clients do
     not.
     """
-    return name in fields_of(Meaning.PROXY, Meaning.BALANCER)
+    return name in _OF_PROXIES
 
 
 def added_to_requests(name: str) -> bool:
@@ -31,7 +35,7 @@ def added_to_requests(name: str) -> bool:
 
 def added_to_responses(name: str) -> bool:
     """Whether a field, its name in lower case, is what proxies and caches add to responses."""
-    return name in fields_of(Meaning.PROXY, Meaning.CACHE)
+    return name in _OF_PROXIES_AND_CACHES
 
 
 class Proxies(Sides):

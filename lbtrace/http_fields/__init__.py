@@ -386,8 +386,11 @@ OF_MANY_PROXIES: Final = frozenset((X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARD
 """What so many proxies write that it is the mark of none."""
 
 
+_STATING_CLIENTS: Final = fields_of(FORWARDING)
+
+
 def is_forwarding(name: str) -> bool:
     """Whether a field (in lower case) states the client or a proxy; what begins with X-Forwarded-
     does, known or not.
     """
-    return name.startswith(FORWARDED_PREFIX) or name in fields_of(FORWARDING)
+    return name.startswith(FORWARDED_PREFIX) or name in _STATING_CLIENTS

@@ -35,7 +35,7 @@ from lbtrace.http_fields import (
     SET_COOKIE,
     field,
 )
-from lbtrace.http_fields.secrets import is_secret
+from lbtrace.http_fields.secrets import is_secret, may_be_secret
 
 # Names of parameters that hold a credential though no word of the registry's rule is in them:
 # shared access signatures, JSON web tokens, SAML, session ids of PHP and of Java servlets.
@@ -268,6 +268,8 @@ def secret_name(name: str) -> bool:
     """
     if field(name.lower()):
         return is_secret(name)
+    if not may_be_secret(name):
+        return False
     return is_secret(_CAMEL.sub("-", name)) or _RUN_TOGETHER.search(name) is not None
 
 

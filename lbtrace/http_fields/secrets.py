@@ -21,6 +21,14 @@ _WORDS: Final = frozenset(
     }
 )
 _BETWEEN_WORDS: Final = re.compile(r"[-_]")
+_ANY_WORD: Final = re.compile("|".join(sorted(_WORDS)), re.IGNORECASE)
+
+
+def may_be_secret(name: str) -> bool:
+    """Whether a name that the registry does not know holds one of the words anywhere: a look that
+    is cheap. Without one the name is not secret, wherever it is split.
+    """
+    return _ANY_WORD.search(name) is not None
 
 
 @lru_cache(maxsize=4096)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lbtrace.http_fields import Meaning, fields_of
-from lbtrace.http_fields.secrets import is_secret
+from lbtrace.http_fields import Meaning, field, fields_of
+from lbtrace.http_fields.masking import secret_name
+from lbtrace.http_fields.secrets import is_secret, may_be_secret
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,28 @@ def test_ids_and_the_rest_are_not(name: str) -> None:
 
 def test_no_id_is_secret() -> None:
     assert not fields_of(Meaning.IDENTITY) & fields_of(Meaning.SECRET)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            (
+                *("x", "Key", "key", "KEY", "tok", "en", "API", "api", "auth", "or", "pass"),
+                *("word", "session", "ses", "-", "_", "Secret", "cred", "ential", "sign"),
+                *("ature", "\u212aey"),
+            )
+        )
+    ).map("".join)
+)
+def test_a_name_without_any_of_the_words_is_not_secret_wherever_it_is_split(name: str) -> None:
+    if field(name.lower()) or may_be_secret(name):
+        return
+    everywhere = ["-".join((name[:k], name[k:])) for k in range(len(name) + 1)]
+    assert not any(map(is_secret, (name, name.lower(), *everywhere)))
+    assert not secret_name(name)
+
+
+def test_a_name_with_one_may_be_secret() -> None:
+    assert may_be_secret("donkeys")
+    assert not is_secret("donkeys")
+    assert not may_be_secret("x-request-id")
