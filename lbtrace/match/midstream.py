@@ -9,13 +9,17 @@ numbers (2⁻⁶⁴ by chance) and do not contradict each other is the same pack
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 
-from lbtrace.match.exchange_times import may_be_answer, may_be_caused
+import numpy as np
+
+from lbtrace.match.exchange_times import Facts, may_be_answer_each, may_be_caused_each
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.pairing import Confidence, ConnectionBasis, ConnectionPair, Ref
 from lbtrace.model.trace import Trace
 from lbtrace.tables import sequence
+from lbtrace.tables.columns import Column, among
+from lbtrace.tables.connections import NONE
+from lbtrace.tables.side_table import SideTable
 
 
 def numbers(trace: Trace, e: Exchange) -> tuple[int | None, int | None]:
@@ -32,48 +36,56 @@ def numbers(trace: Trace, e: Exchange) -> tuple[int | None, int | None]:
     )
 
 
-def pairs(
-    clients: Sequence[Trace], backends: Sequence[Trace], taken: set[Ref], used: set[Ref]
-) -> list[ConnectionPair]:
+def pairs(client: Facts, backend: Facts, taken: set[Ref], used: set[Ref]) -> list[ConnectionPair]:
     """Connection pairs with an exchange at the same sequence numbers, where a side lacks the start;
     each connection is in one at most.
     """
-    if all(c.syns for trace in (*clients, *backends) for c in trace.connections):
+    sides = (client.table, backend.table)
+    begun = [table.of_connections("syns") > 0 for table in sides]
+    if all(of_side.all() for of_side in begun):
         return []
-    left, right = _index(clients, taken), _index(backends, used)
-    forth: dict[Ref, set[Ref]] = defaultdict(set)
-    back: dict[Ref, set[Ref]] = defaultdict(set)
-    for key, (mine, e) in left.items():
-        if key not in right:
-            continue
-        theirs, other = right[key]
-        headless = (
-            not clients[mine.point].connections[mine.id].syns
-            or not backends[theirs.point].connections[theirs.id].syns
-        )
-        if headless and may_be_caused(e, other) and may_be_answer(e, other):
-            forth[mine].add(theirs)
-            back[theirs].add(mine)
+    (mine, up), (theirs, down) = (
+        _single(table, known) for table, known in zip(sides, (taken, used), strict=True)
+    )
+    _, left, right = np.intersect1d(up, down, assume_unique=True, return_indices=True)
+    left, right = left[np.argsort(left)], right[np.argsort(left)]
+    c, b = mine[left], theirs[right]
+    one, other = (table.connection[at] for table, at in zip(sides, (c, b), strict=True))
+    fine = ~(begun[0][one] & begun[1][other])
+    fine &= may_be_caused_each(client, backend, c, b) & may_be_answer_each(client, backend, c, b)
+    forth: dict[int, set[int]] = defaultdict(set)
+    back: dict[int, set[int]] = defaultdict(set)
+    for front, behind in zip(one[fine].tolist(), other[fine].tolist(), strict=True):
+        forth[front].add(behind)
+        back[behind].add(front)
     return [
-        ConnectionPair(mine, theirs, ConnectionBasis.SAME_PACKETS, Confidence.CERTAIN)
-        for mine, partners in forth.items()
-        if len(partners) == 1 and len(back[theirs := next(iter(partners))]) == 1
+        ConnectionPair(
+            sides[0].connection_ref(front),
+            sides[1].connection_ref(behind),
+            ConnectionBasis.SAME_PACKETS,
+            Confidence.CERTAIN,
+        )
+        for front, partners in forth.items()
+        for behind in partners
+        if len(partners) == 1 and len(back[behind]) == 1
     ]
 
 
-def _index(traces: Sequence[Trace], known: set[Ref]) -> dict[tuple[int, int], tuple[Ref, Exchange]]:
-    """Sequence numbers → the connection and the exchange that has them; numbers that occur twice
-    are left out.
+def _single(table: SideTable, known: set[Ref]) -> tuple[Column, Column]:
+    """(exchanges, the sequence numbers of both messages of each, as one number) where no other
+    exchange has these. Connections that are known are left out.
     """
-    out: dict[tuple[int, int], tuple[Ref, Exchange]] = {}
-    twice: set[tuple[int, int]] = set()
-    for point, trace in enumerate(traces):
-        for e in trace.exchanges:
-            ref = Ref(point, e.connection)
-            up, down = numbers(trace, e)
-            if up is None or down is None or ref in known:
-                continue
-            if (up, down) in out:
-                twice.add((up, down))
-            out[up, down] = ref, e
-    return {key: held for key, held in out.items() if key not in twice}
+    starts = [table.of_ends("start_seq", server)[table.connection] for server in (False, True)]
+    turned = table.requests.there & ~table.requests.from_client
+    up, down = np.where(turned, starts[::-1], starts)
+    there = table.requests.there & table.responses.there & (up != NONE) & (down != NONE)
+    there &= ~among(table.connection, table.numbers_of_connections(list(known)))
+    rows = np.flatnonzero(there)
+    asked, answered = (
+        sequence.sums(start[rows].astype(np.uint32), messages.offset[rows]).astype(np.uint64)
+        for start, messages in ((up, table.requests), (down, table.responses))
+    )
+    key = asked << np.uint64(32) | answered
+    _, first, count = np.unique(key, return_index=True, return_counts=True)
+    once = np.sort(first[count == 1])
+    return rows[once], key[once]

@@ -40,7 +40,7 @@ def same_packets(client: Facts, backend: Facts) -> list[ConnectionPair]:
         return work.found  # every start was captured: the numbers have spoken
     work.take(ConnectionBasis.SAME_PACKETS, [_ends(t) for t in sides], one_open=True)
     known = ({p.client for p in work.found}, {p.backend for p in work.found})
-    return work.found + midstream.pairs(client.traces, backend.traces, *known)
+    return work.found + midstream.pairs(client, backend, *known)
 
 
 @dataclass(slots=True)
