@@ -43,7 +43,7 @@ from lbtrace.tables.packets import Recording
 from lbtrace.tables.trace_parts import joined, joined_diagnostics
 
 BASE_BYTES: Final = 120_000_000  # Python, numpy and lbtrace themselves, and what is read at a time
-PACKET_BYTES: Final = 200  # of memory, while the packet is read
+PACKET_BYTES: Final = 275  # of memory, while the packet is read: it may be half an exchange
 KEPT_BYTES: Final = 1100  # of memory for each exchange, while the parts are put together
 TOLD_BYTES: Final = 2000  # of memory for each exchange of a capture, while it is shown
 COMPARED_BYTES: Final = 4000  # of memory for each exchange of both sides, while they are compared

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -26,6 +25,7 @@ from lbtrace import capture, decode, http, in_parts, tcp, tls
 from lbtrace._version import __version__
 from lbtrace.errors import InputError
 from lbtrace.in_parts import ALL, CapturePart, PartRead
+from lbtrace.machine_memory import let_go, trim
 from lbtrace.model.net import IcmpError, Side
 from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import CaptureAlone, CaptureReport, Finding, Report
@@ -141,7 +141,7 @@ def inspect_in_parts(
                 said = (*each.of_packets, *each.of_streams, *each.of_http)
                 keep(number, k, replace(each.trace, diagnostics=said))
                 del each
-                _trim()
+                let_go()
             capture.check_unchanged(recording.files, recording.buffers)
             said = recording.diagnostics + keylogs.said()
             found.append(PointInParts(recording.files, said, len(division.packets)))
@@ -197,7 +197,7 @@ def _in_parts(
         if stated and kept > limit - in_parts.BASE_BYTES:
             needed = in_parts.BASE_BYTES + kept * len(division.packets) // len(found)
             raise in_parts.needs(f"{name}: it has many exchanges, and keeping these", needed)
-        _trim()
+        trim()
     progress("putting parts together", UNKNOWN)
     return in_parts.together([found[k] for k in sorted(found)], division, pauses)
 
@@ -213,7 +213,7 @@ def _traced(
 ) -> PartRead:
     """Records → all that they show."""
     read = _read(recording, part, progress)
-    _trim()
+    trim()
     flow_ends = None if part is ALL else in_parts.flow_ends(read.connections)
     pauses = tcp.pauses(read.streams, part.pauses)
     opened = tls.opened(read.streams, secrets, progress)
@@ -656,20 +656,6 @@ def _known(correlation: Correlation) -> tuple[int, int]:
     return sum(not clock.refused for clock in correlation.clocks), sum(
         pair.confidence is not Confidence.LOW for pair in correlation.pairs
     )
-
-
-def _trim() -> None:
-    """Give the memory of freed columns back to the system: 120 bytes per packet.
-
-    glibc keeps it in its heap, where the small objects that follow never go. Without glibc this
-    does nothing.
-    """
-    if sys.platform == "linux":
-        import ctypes
-
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 @contextmanager

@@ -20,11 +20,13 @@ import numpy as np
 from lbtrace import in_parts
 from lbtrace.capture import spool
 from lbtrace.errors import InputError
+from lbtrace.fleet.borders import Border, PointClock, slice_of
 from lbtrace.fleet.engine import Local
 from lbtrace.fleet.inspected import ShardIndex, indexed
 from lbtrace.fleet.plan import Plan, PlannedPoint
 from lbtrace.fleet.run import Slicing, place_borders
 from lbtrace.fleet.split import SplitPoint
+from lbtrace.machine_memory import let_go
 from lbtrace.model.fleet import FleetReport
 from lbtrace.model.net import Side
 from lbtrace.model.trace import Trace
@@ -43,6 +45,7 @@ def compare_in_slices(
     Raises InputError when a capture cannot be read, when the limit cannot be kept, and when there
     is no room for what must be kept meanwhile.
     """
+    let_go()  # of what was tried before
     with tempfile.TemporaryDirectory(prefix="lbtrace-", dir=spool.folder()) as folder:
         try:
             return _compared(clients, backends, options, folder, progress)
@@ -101,6 +104,28 @@ def _compared(
             "so they are compared at once; that",
             in_parts.BASE_BYTES + in_parts.COMPARED_BYTES * count,
         )
+    _check_fits(held, clocks, found, limit)
     stage = Slicing(plan, planned, split, held, clocks, found, options, folder, Local(), False)
     results, _ = stage.results(progress)
     return stage.report(results, (), "")
+
+
+def _check_fits(
+    held: Sequence[Sequence[ShardIndex]],
+    clocks: Sequence[PointClock],
+    found: Sequence[Border],
+    limit: int,
+) -> None:
+    """InputError when a slice has more exchanges than are compared within the limit: no border
+    divides what begins at one time.
+    """
+    sizes = np.zeros(len(found) + 1, np.int64)
+    for of_point, clock in zip(held, clocks, strict=True):
+        for index in of_point:
+            at = slice_of(found, index.first_ns + clock.shift_ns)
+            sizes += np.bincount(at, minlength=len(sizes))
+    needed = in_parts.BASE_BYTES + in_parts.COMPARED_BYTES * int(sizes.max())
+    if needed > limit:
+        raise in_parts.needs(
+            f"Comparing {sizes.max()} exchanges that lie close together in time", needed
+        )

@@ -17,6 +17,7 @@ from lbtrace import side_by_side
 from lbtrace._version import __version__
 from lbtrace.errors import InputError, LbtraceError, OptionError
 from lbtrace.fleet import store
+from lbtrace.machine_memory import let_go
 from lbtrace.options import Progress
 
 DASK: Final = "dask://"
@@ -63,6 +64,7 @@ def perform(task: Task) -> tuple[str, str, str] | None:
     try:
         if not os.path.exists(task.path):
             store.write(task.path, task.function(task.argument))
+            let_go()
     except LbtraceError as error:
         return error.slug, error.message, error.hint
     return None

@@ -143,11 +143,14 @@ class SliceTask:
 
 
 def _read(point: PointParts) -> tuple[Trace, Joined | None, list[TracePart], list[int]]:
-    """The parts of a point as one trace; how it was joined, of which parts, of which shards."""
+    """The parts of a point as one trace; how it was joined, of which parts (which are then without
+    their traces), of which shards.
+    """
     which = [k for k, path in enumerate(point.shards) if path]
     held: list[TracePart] = [store.read(point.shards[k]) for k in which]
     together = joined([part.trace for part in held]) if held else None
     nothing = Trace(point.side, point.number, (), PacketCounts(0, 0), 0, 0, (), (), ())
+    held = [part._replace(trace=nothing) for part in held]
     trace = nothing if together is None else together.trace
     connections = ConnectionTable.of(trace.connections)
     trace = replace(
