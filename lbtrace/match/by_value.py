@@ -39,11 +39,14 @@ def shared_values(
     )
     answers = may_be_answer_each(client, backend, *first).tolist()
     doubts = fingerprint.may_conflict(state, *first, rewritten).tolist()
+    answered = _answered_elsewhere(state, values, matched, answers)
     for found, answer_fits, doubt in zip(matched, answers, doubts, strict=True):
         backends = found.backends
         fitting = (
             (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
         )
+        if not fitting and found.client in answered:
+            continue  # another one that shares a value gave what the client got: a try after this?
         if not found.by_value and not fitting:
             answer = client.exchange(found.client).response
             if answer is None or answer.status not in attempts.OWN_ERRORS:
@@ -78,6 +81,24 @@ def shared_values(
         state.add(found.client, backends, tier, confidence, found.reasons)
         (state.strong if found.strong else state.weak).add(found.client)
     return _open(state, values, rewritten)
+
+
+def _answered_elsewhere(
+    state: Pairing,
+    values: rare_values.Candidates,
+    matched: Sequence[rare_values.Found],
+    answers: Sequence[bool],
+) -> set[int]:
+    """The client exchanges whose match gave another answer than they got, and which share a value
+    with a backend exchange that gave it.
+    """
+    doubted = np.zeros(len(state.client), bool)
+    doubted[[m.client for m, fits in zip(matched, answers, strict=True) if not fits]] = True
+    of_doubted = doubted[values.client]
+    c, b = values.client[of_doubted], values.backend[of_doubted]
+    gave = may_be_answer_each(state.client, state.backend, c, b)
+    there = state.backend.table.responses.there[b]
+    return set(c[gave & there].tolist())
 
 
 def _open(

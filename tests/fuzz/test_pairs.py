@@ -38,6 +38,7 @@ FOUND = (
     "0d485454502f000a39de",  # a FIN that only an acknowledgement shows: "timeout"
     "050001050105773577c7",  # an answer without its request: "3 of 4 requests" where there are 3
     "2d0103010df505619752",  # two handshakes and a PROXY header, no request: "l4-proxy"
+    "0505736861726564b0ff",  # the failed try of two alone: "got another status"
 )
 
 
