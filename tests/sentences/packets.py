@@ -100,7 +100,9 @@ class Direction:
 
 @dataclass(slots=True)
 class Talk:
-    """One connection: the end that opened it (or spoke first) is its client."""
+    """One connection: the end that opened it is its client; of one that was open before, the end
+    that gets answers, and else the one that spoke first.
+    """
 
     client: End
     server: End
@@ -201,4 +203,12 @@ def talks(all_packets: Sequence[Packet]) -> list[Talk]:
         if opens:
             numbers[id(talk)].add(packet.seq)
         talk.add(packet)
+    for talk in found:
+        if not talk.opened and _answers(talk) == talk.client:
+            talk.client, talk.server = talk.server, talk.client
     return found
+
+
+def _answers(talk: Talk) -> End | None:
+    """The end that sends the first status line; None where the capture has none."""
+    return next((p.source for p in talk.packets if p.payload.startswith(b"HTTP/1.")), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.sentences.packets import Packet, Talk, talks
 
 CLIENT, SERVER, OTHER = ("10.0.0.1", 40000), ("10.0.0.2", 80), ("10.0.0.3", 8080)
@@ -76,6 +78,13 @@ def test_a_new_number_on_the_same_ends_is_another_connection() -> None:
 
 def test_an_answer_without_its_syn_names_the_client() -> None:
     talk = one([sent(1, "s", 100, 7, flags=SYN | ACK)])
+    assert (talk.client, talk.server, talk.opened) == (CLIENT, SERVER, False)
+
+
+def test_who_answers_is_the_server_where_the_capture_begins_with_an_answer() -> None:
+    """Its FIN is then the server's, and a request after it comes from the other end."""
+    answer = replace(sent(1, "s", 101, 7, 12), payload=b"HTTP/1.1 200")
+    talk = one([answer, sent(2, "s", 113, 7, flags=FIN | ACK), sent(3, "c", 7, 114, 5)])
     assert (talk.client, talk.server, talk.opened) == (CLIENT, SERVER, False)
 
 
