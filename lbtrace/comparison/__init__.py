@@ -118,6 +118,13 @@ class Comparison(Frames, Summaries, Latencies, Proxies, UnansweredSides):
         )
         return carried
 
+    def pairs_that_carried(self, pairs: ConnectionPairs) -> Column:
+        """Per pair of connections, whether an end of either sent a byte."""
+        carried: Column = (
+            self.carried(Side.CLIENT)[pairs.client] | self.carried(Side.BACKEND)[pairs.backend]
+        )
+        return carried
+
     @cached_property
     def same_captures(self) -> list[tuple[Trace, Trace]]:
         """Client captures that are given as backend captures too: the same packets at the same

@@ -16,7 +16,7 @@ import numpy as np
 from lbtrace.comparison import Comparison, ConnectionPairs
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, ConnectionBasis, Tier
-from lbtrace.tables.columns import Column, among
+from lbtrace.tables.columns import among
 from lbtrace.tables.connections import NONE
 from lbtrace.tables.pairs import PairTable
 from lbtrace.verdict.weigh import Judgement
@@ -45,19 +45,10 @@ def beside(comparison: Comparison) -> MostTraffic:
     if not passed:
         return MostTraffic(comparison, False)
     others = max(_paired_otherwise(comparison), _opened_by_whom_clients_ask(comparison, passed))
-    used = int(_used(comparison, passed).sum())
+    used = int(comparison.pairs_that_carried(passed).sum())
     if others <= used:
         return MostTraffic(comparison, others > 0)
     return MostTraffic(_without_passed_on(comparison), True)
-
-
-def _used(comparison: Comparison, pairs: ConnectionPairs) -> Column:
-    """Which pairs of connections carried something."""
-    used: Column = (
-        comparison.carried(Side.CLIENT)[pairs.client]
-        | comparison.carried(Side.BACKEND)[pairs.backend]
-    )
-    return used
 
 
 def _paired_otherwise(comparison: Comparison) -> int:
@@ -69,7 +60,8 @@ def _paired_otherwise(comparison: Comparison) -> int:
             comparison.sides, (joined.client, joined.backend), strict=True
         )
     )
-    return int(((one != NONE) & (other != NONE) & (one != other) & _used(comparison, joined)).sum())
+    used = comparison.pairs_that_carried(joined)
+    return int(((one != NONE) & (other != NONE) & (one != other) & used).sum())
 
 
 def _opened_by_whom_clients_ask(comparison: Comparison, passed: ConnectionPairs) -> int:

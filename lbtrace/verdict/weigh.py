@@ -21,7 +21,7 @@ from lbtrace.comparison import Comparison, confidence_of, evidence
 from lbtrace.comparison.claims import Measured, values
 from lbtrace.language import N
 from lbtrace.language.reasons import joined
-from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.net import FrameRef
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Evidence, Kind, Value, Witness
 from lbtrace.tables.columns import distinct
@@ -346,8 +346,7 @@ def _pair_confidence(comparison: Comparison) -> Confidence:
     nothing show how they were opened, and not what becomes of traffic.
     """
     pairs = comparison.connection_pairs
-    used = comparison.carried(Side.CLIENT)[pairs.client]
-    used |= comparison.carried(Side.BACKEND)[pairs.backend]
+    used = comparison.pairs_that_carried(pairs)
     known = [CONFIDENCES[rank] for rank in distinct(pairs.rank[used]).tolist()]
     if comparison.pairs:
         known.append(confidence_of(comparison.pairs))
