@@ -29,7 +29,7 @@ CHUNK_ROWS: Final = 1 << 17  # worked out at a time
 _FIRST: Final = 1 << 20  # bytes of the first file; each further one is as large as all so far,
 _LARGEST: Final = 1 << 28  # up to this size
 _ALIGNED: Final = 64
-_ends: list[_Extents] = []  # of the `columns_on_disk` that is entered
+_entered: list[_Extents] = []  # those of each `columns_on_disk` that is entered
 
 
 class _Extents:
@@ -54,18 +54,18 @@ class _Extents:
 @contextmanager
 def columns_on_disk() -> Iterator[None]:
     """Columns that are made meanwhile are in temporary files. InputError when there is no room."""
-    _ends.append(_Extents())
+    _entered.append(_Extents())
     try:
         yield
     finally:
-        _ends.pop()
+        _entered.pop()
 
 
 def empty(count: int, kind: str) -> Column:
     """A column to be filled."""
-    if not _ends or not count:
+    if not _entered or not count:
         return np.empty(count, kind)
-    return _ends[-1].column(count, np.dtype(kind))
+    return _entered[-1].column(count, np.dtype(kind))
 
 
 def full(count: int, value: int, kind: str) -> Column:
@@ -93,7 +93,7 @@ def together(columns: Sequence[Column], kind: str) -> Column:
     """Columns, one behind the other."""
     if len(columns) == 1:
         return columns[0]
-    if not _ends:
+    if not _entered:
         return np.concatenate([np.empty(0, kind), *columns])
     made = empty(sum(map(len, columns)), kind)
     at = 0
@@ -120,7 +120,7 @@ class Growing:
         self.last = int(part[-1])
         self._parts.append(part)
         self._count += len(part)
-        if _ends and sum(map(len, self._parts)) >= CHUNK_ROWS:
+        if _entered and sum(map(len, self._parts)) >= CHUNK_ROWS:
             self._write()
 
     def _write(self) -> None:
@@ -130,7 +130,7 @@ class Growing:
             for part in self._parts:
                 self._file.write(np.ascontiguousarray(part, self._kind).data)
         except OSError as error:
-            raise _no_space(0) from error
+            raise no_room() from error
         self._parts = []
 
     def column(self) -> Column:
@@ -164,15 +164,16 @@ def _file(size: int) -> BinaryIO:
                 file.truncate(size)
         except OSError as error:
             file.close()
-            raise _no_space(size) from error
+            raise no_room(size) from error
     return file
 
 
-def _no_space(size: int) -> InputError:
-    more = f"{size >> 20} MiB more are" if size >> 20 else "more is"
+def no_room(size: int = 0) -> InputError:
+    """The error of a full disk. `size`: the bytes that are needed, where that is known."""
+    needed = f"; {size >> 20} MiB more are needed" if size >> 20 else ""
     return InputError(
         "temporary-space",
-        f"{spool.folder()}: there is no room for temporary files; {more} needed.",
+        f"{spool.folder()}: there is no room for temporary files{needed}.",
         "Make room, or let TMPDIR name another folder.",
     )
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from lbtrace import in_parts
 from lbtrace.capture import spool
-from lbtrace.errors import InputError
+from lbtrace.capture.on_disk import no_room
 from lbtrace.fleet.borders import Border, PointClock, slice_of
 from lbtrace.fleet.engine import Local
 from lbtrace.fleet.inspected import ShardIndex, indexed
@@ -52,11 +52,7 @@ def compare_in_slices(
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise InputError(
-                "temporary-space",
-                f"{spool.folder()}: there is no room for temporary files.",
-                "Make room, or let TMPDIR name another folder.",
-            ) from error
+            raise no_room() from error
 
 
 def _compared(
