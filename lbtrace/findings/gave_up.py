@@ -20,9 +20,8 @@ Remedy:
     backend's.
 Variants:
     seen: in one capture.
-    waited: in one capture that does not show what the other end did in the end: for how long a
-        request that it acknowledged was without an answer when the client end closed. What the
-        client end acknowledged shows that no byte of one had come.
+    waited: in one capture, where the server end acknowledged the request, and the client end closed
+        without an answer. It says how long that took. Whether an answer came later is not known.
     client: in front of a balancer, with what the backends did then.
 """
 

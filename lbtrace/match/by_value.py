@@ -46,7 +46,7 @@ def shared_values(
             (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
         )
         if not fitting and found.client in answered:
-            continue  # another one that shares a value gave what the client got: a try after this?
+            continue  # this may be a try that failed before the one that gave what the client got
         if not found.by_value and not fitting:
             answer = client.exchange(found.client).response
             if answer is None or answer.status not in attempts.OWN_ERRORS:
