@@ -32,6 +32,7 @@ from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import counted
 from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
@@ -70,6 +71,10 @@ WHAT_TO_DO = {  # by what happened behind the balancer
 NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
     "and which servers it takes for healthy."
+)
+ONLY_CHECKS = (
+    "Only health checks were seen behind it: look at whether the balancer takes their answers for "
+    "healthy, and what else it has configured."
 )
 WAITED = (
     "It waited before: for a place in its queue (maxconn, timeout queue), or for an address that "
@@ -117,14 +122,19 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         # where the request was not captured, it is not among those that are counted
         asked = client.requests.there[own.exchange[members]].all()
         waits = _waits(comparison, own.exchange[members]) if status >= 500 else None
+        silent = status >= 500 and not event and not behind
+        checks = _checks(comparison) if silent else ""
         yield (
             KIND.finding(
                 what.replace(" ", "-"),
                 _severity(status),
                 CONFIDENCES[own.rank[members].min()],
-                "The balancer itself answered {count}"
-                + (" of {of}" if asked else "")
-                + " requests with {status} ({what}"
+                (
+                    "The balancer itself answered {count} of {of} requests"
+                    if asked
+                    else "The balancer itself sent {count} responses"
+                )
+                + " with {status} ({what}"
                 + (", Server: {server})" if server else ")")
                 + (
                     " after {shortest} to {longest}"
@@ -133,7 +143,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     if waits
                     else ""
                 )
-                + (": {event}." if event else "."),
+                + (": {event}." if event else ".")
+                + (
+                    " The captured backends answered their health checks with {checks}."
+                    if checks
+                    else ""
+                ),
                 frames,
                 count=len(members),
                 of=comparison.client_counts.requests if asked else None,
@@ -141,6 +156,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 what=what,
                 server=server or None,
                 event=TEXT[event] if event else None,
+                checks=checks or None,
                 shortest=ns(waits[0]) if waits else None,
                 longest=ns(waits[1]) if waits and differ(*waits) else None,
                 remedy=(
@@ -150,14 +166,20 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     if event
                     else SOMETHING_BEHIND
                     if behind
-                    else NOTHING_BEHIND + " " + WAITED
-                    if waits
-                    else NOTHING_BEHIND
+                    else (ONLY_CHECKS if checks else NOTHING_BEHIND)
+                    + (" " + WAITED if waits else "")
                 ),
             )
             .about(comparison.asked(Side.CLIENT, own.exchange[members]))
             .on(comparison.failed(Side.BACKEND, failed))
         )
+
+
+def _checks(comparison: Comparison) -> str:
+    """What the captured backends answered to health checks, "" without any: "301 ×8"."""
+    answers = comparison.sides[1].responses
+    those = comparison.check_exchanges & answers.there
+    return counted(map(str, answers.start[those].tolist()))
 
 
 def _waits(comparison: Comparison, exchanges: Column) -> tuple[int, int] | None:

@@ -20,6 +20,7 @@ Variants:
     let-through: requests that can be read in two ways went through.
     made: the balancer made such a request of a plain one.
     response: responses that can be read in two ways reached clients.
+    response-mended: the backend sent such responses, and the balancer wrote them anew.
     crossed-answers: clients got answers to requests of others.
     refused: the balancer refused such requests.
 """
@@ -58,6 +59,9 @@ RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING)
 REMEDY = (
     "Let the balancer refuse ambiguous messages, and close backend connections after any it "
     "lets through (RFC 9112 §6.3)."
+)
+RESPONSE_REMEDY = (
+    "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the end."
 )
 
 
@@ -119,23 +123,29 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _responses(comparison: Comparison) -> Iterator[Finding]:
-    """Ambiguous responses of the backend that reached a client."""
-    m, answers = comparison.pairs, comparison.sides[1].responses
-    passed = m.where(
+    """Ambiguous responses of the backend: those that reached a client as they were, and those that
+    the balancer wrote anew.
+    """
+    m, (front, answers) = comparison.pairs, (side.responses for side in comparison.sides)
+    sent = m.where(
         m.answered & answers.there[m.backend] & ((answers.marks[m.backend] & AMBIGUOUS) > 0)
     )
-    if len(passed):
+    passed = (front.marks[sent.client] & AMBIGUOUS) > 0
+    for as_it_was in (True, False):
+        those = sent.where(passed == as_it_was)
+        if not len(those):
+            continue
         yield KIND.finding(
-            "response",
-            Severity.MEDIUM,
-            confidence_of(passed),
-            "Responses of the backend whose end can be read in two ways reached clients: {count}.",
-            comparison.response_frames(passed),
-            count=len(passed),
-            remedy=(
-                "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the "
-                "end."
-            ),
+            "response" if as_it_was else "response-mended",
+            Severity.MEDIUM if as_it_was else Severity.LOW,
+            confidence_of(those),
+            "Responses of the backend whose end can be read in two ways reached clients: {count}."
+            if as_it_was
+            else "The backend sent responses whose end can be read in two ways ({count}). What "
+            "the balancer sent to the clients can be read in one way only.",
+            comparison.response_frames(those),
+            count=len(those),
+            remedy=RESPONSE_REMEDY,
         )
 
 

@@ -22,7 +22,9 @@ Variants:
     seen: in one capture.
     waited: in one capture, where the server end acknowledged the request, and the client end closed
         without an answer. It says how long that took. Whether an answer came later is not known.
-    client: in front of a balancer, with what the backends did then.
+    client: in front of a balancer, with what the backends did then. An answer that took at least as
+        long as the client waited came for nobody. One that took less may have reached the balancer
+        in time.
 """
 
 from __future__ import annotations
@@ -61,6 +63,10 @@ REMEDY = (
     "Find out why the answer takes longer than the {client} waits, or let the {client} wait longer."
 )
 ORDER = " The client's time limit must be longer than the balancer's."
+KEPT_REMEDY = (
+    "Look at the balancer: the backend's answer came to it sooner than the client had waited. Its "
+    "log says why it was not passed on, or how long the request had waited there."
+)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -124,7 +130,7 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
     shortest, longest = int(waited[rows].min()), int(waited[rows].max())
     both = differ(shortest, longest)
     by_stream = sum(row in resets and resets[row].frame.from_client for row in rows.tolist())
-    late = _late(comparison, rows)
+    late, kept = _answered(comparison, rows, waited)
     event, failed = _failed_behind(comparison, rows, waited)
     yield (
         KIND.finding(
@@ -144,10 +150,13 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
             + (" to {longest}" if both else "")
             + " after it had asked, before any answer."
             + _behind("The server end" if comparison.alone else "The backend", late)
+            + _kept(kept)
             + (" Behind the balancer meanwhile: {event}." if event else ""),
             _frames(comparison, side, rows, resets),
             note="the request, and the end of its connection or stream",
-            remedy=REMEDY.format(client="client end" if comparison.alone else "client")
+            remedy=KEPT_REMEDY
+            if len(kept) and not len(late)
+            else REMEDY.format(client="client end" if comparison.alone else "client")
             + ("" if comparison.alone else ORDER),
             count=len(rows),
             of=int(table.requests.there.sum()),
@@ -155,6 +164,8 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
             longest=ns(longest) if both else None,
             late=len(late) or None,
             took=ns(int(late.min())) if len(late) else None,
+            kept=len(kept) or None,
+            soon=ns(int(kept.min())) if len(kept) else None,
             event=event or None,
         )
         .about(comparison.asked(side, rows))
@@ -183,6 +194,17 @@ def _behind(who: str, late: Column) -> str:
         return ""
     more = " or more" if len(set(late.tolist())) > 1 else ""
     return f" {who} answered {{late}} of them, after {{took}}{more}, to nobody."
+
+
+def _kept(kept: Column) -> str:
+    """What was answered sooner than the client had waited, and reached no client."""
+    if not len(kept):
+        return ""
+    more = " or more" if len(set(kept.tolist())) > 1 else ""
+    return (
+        f" The backend answered {{kept}} of them, {{soon}}{more} after it was asked; no client "
+        "got that answer."
+    )
 
 
 def _resets(comparison: Comparison, side: Side) -> dict[int, Steered]:
@@ -231,20 +253,24 @@ def _end(table: SideTable, name: str, server: bool) -> Column:
     return np.where(at == NEVER, LATER, at)
 
 
-def _late(comparison: Comparison, rows: Column) -> Column:
-    """How long it took to answer those of these requests that were answered nevertheless."""
+def _answered(comparison: Comparison, rows: Column, waited: Column) -> tuple[Column, Column]:
+    """How long it took to answer those of these requests that were answered nevertheless: those
+    that took at least as long as the client waited, so that it was gone; and the others, whose
+    answer the balancer may have had in time.
+    """
     if comparison.alone:
         (side,) = comparison.captured
         table = comparison.table(side)
-        rows = rows[table.responses.there[rows]]
-        waited: Column = table.responses.first_ns[rows] - table.requests.last_ns[rows]
-        return waited
+        rows = rows[table.responses.there[rows]]  # they came after the client had left
+        late: Column = table.responses.first_ns[rows] - table.requests.last_ns[rows]
+        return late, late[:0]
     pairs, backend = comparison.pairs, comparison.sides[1]
     those = np.isin(pairs.client, rows) & backend.responses.there[pairs.backend]
     those &= backend.requests.there[pairs.backend]
     b = pairs.backend[those]
     took: Column = backend.responses.first_ns[b] - backend.requests.last_ns[b]
-    return took
+    gone = took >= waited[pairs.client[those]]
+    return took[gone], took[~gone]
 
 
 def _frames(

@@ -36,6 +36,7 @@ import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import ns
+from lbtrace.comparison.sides import NO_EXCHANGE, following
 from lbtrace.comparison.unanswered import IDLE_NS
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, told, variant
@@ -314,21 +315,44 @@ def _timed_out(comparison: Comparison, side: Side) -> Iterator[Finding]:
     )
     if not len(late):
         return
+    after = _asked_after(table, late)
     yield KIND.finding(
         variant(comparison, "408", side),
         Severity.LOW,
         Confidence.HIGH,
         told(comparison, "On {count} connections on the {side} side the server said 408")
         + " (Request Timeout) though no request had been sent: that is how it ends idle "
-        "connections. A client that sends at that moment takes it for the answer.",
+        "connections. "
+        + (
+            "On {after} of them a request followed, which has no other answer: its client may "
+            "take the 408 for it."
+            if len(after)
+            else "A client that sends at that moment takes it for the answer."
+        ),
         (
-            comparison.response_frame(side, table.ref(row))
-            for row in late[:FRAMES_PER_SIDE].tolist()
+            *(
+                comparison.response_frame(side, table.ref(row))
+                for row in late[:FRAMES_PER_SIDE].tolist()
+            ),
+            *(
+                comparison.request_frame(side, table.ref(row))
+                for row in after[:FRAMES_PER_SIDE].tolist()
+            ),
         ),
         remedy="Let the end that sends requests give up idle connections sooner than this server.",
         side=named(comparison, side),
         count=len(late),
-    )
+        after=len(after) or None,
+    ).about(comparison.asked(side, after))
+
+
+def _asked_after(table: SideTable, late: Column) -> Column:
+    """The first request after each of these responses, on its connection, where it has no response:
+    the numbers of the exchanges.
+    """
+    after = following(table, np.ones(len(table), bool))[late]
+    after = after[after != NO_EXCHANGE]
+    return after[table.requests.there[after] & ~table.responses.there[after]]
 
 
 def ends_of(table: SideTable, connections: Column, server: Column, name: str) -> Column:

@@ -4,7 +4,8 @@ Transfer-Encoding on as it is.
 desync/clte-*: the proxy reads Content-Length, the backend Transfer-Encoding; desync/tecl-*: the
 other way round. Three GETs, then a POST /search that hides GET /admin/delete?user=7 in what the
 proxy takes for its body, then three GETs of other clients, each of which gets the answer to the
-request before its own. Recorded on a loopback of their own, proxy and backend in Python.
+request before its own. Recorded on a loopback of their own, proxy and backend in Python. And responses of
+the backend that can be read in two ways.
 """
 
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 import lbtrace
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Severity
+from tests.findings.simulated import values
+from tests.findings.test_protocol_mismatch import told
+from tests.simulator.script import Script
 
 HERE = Path(__file__).parent / "desync"
 
@@ -40,3 +44,27 @@ def test_who_got_anothers_answer_is_paired_with_nobody(kind: str) -> None:
     assert targets <= {"/item/0", "/item/1", "/item/2", "/search", "/admin/delete?user=7"}
     crossed = [u for u in report.correlation.unpaired if u.side == "client"]
     assert {u.reason for u in crossed} == {UnpairedReason.UNKNOWN}
+
+
+HEAD = b"HEAD /page HTTP/1.1\r\nHost: a.example\r\n\r\n"
+HEAD_OF_FIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("passed_on", "variant"),
+    [(HEAD_OF_FIVE + b"hello", "response"), (HEAD_OF_FIVE, "response-mended")],
+)
+def test_a_body_that_answers_head_reaches_the_client_or_does_not(
+    passed_on: bytes, variant: str, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(3):
+        ask = HEAD.replace(b"page", b"page%d" % n)
+        front = play.front().asks(ask)
+        play.back().asks(ask).answers(HEAD_OF_FIVE + b"hello").closes()
+        front.answers(passed_on).closes()
+        play.wait(100)
+    (said,) = told(play.report(tmp_path), "framing-desync")
+    assert said.slug == f"framing-desync.{variant}"
+    assert ("reached clients" in said.statement) == (passed_on != HEAD_OF_FIVE)
+    assert values(said)["count"] == 3

@@ -57,6 +57,25 @@ def test_without_an_answer_nothing_is_said_of_the_backend(tmp_path: Path) -> Non
     assert "The backend" not in said.statement
 
 
+def test_an_answer_that_came_while_the_client_waited_was_not_passed_on(tmp_path: Path) -> None:
+    play = Script()
+    for n in range(2):
+        front = play.front().asks(ask(n))
+        play.back().asks(ask(n)).answers(OK).closes()
+        front.answers(OK).leaves()
+    front = play.front().asks(ask(7))
+    back = play.back().asks(ask(7)).answers(OK)
+    play.wait(3000)
+    front.leaves()
+    back.closes()
+    (said,) = found(play, tmp_path)
+    assert "to nobody" not in said.statement
+    assert "no client got that answer" in said.statement
+    assert values(said)["kept"] == 1
+    assert int(values(said)["soon"]) < 1e9
+    assert said.remedy.startswith("Look at the balancer")
+
+
 @pytest.mark.parametrize(("reset", "given_up"), [(False, False), (True, True)])
 def test_a_fin_at_once_may_half_close_and_a_reset_does_not(
     reset: bool, given_up: bool, tmp_path: Path

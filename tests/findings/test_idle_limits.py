@@ -106,5 +106,18 @@ def test_408_without_a_request(tmp_path: Path) -> None:
     late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     talk.says(False, late, 10 * SECOND)
     talk.says(False, b"", 10 * SECOND + 5000, flags="FIN")
-    slugs = [f.slug for f in told(tmp_path, talk)]
-    assert slugs == ["idle-limits.408-backend", "idle-limits.408-client"]
+    found = told(tmp_path, talk)
+    assert [f.slug for f in found] == ["idle-limits.408-backend", "idle-limits.408-client"]
+    assert all("A client that sends at that moment" in f.statement for f in found)
+
+
+def test_a_request_that_follows_a_408_has_no_other_answer(tmp_path: Path) -> None:
+    talk = Talk(40_001)
+    talk.asks(1_000_000)
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    talk.says(False, late, 10 * SECOND)
+    talk.says(True, ASK % b"next", 10 * SECOND + 1_000_000)
+    talk.says(False, b"", 10 * SECOND + 1_050_000, flags="RST")
+    found = [f for f in told(tmp_path, talk) if ".408" in f.slug]
+    assert all("On 1 of them a request followed" in f.text for f in found)
+    assert [len(f.requests) for f in found] == [0, 1]  # requests of clients are listed
