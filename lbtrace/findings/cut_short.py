@@ -8,7 +8,8 @@ Decided by:
     A body with a Content-Length or with chunks (RFC 9112 §8) of which less was sent when the server
     end sent its FIN or RST. No byte of that end may be missing from the capture, and the client end
     had not closed before. A body that lasts until the connection closes has no other end: a FIN
-    says that it is whole.
+    says that it is whole. Where the balancer cut, the response behind it is looked at: whether it
+    was over when the balancer closed that connection, and how long the backend had sent nothing.
 Evidence:
     The head of the response, the FIN or RST, and what the client got.
 Remedy:
@@ -21,11 +22,12 @@ Variants:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.claims import size
+from lbtrace.comparison.claims import ns, size
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._message_sizes import declared_sizes
 from lbtrace.findings._side import ends, named, variant
@@ -35,6 +37,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER as NO_TIME
 from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
 
@@ -47,6 +50,11 @@ REMEDY = (
     "Look at the log of the {server} at that moment: a crash, a restart, a time limit while it "
     "writes, a wrong Content-Length."
 )
+EARLY_REMEDY = (
+    "Find out why the backend pauses in the middle of a response, or let the balancer wait longer "
+    "for it: proxy_read_timeout (nginx), timeout server (HAProxy)."
+)
+MIN_PAUSE_NS = 100_000_000  # a silence worth a word
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -61,6 +69,40 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     for side, those in cut.items():
         if those.any():
             yield _finding(comparison, side, np.flatnonzero(those), len(passed))
+
+
+class _Behind(NamedTuple):
+    """Responses that were not over behind the balancer when it closed its connection there."""
+
+    backend: Column  # numbers of the exchanges
+    silent_ns: Column  # how long the backend had sent nothing; 0 where more came afterwards
+
+
+NOT_BEHIND = _Behind(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def _behind(comparison: Comparison, rows: Column) -> _Behind:
+    """Of the client exchanges `rows`, which a balancer cut short: those whose response was not over
+    behind it, either, when it closed its connection there.
+    """
+    pairs, table = comparison.all_pairs, comparison.sides[1]
+    backend = np.unique(pairs.backend[np.isin(pairs.client, rows)])
+    r, connection = table.responses, table.connection[backend]
+    closed, ended = (
+        np.minimum(*(_times(table, f"{what}_ns", server)[connection] for what in ("fin", "rst")))
+        for server in (False, True)
+    )
+    silent = closed - r.last_ns[backend]
+    early = r.whole_heads[backend] & np.isin(r.framing[backend], SIZED) & _last(table)[backend]
+    early &= (closed != NEVER) & (closed < ended) & (~r.complete[backend] | (silent < 0))
+    early &= (table.of_ends("missing", server=True) == 0)[connection]
+    return _Behind(backend[early], np.maximum(silent[early], 0))
+
+
+def _times(table: SideTable, name: str, server: bool) -> Column:
+    """Per connection a time of one end; NEVER without."""
+    times = table.of_ends(name, server)
+    return np.where(times == NO_TIME, NEVER, times)
 
 
 def _cut(table: SideTable) -> Column:
@@ -98,6 +140,11 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> F
     r, first = table.responses, int(rows[0])
     declared = int(declared_sizes(r, table.words)[first])
     behind = side is Side.BACKEND and not comparison.alone
+    early = (
+        _behind(comparison, rows) if side is Side.CLIENT and not comparison.alone else NOT_BEHIND
+    )
+    pause = int(early.silent_ns.min()) if len(early.backend) else 0
+    pause = pause if pause >= MIN_PAUSE_NS else 0
     return KIND.finding(
         variant(comparison, "", side),
         Severity.MEDIUM,
@@ -106,21 +153,31 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> F
         "of the body, "
         + ("for example " if len(rows) > 1 else "")
         + ("after {got} of {declared}." if declared else "after {got}, before its last chunk.")
-        + (" {passed} of them reached clients like that." if behind and passed else ""),
-        _evidence(comparison, side, rows),
+        + (" {passed} of them reached clients like that." if behind and passed else "")
+        + (
+            " Behind it, the backend had not finished {early} of them when the balancer closed "
+            "that connection" + (", and had sent nothing for {pause} or more." if pause else ".")
+            if len(early.backend)
+            else ""
+        ),
+        _evidence(comparison, side, rows, early.backend),
         note="the response, and the end of the connection",
-        remedy=REMEDY.format(server=server),
+        remedy=EARLY_REMEDY if len(early.backend) else REMEDY.format(server=server),
         server=server,
         count=len(rows),
         of=int(r.there.sum()),
         got=size(int(r.length[first])),
         declared=size(declared) if declared else None,
         passed=passed if behind and passed else None,
+        early=len(early.backend) or None,
+        pause=ns(pause) if pause else None,
         side=named(comparison, side),
     ).about(comparison.asked(side, rows))
 
 
-def _evidence(comparison: Comparison, side: Side, rows: Column) -> Iterator[FrameRef]:
+def _evidence(
+    comparison: Comparison, side: Side, rows: Column, early: Column
+) -> Iterator[FrameRef]:
     table = comparison.table(side)
     for row in rows[:EXAMPLES].tolist():
         yield comparison.response_frame(side, table.ref(row))
@@ -128,3 +185,7 @@ def _evidence(comparison: Comparison, side: Side, rows: Column) -> Iterator[Fram
     if side is Side.BACKEND and not comparison.alone:
         pairs = comparison.all_pairs
         yield from comparison.response_frames(pairs.where(np.isin(pairs.backend, rows[:EXAMPLES])))
+    for row in early[:EXAMPLES].tolist():
+        behind = comparison.sides[1]
+        yield comparison.response_frame(Side.BACKEND, behind.ref(row))
+        yield comparison.closing_frame(Side.BACKEND, int(behind.connection[row]), server=False)

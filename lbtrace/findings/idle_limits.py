@@ -352,7 +352,8 @@ def _asked_after(table: SideTable, late: Column) -> Column:
     """
     after = following(table, np.ones(len(table), bool))[late]
     after = after[after != NO_EXCHANGE]
-    return after[table.requests.there[after] & ~table.responses.there[after]]
+    unanswered: Column = after[table.requests.there[after] & ~table.responses.there[after]]
+    return unanswered
 
 
 def ends_of(table: SideTable, connections: Column, server: Column, name: str) -> Column:

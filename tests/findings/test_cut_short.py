@@ -99,3 +99,38 @@ def test_what_the_capture_lost_was_sent(tmp_path: Path) -> None:
     play.write(tmp_path)
     said = [f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings]
     assert "cut-short" not in said
+
+
+@pytest.mark.parametrize(
+    ("pause_ms", "rest_ms", "said_of_it"),
+    [
+        (10, None, "when the balancer closed that connection."),
+        (1500, None, "when the balancer closed that connection, and had sent nothing for"),
+        (1500, 1000, "when the balancer closed that connection."),
+    ],
+)
+def test_a_balancer_that_does_not_wait_for_the_rest(
+    pause_ms: float, rest_ms: float | None, said_of_it: str, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(2):
+        front = play.front().asks(ask(n))
+        play.back().asks(ask(n)).answers(WHOLE).closes()
+        front.answers(WHOLE).closes()
+    front, back = play.front().asks(ask(7)), play.back().asks(ask(7)).answers(HALF)
+    front.answers(HALF)
+    play.wait(pause_ms)
+    back.gives_up()
+    front.closes()
+    if rest_ms is not None:
+        back.answers_in_vain(b"x" * 4000, pause_ms=rest_ms)
+    (said,) = found(play, tmp_path)
+    assert said.slug == "cut-short.client"
+    assert "the backend had not finished 1 of them " + said_of_it in said.text
+    assert "proxy_read_timeout" in said.remedy
+
+
+def test_a_balancer_that_cuts_a_response_that_was_over(tmp_path: Path) -> None:
+    play = played(WHOLE.replace(b"1000\r\n", b"5000\r\n", 1) + b"x" * 4000, passed_on=HALF)
+    (said,) = found(play, tmp_path)
+    assert "Behind it" not in said.text
