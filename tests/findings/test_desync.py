@@ -4,8 +4,8 @@ Transfer-Encoding on as it is.
 desync/clte-*: the proxy reads Content-Length, the backend Transfer-Encoding; desync/tecl-*: the
 other way round. Three GETs, then a POST /search that hides GET /admin/delete?user=7 in what the
 proxy takes for its body, then three GETs of other clients, each of which gets the answer to the
-request before its own. Recorded on a loopback of their own, proxy and backend in Python. And responses of
-the backend that can be read in two ways.
+request before its own. Recorded on a loopback of their own, proxy and backend in Python. And
+responses of the backend that can be read in two ways.
 """
 
 from pathlib import Path

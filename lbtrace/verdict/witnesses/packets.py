@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, ConnectionPairs
-from lbtrace.comparison.syn_options import syn_option_columns
+from lbtrace.comparison.syn_options import SynOptionColumns, syn_option_columns
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis
 from lbtrace.tables.columns import Column, among, distinct, first_met
@@ -131,7 +131,7 @@ def syn_options(comparison: Comparison) -> Iterator[Observation]:
             comparison.connection_frames(known),
             count=len(known),
         )
-    elif not same.any():
+    elif not same.any() and not _only_removed(asked, sent, known).all():
         yield Observation.of(
             "syn-options",
             "different",
@@ -140,6 +140,22 @@ def syn_options(comparison: Comparison) -> Iterator[Observation]:
             comparison.connection_frames(known),
             count=len(known),
         )
+
+
+def _only_removed(
+    asked: SynOptionColumns, sent: SynOptionColumns, pairs: ConnectionPairs
+) -> Column:
+    """Per pair, whether the second SYN is the first without some of its options: a firewall may
+    take them out of packets that it passes on. The timestamp must be the same.
+    """
+    (stamp, scale, sack), (stamp_behind, scale_behind, sack_behind) = (
+        [getattr(syns, name)[rows] for name in ("timestamp", "window_scale", "sack_permitted")]
+        for syns, rows in ((asked, pairs.client), (sent, pairs.backend))
+    )
+    removed: Column = (stamp != NONE) & (stamp == stamp_behind)
+    removed &= (scale_behind == scale) | (scale_behind == NONE)
+    removed &= (sack_behind == sack) | (sack_behind == 0)
+    return removed
 
 
 def addresses(comparison: Comparison) -> Iterator[Observation]:
