@@ -9,6 +9,7 @@ import numpy as np
 
 from lbtrace.comparison.counts import Counts
 from lbtrace.comparison.nat import Addresses
+from lbtrace.comparison.targets import changed_targets
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Tier, Unpaired, UnpairedReason
 from lbtrace.model.report import Reuse, Summary, TierCount, UnpairedCount
@@ -37,8 +38,9 @@ class Summaries(Addresses, Counts):
             ),
             sent_again=int((pairs.attempts[pairs.known] - 1).clip(0).sum()),
             syn_retransmissions=sum(c.syn_retransmissions for c in counts),
-            requests_compared=len(self.request_heads) > 0,
+            requests_compared=len(self.request_heads),
             responses_compared=len(self.response_heads) > 0,
+            targets_changed=len(changed_targets(self)),
             reuse=self._reuse,
             one_capture=_paths(self, Side.CLIENT) == _paths(self, Side.BACKEND),
             behind_nat=frozenset(m.seen_as for m in self.nat_mappings),

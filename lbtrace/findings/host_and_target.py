@@ -13,7 +13,9 @@ Remedy:
     `ProxyPreserveHost On` (Apache httpd), or the preserve-host attribute of the balancer.
 Variants:
     host-changed: the backend gets another Host.
-    host-refused: another Host, and every answer to it is an error.
+    host-refused: another Host, and every answer to it is an error. Where the target was changed,
+        too, that is told instead of it.
+    target-refused: another target, and every answer to it is an error.
     host-kept: it gets the client's Host.
     target-changed: the backend is asked for another target.
     target-kept: it is asked for the client's target.
@@ -27,16 +29,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import ABSENT, Comparison, Pair, Pairs, confidence_of, field_values
+from lbtrace.comparison.targets import changed_targets
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.http_fields import HOST
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import among
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, HOST)
 NOT_SERVED = (400, 403, 404, 421)  # what servers say to a name that is not theirs
+NOT_THERE = (*NOT_SERVED, 405, 410)  # … and to a resource that it does not have
 FORM = (", in ", ", the port apart")  # other changes than of the name
 
 
@@ -80,8 +85,9 @@ def _refused(
     """Requests whose Host was replaced, and that the backend answered with an error, all of them:
     it may not serve that name.
     """
+    pairs = pairs.where(~among(pairs.place, changed_targets(comparison).place))
     statuses = comparison.sides[1].responses.start[pairs.backend]
-    if not np.isin(statuses, NOT_SERVED).all():
+    if not len(pairs) or not np.isin(statuses, NOT_SERVED).all():
         return
     yield KIND.finding(
         "host-refused",
@@ -97,6 +103,34 @@ def _refused(
         statuses=counted(map(str, statuses.tolist())),
         remedy="Pass the client's Host on (nginx: proxy_set_header Host $host; Apache httpd: "
         "ProxyPreserveHost On), or let the backend serve that name.",
+    )
+
+
+def _not_found(comparison: Comparison) -> Iterator[Finding]:
+    """Requests whose target was changed, and that the backend answered with an error, all of them:
+    it may not have that resource.
+    """
+    pairs = changed_targets(comparison)
+    statuses = comparison.sides[1].responses.start[pairs.backend]
+    if not len(pairs) or not np.isin(statuses, NOT_THERE).all():
+        return
+    before, after = pairs[0].requests
+    host, other, _ = field_values(comparison, HOST).of(pairs)
+    yield KIND.finding(
+        "target-refused",
+        Severity.MEDIUM,
+        Confidence.MEDIUM,
+        "The balancer asks the backend for another target than the client, for example {after} "
+        "instead of {before}"
+        + (", and under another Host" if (host != other).any() else "")
+        + ". The backend answered each of these {count} requests with an error: {statuses}.",
+        comparison.response_frames(pairs),
+        count=len(pairs),
+        before=before.target,
+        after=after.target,
+        statuses=counted(map(str, statuses.tolist())),
+        remedy="Look at the rules by which the balancer rewrites paths: in nginx, proxy_pass with "
+        "a path (also with / alone) decodes the path and puts another prefix in its place.",
     )
 
 
@@ -117,12 +151,10 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
     (client, backend), targets = comparison.sides, comparison.request_heads
     if not len(targets):
         return
-    q, p, texts = client.requests, backend.requests, client.words.text_list
+    q, p = client.requests, backend.requests
     changed = targets.where(q.start[targets.client] != p.start[targets.backend])
-    changes = set(
-        zip(q.start[changed.client].tolist(), p.start[changed.backend].tolist(), strict=True)
-    )
-    form_only = all(origin_form(texts[a]) == origin_form(texts[b]) for a, b in changes)
+    form_only = not len(changed_targets(comparison))
+    yield from _not_found(comparison)
     pairs = changed if len(changed) else targets
     before, after = pairs[0].requests
     yield KIND.finding(
@@ -161,14 +193,3 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
                 "look."
             ),
         )
-
-
-def origin_form(target: str) -> str:
-    """A target without scheme and authority, so that absolute and origin form of one resource are
-    equal.
-    """
-    scheme, separator, rest = target.partition("://")
-    if not separator or "/" in scheme:
-        return target
-    slash = rest.find("/")
-    return rest[slash:] if slash >= 0 else "/"

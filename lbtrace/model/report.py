@@ -255,8 +255,10 @@ class Summary:
     `tiers` are in order of strength, `unpaired` in order of frequency. `interchangeable` pairs form
     `groups`. `unsure` pairs have LOW confidence. `answered_by_balancer` are the client requests
     that never reached a backend, `sent_again` the attempts beyond the first of each pair,
-    `syn_retransmissions` those of both sides. `requests_compared` and `responses_compared`: some
-    pair that is known has both heads whole, so that no difference means that nothing was changed.
+    `syn_retransmissions` those of both sides. `requests_compared`: of how many known pairs both
+    request heads are whole, so that no difference means that nothing was changed; of these,
+    `targets_changed` ask the backend for another resource. `responses_compared`: some pair has both
+    response heads whole.
     `one_capture`: both sides are read from the same files. `behind_nat` are the addresses under
     which a NAT before the balancer shows clients.
     """
@@ -269,7 +271,8 @@ class Summary:
     answered_by_balancer: int = 0
     sent_again: int = 0
     syn_retransmissions: int = 0
-    requests_compared: bool = False
+    requests_compared: int = 0
+    targets_changed: int = 0
     responses_compared: bool = False
     reuse: Reuse | None = None
     one_capture: bool = False

@@ -93,7 +93,7 @@ def test_heads_are_compared_when_a_pair_has_both_whole() -> None:
     recorded = four(ALB).run()
     found = correlate(recorded.clients, recorded.backends, Options())
     summary = Comparison(recorded.clients, recorded.backends, found).summary
-    assert (summary.requests_compared, summary.responses_compared) == (True, True)
+    assert (summary.requests_compared, summary.responses_compared) == (4, True)
     unsure = replace(found, pairs=[p._replace(confidence=Confidence.LOW) for p in found.pairs])
     summary = Comparison(recorded.clients, recorded.backends, unsure).summary
     assert (summary.requests_compared, summary.responses_compared) == (False, False)

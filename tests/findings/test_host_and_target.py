@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.findings.simulated import values
-from tests.findings.through import exchange, message, told
+from tests.findings.through import STATED, exchange, message, request, told
 from tests.simulator.script import BACKEND, Script
 
 
@@ -43,3 +43,22 @@ def test_a_backend_may_not_serve_the_name_that_it_gets(
         exchange(play, f"/{n}", sent_host="inner.example", given=message(f"{status} x", f"{n}"))
     found = told(play, tmp_path, "host-and-target.host-refused")
     assert [values(f)["count"] for f in found] == [2] * refused
+
+
+@pytest.mark.parametrize("sent_host", ["a.example", "inner.example"])
+@pytest.mark.parametrize("status", ["404 Not Found", "200 OK"])
+def test_a_backend_may_not_have_the_target_it_is_asked_for(
+    status: str, sent_host: str, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(3):
+        front = play.front().asks(request(f"/api%2F{n}"))
+        answer = message(status, f"{n}")
+        play.back().asks(request(f"/api/{n}", STATED, host=sent_host)).answers(answer, 5)
+        front.answers(answer).leaves()
+        play.wait(200)
+    refused = told(play, tmp_path, "host-and-target.target-refused")
+    assert [values(f)["count"] for f in refused] == [3] * (status[0] == "4")
+    assert all(("another Host" in f.text) == (sent_host != "a.example") for f in refused)
+    # one cause is told: another Host may be as harmless here as it is elsewhere
+    assert not told(play, tmp_path, "host-and-target.host-refused")

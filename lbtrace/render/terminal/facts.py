@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from lbtrace.language import N, Texts, tr
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern, UnpairedReason
-from lbtrace.model.report import Report, SideCounts
+from lbtrace.model.report import Report, SideCounts, Summary
 from lbtrace.render.terminal import limits
 from lbtrace.render.terminal.labels import Labels
 from lbtrace.render.terminal.page import Cell, Column, Page
@@ -92,12 +92,13 @@ def heads(report: Report, request: bool) -> Iterator[str]:
         return
     changes = [c for c in report.correlation.changes if c.request is request]
     summary = report.summary
-    if not changes:
+    target = [_target(summary)] if request and summary.targets_changed else []
+    if not changes and not target:
         compared = summary.requests_compared if request else summary.responses_compared
         yield tr(NO_CHANGE if compared else NOT_COMPARED)
         return
     own = [c for c in changes if not c.hop_by_hop]
-    parts = [
+    parts = target + [
         word.format(fields=_fields([c for c in own if c.kind is kind]))
         for kind, word in ((kind, _CHANGED[kind]) for kind in _CHANGED)
         if any(c.kind is kind for c in own)
@@ -107,6 +108,12 @@ def heads(report: Report, request: bool) -> Iterator[str]:
     if hop:
         parts.append(tr("per-hop fields (normal): {fields}").format(fields=_fields(hop)))
     yield " · ".join(parts)
+
+
+def _target(summary: Summary) -> str:
+    few = summary.targets_changed < summary.requests_compared
+    note = tr("{count} of {of}").format(count=summary.targets_changed, of=summary.requests_compared)
+    return tr("target changed") + (f" ({note})" if few else "")
 
 
 def _fields(changes: Sequence[HeaderChange]) -> str:
