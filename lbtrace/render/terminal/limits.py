@@ -92,10 +92,10 @@ def added(latency: Latency) -> str:
     return tr("{time} in the median, {most}").format(time=added, most=most)
 
 
-def clock_of(clock: Clock, labels: Labels) -> str:
+def clock_of(clock: Clock, labels: Labels, between: str = ", ") -> str:
     """The two capture points of a clock."""
     return (
-        f"{labels.point(Side.CLIENT, clock.client_point)}, "
+        f"{labels.point(Side.CLIENT, clock.client_point)}{between}"
         f"{labels.point(Side.BACKEND, clock.backend_point)}"
     )
 
@@ -172,13 +172,13 @@ def _clocks(report: Report, labels: Labels) -> Iterator[str]:
     clocks = report.correlation.clocks
     refused = [clock for clock in clocks if clock.refused]
     if refused and report.correlation.pairs:
-        where = "; ".join(clock_of(clock, labels) for clock in refused)
         if len(refused) == len(clocks):
             yield tr("How long each way through the balancer took: there is no common clock.")
         else:
+            where = ", ".join(clock_of(clock, labels, " ↔ ") for clock in refused)
             yield tr(
-                "How long each way through the balancer took between {where}: there is no common "
-                "clock."
+                "How long each way through the balancer took, where two captures have no common "
+                "clock: {where}."
             ).format(where=where)
 
 
