@@ -73,6 +73,9 @@ def _half_closed(table: SideTable) -> Column:
     at_once = fin_ns - q.last_ns <= AT_ONCE_NS
     unasked = np.isin(table.connection, table.connection[r.there & ~q.there])
     lost = (table.marks & MARKS[Mark.LOST]) != 0
+    # bytes that are no HTTP are an answer, too: see no-http-answer
+    spoke = table.of_ends("last_payload_ns", server=True)[table.connection]
+    lost |= (spoke != NEVER) & (spoke >= q.last_ns)
     # what was not acknowledged may have been refused by a RST that is not in the capture
     got = (fin_ns < r.first_ns) & (table.of_ends("unacked", server=True)[table.connection] == 0)
     half: Column = closed & np.where(r.there, got, at_once & ~unasked & ~lost)

@@ -8,7 +8,8 @@ Decided by:
     On either side: a request whose first byte follows the server's FIN, or a request after a
     silence of a second or more that is answered at once by FIN or RST and nothing else (only
     likely). A request that the balancer passed on met no balancer that had begun to close. A
-    pipelined request had no silence before it.
+    pipelined request had no silence before it. Where the request before it has no answer, the
+    connection was not idle.
 Evidence:
     The FIN or RST and the request, with the silence before it.
 Remedy:
@@ -191,6 +192,7 @@ def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
         & ~r.there
         & (silence != FIRST)
         & ((ends["fin_frame"] > 0) | (ends["rst_frame"] > 0))
+        & ~_outstanding(table)
     )
     for e in np.flatnonzero(unanswered)[
         np.argsort(table.connection[unanswered], kind="stable")
@@ -244,6 +246,17 @@ def _silences(table: SideTable) -> Column:
     after, last = after[~unasked], last[~unasked]
     silence[after] = np.maximum(q.first_ns[after] - last, 0)
     return silence
+
+
+def _outstanding(table: SideTable) -> Column:
+    """Per exchange, whether the request before it on its connection had no answer: so the
+    connection was not idle, and its server closed it for that request.
+    """
+    order, again = table.next_on_connection
+    after, before = order[again], order[np.flatnonzero(again) - 1]
+    outstanding = np.zeros(len(table), bool)
+    outstanding[after] = table.requests.there[before] & ~table.responses.there[before]
+    return outstanding
 
 
 def longest_idle_ns(comparison: Comparison, side: Side) -> int | None:

@@ -38,6 +38,7 @@ CAUSES = (
     "answered-by-balancer",
     "retries",
     "protocol-mismatch.unanswered",  # an end without an answer, and no word on why
+    "no-http-answer",
     "cut-short",
     "half-closed",
     "gave-up",

@@ -32,6 +32,10 @@ def half_closed(reset: bool = False, answered: bool = True, later_ns: int = 0) -
         connections.append(connection._replace(from_client=end))
     if not answered:
         exchanges = [e._replace(response=None) for e in exchanges]
+        connections = [
+            c._replace(from_server=c.from_server._replace(bytes=0, last_payload_ns=None))
+            for c in connections
+        ]
     return replace(trace, connections=connections, exchanges=exchanges)
 
 

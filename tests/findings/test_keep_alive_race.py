@@ -105,3 +105,14 @@ def test_the_errors_that_come_of_races_belong_to_their_problem(tmp_path: Path) -
     assert values(race)["count"] == 4
     assert "answered-by-balancer.error" in slugs
     assert not any("answered-by-balancer.error" in p.slugs for p in report.problems[1:])
+
+
+def test_a_connection_with_a_request_that_waits_is_not_idle(tmp_path: Path) -> None:
+    """The balancer gave the client's connection up because it had no answer for the first."""
+    play = Script()
+    front = play.front().asks(ask(1))
+    play.back().asks(ask(1)).closes()
+    front.server_closes_first()
+    play.wait(1500)
+    front.asks(ask(2)).closes(reset=True)
+    assert not found(play, tmp_path)
