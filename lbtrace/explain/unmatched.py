@@ -52,6 +52,7 @@ OF_ANY_BACKEND = (
     UnpairedDetail.GATEWAY_ERROR,
     UnpairedDetail.REFUSED_REQUEST,
     UnpairedDetail.NO_DATE,
+    UnpairedDetail.OWN_PAGE,
 )
 
 

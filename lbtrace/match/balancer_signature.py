@@ -1,8 +1,9 @@
 """An answer → whether the balancer made it itself, by how its answers differ from the backends'.
 
 The balancer's answers are of another hand: another Server field, no Date where every backend sends
-one, an error that a balancer says of its backends, the mark of a cache. Nothing here asks which
-backend exchange belongs to which client exchange.
+one, names of fields with capitals where it writes those that it passes on without, a page that
+comes with its software, an error that a balancer says of its backends, the mark of a cache. Nothing
+here asks which backend exchange belongs to which client exchange.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from lbtrace.http_fields import AGE, DATE, SERVER
 from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit
 from lbtrace.http_fields.lines import lowered
 from lbtrace.match.exchange_times import Facts, cache_lines
+from lbtrace.match.own_pages import maker
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
 from lbtrace.tables.columns import among, distinct
 from lbtrace.tables.messages import NO_VALUE, Heads
 from lbtrace.tables.packets import Column
+from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import marked
 
 OWN_STATUS = {
@@ -48,6 +51,7 @@ OWN_STATUS = {
 }
 
 
+MIN_ERROR = 400  # RFC 9110 §15.5
 SEVERAL = 4  # answers that show a manner
 
 
@@ -81,6 +85,10 @@ class Manner(NamedTuple):
     # every answer that clients got from them, not one or two, has a Date (RFC 9110 §6.6.1)
     dated: bool
     keep: bool  # they are caches, or have one before them: the mark of a cache may be theirs
+    # servers (their numbers) of clients at which the balancer writes every name of a field that it
+    # passes on in lower case
+    lowering: frozenset[int] = frozenset()
+    pages: frozenset[int] = frozenset()  # digests (their numbers) of the bodies that they send
 
 
 def manner(state: Pairing) -> Manner:
@@ -91,7 +99,8 @@ def manner(state: Pairing) -> Manner:
         state.client.table.words,
     )
     c, b = np.array([(c, bs[-1]) for c, bs in state.caused.items()], np.int64).reshape(-1, 2).T
-    c = c[mine.there[c] & theirs.there[b] & (mine.start[c] == theirs.start[b])]
+    passed_on = mine.there[c] & theirs.there[b] & (mine.start[c] == theirs.start[b])
+    c, b = c[passed_on], b[passed_on]
     got, sent = (
         {
             words.line_list[n].value if n != NO_VALUE else ""
@@ -104,8 +113,37 @@ def manner(state: Pairing) -> Manner:
         for n in distinct(mine.line_of(words, DATE)[c]).tolist()
     ]
     return Manner(
-        got, got | sent, sent, len(c) >= SEVERAL and all(dates), bool(state.backend.cached.any())
+        got,
+        got | sent,
+        sent,
+        len(c) >= SEVERAL and all(dates),
+        bool(state.backend.cached.any()),
+        _lowering(state, c, b),
+        frozenset(distinct(theirs.digest[theirs.there & (theirs.start >= MIN_ERROR)]).tolist()),
     )
+
+
+def _lowering(state: Pairing, c: Column, b: Column) -> frozenset[int]:
+    """The servers of clients all of whose answers have field names in lower case, where several of
+    the backends' have not.
+    """
+    client, backend = state.client.table, state.backend.table
+    server = client.servers[client.connection[c]]
+    kept = _with_capitals(client)[c]
+    changed = _with_capitals(backend)[b] & ~kept
+    several = [
+        n for n in distinct(server[changed]).tolist() if (server == n)[changed].sum() >= SEVERAL
+    ]
+    return frozenset(several) - frozenset(server[kept].tolist())
+
+
+def _with_capitals(table: SideTable) -> Column:
+    """Per exchange, whether the name of some field of its response is not in lower case."""
+    names, spelled = table.words.spelled
+    capital = np.array([name != lowered(name) for name in names], bool)
+    out = np.zeros(len(table), bool)
+    out[table.responses.heads.which(np.append(capital, False)[spelled])[0]] = True
+    return out
 
 
 class Signs:
@@ -129,6 +167,13 @@ class Signs:
             age,
             (age != NO_VALUE) & (np.append(ages, 0)[age] > age_of_fresh(took)),
             _first_of(answers.heads, hits),
+            answers.method,
+            np.where(answers.start >= MIN_ERROR, answers.digest, 0),
+            _with_capitals(facts.table)
+            & among(
+                facts.table.servers[facts.table.connection],
+                np.array(sorted(backends.lowering), np.int64),
+            ),
         )
         self._what = np.stack([column.astype(np.int32) for column in what], axis=1)
         self._facts, self._backends, self._took = facts, backends, took
@@ -139,7 +184,11 @@ class Signs:
         what = self._what[number].tobytes()
         if what not in self._known:
             answer = self._facts.exchange(number).response
-            self._known[what] = hand(answer, self._backends, int(self._took[number]))
+            took, page = int(self._took[number]), ""
+            *_, digest, own_case = self._what[number].tolist()
+            if answer is not None and digest and digest not in self._backends.pages:
+                page = maker(answer)
+            self._known[what] = hand(answer, self._backends, took, bool(own_case), page)
         return self._known[what]
 
 
@@ -155,16 +204,22 @@ def _field(r: Response, name: str) -> str:
     return next((x.value for x in r.lines if x.name.lower() == name), "")
 
 
-def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
+def hand(
+    r: Response | None, backends: Manner, took_ns: int, own_case: bool = False, page: str = ""
+) -> Sign | None:
     """What shows that the balancer made this answer, None when nothing does, and how sure that is:
     another backend, one that was not captured, may bear any name and send any error; only the name
     of a balancer is beyond it, and the mark of a cache where no backend's answers bear one.
+    `own_case`: names of fields are not written as the balancer writes those that it passes on,
+    whichever backend they are from. `page`: the software whose built-in page the body is.
     """
     if r is None:
         return None
     mark = _mark_of_cache(r, took_ns)
     if mark is not None:
         return mark._replace(confidence=Confidence.LOW) if backends.keep else mark
+    if own_case:
+        return Sign(UnpairedDetail.OWN_CASE, Confidence.HIGH)
     if Mark.HEAD_TRUNCATED in r.marks:
         return None  # what it lacks may have been cut off
     server = _field(r, SERVER)
@@ -172,8 +227,16 @@ def hand(r: Response | None, backends: Manner, took_ns: int) -> Sign | None:
     if undated is not None:
         return undated
     if backends.got and server not in backends.sent and r.status in OWN_STATUS | REDIRECT | {200}:
-        return _of_another_server(r, server)
-    return _of_its_status(r, server, backends)
+        sign = _of_another_server(r, server)
+    else:
+        sign = _of_its_status(r, server, backends)
+    if (
+        page
+        and not (server and server in backends.given)
+        and (sign is None or sign.confidence is Confidence.LOW)
+    ):
+        return Sign(UnpairedDetail.OWN_PAGE, Confidence.MEDIUM, page)
+    return sign
 
 
 def _undated(r: Response, server: str, backends: Manner) -> Sign | None:

@@ -210,6 +210,9 @@ class UnpairedDetail(StrEnum):
     CACHE_AGE = "cache-age"  # value: Age, in seconds (RFC 9111 §5.1)
     CACHE_HIT = "cache-hit"  # value: the header line that says so
     NO_DATE = "no-date"  # every answer of the backends has a Date (RFC 9110 §6.6.1)
+    # names of fields are in lower case in every answer that is passed on, and not in this one
+    OWN_CASE = "own-case"
+    OWN_PAGE = "own-page"  # value: the software whose built-in page the body is
     NO_SERVER = "no-server"  # the answers of the backends have a Server field
     OTHER_SERVER = "other-server"  # value: the Server field, which no backend sends
     GATEWAY_ERROR = "gateway-error"  # value: status 502, 503 or 504 (RFC 9110 §15.6)

@@ -144,6 +144,9 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.CACHE_AGE: "Age: {}: from a cache",
     UnpairedDetail.CACHE_HIT: "answered from a cache ({})",
     UnpairedDetail.NO_DATE: "without the Date that every answer of the backends has",
+    UnpairedDetail.OWN_CASE: "its field names have capitals, which the balancer takes away from "
+    "every answer that it passes on",
+    UnpairedDetail.OWN_PAGE: "with the built-in error page of {}",
     UnpairedDetail.NO_SERVER: "without the Server field of the backends",
     UnpairedDetail.OTHER_SERVER: "Server: {}, which no backend sends",
     UnpairedDetail.GATEWAY_ERROR: "{} is what a balancer says of its backends",
