@@ -131,7 +131,7 @@ def test_a_clock_is_named_by_its_points_when_there_are_several() -> None:
     text = squeezed(page(replace(report, backends=backends, correlation=correlation), width=110))
     assert "clocks C1, B1 they agree" in text
     assert "clocks C1, B2 unknown" in text
-    assert "the balancer took between C1, B2: there is no common clock" in text
+    assert "where two captures have no common clock: C1 ↔ B2" in text
 
 
 @pytest.mark.parametrize(
