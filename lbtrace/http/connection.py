@@ -335,7 +335,7 @@ class ConnectionReader:
     ) -> None:
         """The control frames of both directions. `from_start`: all settings are among them."""
         for side in (asking, answering):
-            self.budget.keep(side.control.kept)
+            self.budget.keep(side.control.kept, side.sections.unfolded)
             if len(side.control):
                 self._control.append(
                     side.control.frames(side.cursor, number, side is asking, self._texts)

@@ -55,6 +55,7 @@ def test_each_connection_has_its_own_bytes_and_all_share_the_spare_ones(
 
 def test_the_documented_limits() -> None:
     assert (budget.BYTES_EACH, budget.SPARE, budget.FRAMES_EACH) == (256, 100_000, 4)
+    assert budget.UNFOLDED_EACH == 4096
 
 
 @pytest.mark.usefixtures("tight")
@@ -182,3 +183,42 @@ def test_connections_share_what_control_frames_may_cost_beyond_their_bytes() -> 
     kept = [connections.count(number) for number in range(4)]
     assert kept[0] == 41
     assert kept[3] < kept[0]
+
+
+def looked_up(stream: int, times: int) -> bytes:
+    """A request whose header block refers so many times to the newest entry of the table."""
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream, b"\x82\x84\x86" + b"\xbe" * times)
+
+
+@pytest.mark.usefixtures("tight")
+def test_what_header_blocks_unfold_to_is_limited() -> None:
+    """A byte of a block may stand for a field of kilobytes, a cookie as a rule."""
+    client = End()
+    first = client.ask(1, "/", END_STREAM, ("x-big", "v" * 4000))
+    bombs = b"".join(looked_up(2 * k + 1, 100) for k in range(1, 30))
+    heard = hear(Talk().client(PREFACE + first + bombs).server(settings_frame()))
+    limit = 10 + len(PREFACE + first + bombs + settings_frame()) // budget.BYTES_EACH
+    told = sum(len(line.raw) for e in heard.exchanges for line in e.request.lines)  # type: ignore[union-attr]
+    assert limit * budget.UNFOLDED_EACH < told <= limit * budget.UNFOLDED_EACH + 101 * 4010
+    assert len(unread(heard)) == 1
+
+
+@pytest.mark.usefixtures("tight")
+def test_a_large_cookie_in_each_request_meets_no_limit() -> None:
+    """As many exchanges as without it, if a request unfolds to 4 KiB."""
+    client = End()
+    first = client.ask(1, "/", END_STREAM, ("x-big", "v" * 3900))
+    more = b"".join(looked_up(2 * k + 1, 1) for k in range(1, 12))
+    heard = hear(Talk().client(PREFACE + first + more).server(settings_frame()))
+    assert len(heard.exchanges) == 12
+    assert heard.slugs == set()
+
+
+@pytest.mark.usefixtures("tight")
+def test_connections_share_what_header_blocks_may_unfold_to() -> None:
+    client = End()
+    first = client.ask(1, "/", END_STREAM, ("x-big", "v" * 4000))
+    bombs = b"".join(looked_up(2 * k + 1, 10) for k in range(1, 9))
+    talks = [Talk().client(PREFACE + first + bombs).server(settings_frame()) for _ in range(3)]
+    made = [e.connection for e in hear(*talks).exchanges]
+    assert made.count(0) > made.count(1) == made.count(2)

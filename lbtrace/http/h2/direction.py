@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from lbtrace.http.budget import FRAMES_EACH
+from lbtrace.http.budget import FRAMES_EACH, UNFOLDED_EACH
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.digest import BodyDigest
 from lbtrace.http.event_digest import EventDigest
@@ -130,7 +130,11 @@ class Http2Direction:
 
     def _full(self) -> bool:
         made = len(self.halves) + len(self.promised) + self._interims
-        return made >= self._limit or self.control.kept > FRAMES_EACH * self._limit
+        return (
+            made >= self._limit
+            or self.control.kept > FRAMES_EACH * self._limit
+            or self.sections.unfolded > UNFOLDED_EACH * self._limit
+        )
 
     @property
     def unread(self) -> int:

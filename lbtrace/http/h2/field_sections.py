@@ -34,7 +34,7 @@ class FieldSection(NamedTuple):
     `lines` are the readable fields in order, `:authority` among them, without the other pseudo
     fields. `coding` is the Content-Encoding in lower case, `declared` the Content-Length.
     `readable`: no field of it is missing or refers to what was not seen. `protocol` is what an
-    extended CONNECT asks for (RFC 8441).
+    extended CONNECT asks for (RFC 8441). `size`: bytes of the fields, wherever they stood.
     """
 
     method: str
@@ -48,13 +48,15 @@ class FieldSection(NamedTuple):
     protocol: str = ""
     content_type: str = ""
     scheme: str = ""
+    size: int = 0
 
 
 class FieldSections:
-    """The header blocks of one direction, read in order."""
+    """The header blocks of one direction, read in order. `unfolded`: bytes of their fields."""
 
     def __init__(self) -> None:
         self.decoder = Decoder()
+        self.unfolded = 0
         self._state = 0
         self._known: dict[bytes, FieldSection] = {}
         self._facts: dict[HpackField, _Fact] = {}
@@ -63,6 +65,11 @@ class FieldSections:
         """The section of a block, and whether the block is malformed; then the compression state is
         lost. `whole`: no byte of the block is missing.
         """
+        section, malformed = self._read(block, whole)
+        self.unfolded += section.size
+        return section, malformed
+
+    def _read(self, block: bytes, whole: bool) -> tuple[FieldSection, bool]:
         decoder = self.decoder
         if self._state != decoder.state or len(self._known) >= _REMEMBERED:
             self._known.clear()
@@ -92,7 +99,7 @@ class FieldSections:
                 readable = readable and None not in field
             elif name not in said:
                 said[name] = value
-        size = said.get(CONTENT_LENGTH, "")
+        declared = said.get(CONTENT_LENGTH, "")
         return FieldSection(
             said.get(METHOD, ""),
             said.get(PATH, ""),
@@ -100,11 +107,13 @@ class FieldSections:
             said.get(STATUS, ""),
             tuple(lines),
             said.get(CONTENT_ENCODING, "").lower(),
-            int(size) if size.isascii() and size.isdigit() and len(size) <= _DIGITS else None,
+            _length(declared),
             readable,
             said.get(PROTOCOL, ""),
             said.get(CONTENT_TYPE, ""),
             said.get(SCHEME, ""),
+            sum([len(line[2]) for line in lines])
+            + sum([len(value) for name, value in said.items() if name[:1] == ":"]),
         )
 
     def _fact(self, field: HpackField) -> _Fact:
@@ -123,3 +132,8 @@ class FieldSections:
         if len(name) + len(value) <= _LONG:
             self._facts[field] = fact
         return fact
+
+
+def _length(text: str) -> int | None:
+    digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if digits else None
