@@ -18,6 +18,11 @@ KIB, MIB = 1 << 10, 1 << 20
 LIMITS = {
     "a compressed capture": (source.SLACK_BYTES // MIB, source.MAX_EXPANSION_RATIO),
     "exchanges of HTTP/2 streams": (budget.BYTES_EACH, budget.SPARE),
+    "control frames of HTTP/2": (budget.FRAMES_EACH,),
+    "what header blocks of HTTP/2 unfold to": (
+        budget.UNFOLDED_EACH // KIB,
+        hpack_tolerant._MAX_UNFOLDED // KIB,
+    ),
     "an HTTP message head, an HTTP/2 header block": (
         head.MAX_HEAD // MIB,
         direction._MAX_BLOCK // MIB,

@@ -32,7 +32,7 @@ from lbtrace.render.json.connections import connections
 from lbtrace.render.json.text import TRUTH, encode, quoted
 
 SUMMARY = "everything, one object per line, for jq and the like (docs/json-format.md)"
-_BATCH = 500  # lines per write
+_BATCH = 1 << 18  # characters per write, about
 
 
 def write_report(report: Report, out: TextIO, view: View) -> None:
@@ -47,11 +47,14 @@ def write_trace(report: CaptureReport, out: TextIO, view: View) -> None:
 
 def _write(out: TextIO, lines: Iterator[str]) -> None:
     batch: list[str] = []
+    size = 0
     for line in lines:
         batch.append(line)
-        if len(batch) >= _BATCH:
+        size += len(line)
+        if size >= _BATCH:
             out.write("\n".join(batch) + "\n")
             batch.clear()
+            size = 0
     if batch:
         out.write("\n".join(batch) + "\n")
 

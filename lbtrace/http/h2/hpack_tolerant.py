@@ -20,7 +20,8 @@ from hpack.table import HeaderTable
 
 _OVERHEAD: Final = 32  # RFC 7541 §4.1
 _MAX_TABLE: Final = 1 << 20  # bytes of a dynamic table
-_MAX_BLOCK: Final = 1 << 20  # bytes of fields one block may unfold to
+# bytes of fields that one block may unfold to, beside its own; so many Chrome takes from a server
+_MAX_UNFOLDED: Final = 1 << 18
 # A byte of a block unfolds to an entry of either table at most, and to so many bytes beside it.
 _PER_BYTE: Final = 256
 
@@ -67,7 +68,8 @@ class Decoder:
         fields: list[HpackField] = []
         at = unfolded = 0
         stop, static = len(block), _STATIC
-        counted = stop * (self._limit + _PER_BYTE) > _MAX_BLOCK
+        most = stop + _MAX_UNFOLDED
+        counted = stop * (self._limit + _PER_BYTE) > most
         try:
             while at < stop:
                 byte = block[at]
@@ -89,7 +91,7 @@ class Decoder:
                 fields.append(field)
                 if counted:
                     unfolded += _cost(field)
-                    if unfolded > _MAX_BLOCK:
+                    if unfolded > most:
                         raise MalformedBlockError(fields)
         except (IndexError, HPACKDecodingError):
             raise MalformedBlockError(fields) from None

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 # how a message ends, and how a pipelined request does
 _BEHIND = '"marks":[]}', f'"marks":["{Mark.PIPELINED.value}"]}}'
-_ROWS = 512  # written at a time
+_ROWS = 512  # written at a time, fewer where their text is longer than _LONG
+_LONG = 1 << 23  # characters
 _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor
 # CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
 _EOL = "\\r\\n"
@@ -59,8 +60,12 @@ def texts(trace: Trace, which: range | None = None) -> Iterator[str]:
         yield from _after_commas(writer.lines(held[which.start : which.stop]), before)
         return
     rows = RowWriter(exchanges, trace, writer)
-    for low in range(which.start, which.stop, _ROWS):
-        yield rows.text(low, min(low + _ROWS, which.stop))
+    low, step = which.start, _ROWS
+    while low < which.stop:
+        text = rows.text(low, min(low + step, which.stop))
+        yield text
+        low += step
+        step = min(_ROWS, 2 * step) if len(text) < _LONG else max(1, step * _LONG // len(text))
 
 
 def _after_commas(lines: Iterable[str], before: str) -> Iterator[str]:

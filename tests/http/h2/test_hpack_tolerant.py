@@ -100,16 +100,21 @@ def test_a_block_that_is_cut_or_wrong_gives_what_came_before(block: bytes) -> No
 
 
 def test_what_a_block_may_unfold_to_is_limited() -> None:
-    """1 MiB: 29 entries of 36 kB do, 30 do not."""
+    """256 KiB and its own bytes: 7 entries of 36 kB do, 8 do not."""
     decoder = Decoder()
     size = 36_000 - 33
     decoder.decode(
         b"\x3f" + integer(40_000 - 31) + b"\x40\x01x\x7f" + integer(size - 127) + b"y" * size
     )
-    assert len(decoder.decode(b"\xbe" * 29)) == 29
+    assert len(decoder.decode(b"\xbe" * 7)) == 7
     with pytest.raises(MalformedBlockError) as caught:
-        decoder.decode(b"\xbe" * 30)
-    assert len(caught.value.fields) == 30
+        decoder.decode(b"\xbe" * 8)
+    assert len(caught.value.fields) == 8
+
+
+def test_fields_that_stand_in_the_block_itself_may_be_larger() -> None:
+    literal = b"\x00\x01x\x7f" + integer(600_000 - 127) + b"y" * 600_000
+    assert len(Decoder().decode(literal)) == 1
 
 
 def integer(rest: int) -> bytes:

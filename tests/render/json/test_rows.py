@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +67,20 @@ def test_more_rows_than_are_written_at_a_time() -> None:
     of_rows, of_objects = both(trace(talk, other))
     assert of_rows == of_objects
     assert [e["id"] for e in json.loads(f"[{of_rows}]")] == list(range(2 * rows._ROWS + 3))
+
+
+def test_rows_of_long_texts_are_written_fewer_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = Talk()
+    for i in range(40):
+        long = "x" * (3000 if 10 <= i < 20 else 1)
+        talk.client(get(f"/{i}", f"X: {long}{i}")).server(ok(b"x"))
+    told = trace(talk)
+    whole = "\n".join(rows.texts(told))
+    monkeypatch.setattr(rows, "_ROWS", 8)
+    monkeypatch.setattr(rows, "_LONG", 9000)
+    pieces = list(rows.texts(told))
+    assert "\n".join(pieces) == whole
+    counts = [len(piece.split("\n")) for piece in pieces]
+    assert max(counts) == 8
+    assert min(counts[:-1]) <= 3, "no piece stays as long as the one before"
+    assert counts[-2] > min(counts[:-1]), "short ones are many again"
