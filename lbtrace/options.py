@@ -15,6 +15,7 @@ from lbtrace.errors import OptionError
 Progress = Callable[[str, float], None]  # (what is being done, fraction done 0 … 1, or UNKNOWN)
 UNKNOWN = -1.0  # the fraction of what cannot tell how far it is
 YEAR_NS = 365 * 24 * 3600 * 1_000_000_000
+MAX_CAPTURES = 1000  # of all sides; each costs some milliseconds, and a mapping of the process
 MAX_OFFSET_NS = 100 * YEAR_NS  # a time in 64 bits plus this one stays in 64 bits
 
 
@@ -161,3 +162,13 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_captures(files: Sequence[str]) -> None:
+    """Raises OptionError where these are more than lbtrace takes at once."""
+    if len(files) > MAX_CAPTURES:
+        raise OptionError(
+            "too-many-captures",
+            f"{len(files)} captures are more than the {MAX_CAPTURES} that lbtrace takes at once.",
+            "Join those of one machine: mergecap -a -w one.pcap FILE…",
+        )

@@ -29,7 +29,7 @@ from lbtrace.capture import read
 from lbtrace.capture.source import captures_in
 from lbtrace.decode import segments
 from lbtrace.model.net import Endpoint, Side
-from lbtrace.options import Progress
+from lbtrace.options import Progress, check_captures
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import ACK, RST, SYN
 
@@ -67,8 +67,9 @@ def points(
     which their files were given.
 
     A file without a timed frame goes with the first point. A single file is not opened. Raises
-    InputError.
+    InputError, and OptionError where the files are too many.
     """
+    check_captures(files)
     if len(files) < 2:
         return [list(files)]
     windows = _windows(files, progress)
@@ -101,9 +102,11 @@ def points_of(given: Sequence[Sequence[str]], side: Side, progress: Progress) ->
     """The files of a side, as given → the files of each of its capture points. A directory stands
     for the captures in it.
     """
+    every = list(map(_files, given))
+    check_captures([path for files in every for path in files])
     return [
         point
-        for files in map(_files, given)
+        for files in every
         for point in ([list(files)] if "-" in files else points(files, progress, side))
     ]
 

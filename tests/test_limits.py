@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace import capture
+from lbtrace import capture, options
 from lbtrace.capture import pcap, resync, source
 from lbtrace.decode import fragments, ip, networks, slow_path
 from lbtrace.http import budget, digest, weirds
@@ -39,7 +39,7 @@ LIMITS = {
     "headers around a TCP segment": (slow_path.MAX_STEPS, ip.MAX_EXTENSION_HEADERS),
     "a packet of a pcap file": (pcap.MAX_PACKET_BYTES // KIB, pcap.MAX_STATED_PACKET_BYTES // MIB),
     "the search for the next record": (resync.MAX_CHECKS,),
-    "files of a capture point": (capture.MAX_FILES,),
+    "captures of a command": (options.MAX_CAPTURES, capture.MAX_FILES),
     "sections of a file": (capture.MAX_SECTIONS,),
     "networks (VLANs, tunnels)": (networks.MAX_NETWORKS,),
     "details of a diagnostic": (weirds._MAX_DETAILS,),

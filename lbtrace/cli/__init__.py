@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
 
+_LONG = 300  # characters of a message of click that are shown
 COMMANDS = {
     "compare": "Compare the two sides of a balancer: what did it do?",
     "show": "Show one capture: its connections and HTTP exchanges.",
@@ -221,6 +222,8 @@ def _misused(error: click.ClickException) -> None:
         near = nearest(error.option_name, error.possibilities or ())
         message = f"No such option {error.option_name!r}{near}"
     context = error.ctx if isinstance(error, click.UsageError) else None
+    if len(message) > _LONG:  # it names all words that are too many
+        message = f"{message[:_LONG]} …"
     end = "" if message.endswith("?") else "."
     _complain(
         f"{message.rstrip('.')}{end} See {context.command_path if context else 'lbtrace'} --help."

@@ -16,12 +16,11 @@ from lbtrace.cli.progress import ProgressBar
 from lbtrace.ending import told_to_end
 from lbtrace.errors import InputError, OptionError
 from lbtrace.model.net import Side
-from lbtrace.options import Options, check_lb, parse_offset
+from lbtrace.options import Options, check_captures, check_lb, parse_offset
 
 if TYPE_CHECKING:
     from lbtrace.model.report import Report
 
-MAX_CAPTURES = 1000  # of both sides; each costs some milliseconds, and a mapping of the process
 SIDES = ("--client", "--backend")
 
 
@@ -311,12 +310,7 @@ def sides(
             "capture.pcap.",
         )
     every = [path for files in (*client, *backend) for path in files]
-    if len(every) > MAX_CAPTURES:
-        raise OptionError(
-            "too-many-captures",
-            f"{len(every)} captures are more than the {MAX_CAPTURES} that compare takes.",
-            "Join those of one machine: mergecap -a -w one.pcap FILE…",
-        )
+    check_captures(every)
     if every.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
     return client, backend

@@ -95,10 +95,11 @@ def _of_captures(
             f"{name}: has no capture whose name begins with {missing}.",
             "Name them client.pcap and backend.pcap.",
         )
-    from lbtrace.options import Options
+    from lbtrace.options import Options, check_captures
     from lbtrace.pipeline import compare
     from lbtrace.points import points
 
+    check_captures([*clients, *backends])
     with ProgressBar() as progress:
         report = compare(
             points(clients, progress),

@@ -286,3 +286,72 @@ def test_what_nobody_foresaw_never_looks_like_a_result(
     assert told in said
     assert "Traceback" not in said
     assert "an odd thing" not in said  # the text of an error may hold what a capture holds
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show"],
+        ["compare", CLIENT],
+        ["compare", "--client", CLIENT, "--backend"],
+        ["check", CLIENT, "--init"],
+        ["merge", CLIENT, "-o", "never.pcapng"],
+        ["extract", CLIENT, "--pair", "1", "-o", "never.pcapng"],
+        ["redact", "-o", "never"],
+    ],
+)
+def test_ten_thousand_captures_are_refused_before_one_is_read(
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """None of them is there, and that is not said."""
+    monkeypatch.chdir(tmp_path)
+    assert run([*words, *(f"{k}.pcap" for k in range(10_000))]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "captures are more than the 1000 that lbtrace takes at once" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["show"], ["redact", "-o", "never"], ["compare", CLIENT]])
+def test_so_are_those_in_directories(
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    for k in range(1001):
+        (many / f"{k}.pcap").symlink_to(CLIENT)
+    monkeypatch.chdir(tmp_path)
+    assert run([*command, str(many)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "captures are more than the 1000 that lbtrace takes at once" in err
+
+
+def test_so_are_those_of_a_folder_of_diff(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for k in range(1001):
+        (tmp_path / f"backend{k}.pcap").symlink_to(BACKEND)
+    (tmp_path / "client.pcap").symlink_to(CLIENT)
+    assert run(["diff", str(tmp_path), str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "1002 captures are more than the 1000" in err
+
+
+@pytest.mark.parametrize("command", ["diff", "fleet", "explain"])
+def test_ten_thousand_words_too_many_are_not_all_repeated(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, *(f"{k}.pcap" for k in range(10_000))]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert len(err) < 500
+    assert " …. See lbtrace" in err
