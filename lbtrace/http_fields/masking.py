@@ -20,6 +20,7 @@ Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -73,6 +74,7 @@ _SETTINGS: Final = frozenset({"max-age", "domain", "path", "samesite", "priority
 _NAME: Final = re.compile(r"[ \t]*[^ \t]+[ \t]*")
 _NO_NAME: Final = re.compile(r"[^!-~]+")  # blanks and control characters around a name
 _FIRST_WORD: Final = re.compile(r"[ \t]*([!-9;-~]+)[ \t]+")
+_REMEMBERED: Final = 4096  # cookies
 ELLIPSIS: Final = "…".encode().decode("latin-1")
 BLANKS: Final = " \t"
 
@@ -88,10 +90,14 @@ class Mask:
         """Every credential masked so far, and what stands in its place."""
         self.values: dict[str, str] = {}
         """Every value of a secret field masked so far, and what stands in its place."""
+        self._cookies = _Cookies(self.hide)
 
     def line(self, text: str) -> str:
         """A field line, "Name: value", or what stands in its place → the line to show."""
         name, colon, value = text.partition(":")
+        if colon and _holds_cookies(name):
+            value = value.lstrip(BLANKS)
+            return text[: len(text) - len(value)] + self._cookie_values(value)
         if colon and is_public(name) and _holds_no_url(value):
             return text
         if not name:  # a pseudo field
@@ -121,8 +127,8 @@ class Mask:
         known = self.hidden.get(secret)
         if known is None:
             held = _bytes(secret)
-            length = f"{len(held)} {'byte' if len(held) == 1 else 'bytes'}"
-            known = self.hidden[secret] = f"{ELLIPSIS}({length}{self._digest_of(held)})"
+            known = f"{_length(len(held))}{self._digest_of(held)})"
+            self.hidden[secret] = known
         return known
 
     def _digest_of(self, held: bytes) -> str:
@@ -142,27 +148,31 @@ class Mask:
         masked = self.values[value] = self._credentials(name.lower(), value)
         return masked
 
+    def _cookie_values(self, value: str) -> str:
+        """The value of a Cookie field → the value to show."""
+        if not value:
+            return value
+        if _separated_plainly(value):
+            masked = "; ".join(map(self._cookies.__getitem__, value.split("; ")))
+        else:
+            parts = _COOKIES.split(value)
+            masked = "".join(p if i % 2 else self._cookies[p] for i, p in enumerate(parts))
+        self.values[value] = masked
+        return masked
+
     def _credentials(self, name: str, value: str) -> str:
         if name == COOKIE:
-            if _separated_plainly(value):
-                return "; ".join(map(self._pair, value.split("; ")))
-            parts = _COOKIES.split(value)
-            return "".join(part if i % 2 else self._pair(part) for i, part in enumerate(parts))
+            return self._cookie_values(value)
         if name == SET_COOKIE:
             first, *parts = _COOKIES.split(value)
-            return self._pair(first) + "".join(
-                part if i % 2 == 0 or _is_attribute(part) else self._pair(part)
+            return self._cookies[first] + "".join(
+                part if i % 2 == 0 or _is_attribute(part) else self._cookies[part]
                 for i, part in enumerate(parts)
             )
         scheme = _SCHEME.fullmatch(value)
         if name in (AUTHORIZATION, PROXY_AUTHORIZATION) and scheme:
             return f"{scheme[1]}{scheme[2]}{self.hide(scheme[3])}"
         return self.hide(value)
-
-    def _pair(self, text: str) -> str:
-        """A cookie: its name is shown. Text without "=" is a value without a name (RFC 6265bis)."""
-        name, equals, value = text.partition("=")
-        return f"{name}={self.hide(value)}" if equals else self.hide(text)
 
     def url(self, text: str) -> str:
         """A target, a URL or text that may hold one → the text to show."""
@@ -205,6 +215,22 @@ class Mask:
             if _USERINFO.search(plain) or any(map(is_secret_parameter, named)):
                 return text[:begin] + self.hide(text[begin:])
         return text
+
+
+class _Cookies(dict[str, str]):
+    """Cookies as they are sent → as they are shown: with their names. Text without "=" is a value
+    without a name (RFC 6265bis). The first ones are remembered: those that recur are among them.
+    """
+
+    def __init__(self, hide: Callable[[str], str]) -> None:
+        self._hide = hide
+
+    def __missing__(self, cookie: str) -> str:
+        name, equals, value = cookie.partition("=")
+        shown = f"{name}={self._hide(value)}" if equals else self._hide(cookie)
+        if len(self) < _REMEMBERED:
+            self[cookie] = shown
+        return shown
 
 
 def _holds_no_url(text: str) -> bool:
@@ -253,6 +279,12 @@ def _is_attribute(part: str) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
+def _length(size: int) -> str:
+    """What begins a masked credential of so many bytes."""
+    return f"{ELLIPSIS}({size} {'byte' if size == 1 else 'bytes'}"
+
+
 def _bytes(text: str) -> bytes:
     """Text of the wire → its bytes; any other text as UTF-8."""
     try:
@@ -282,6 +314,12 @@ def is_public(name: str) -> bool:
         return False
     name = _bare(name)
     return not secret_name(name) and name.lower() not in _TARGETS
+
+
+@lru_cache(maxsize=4096)
+def _holds_cookies(name: str) -> bool:
+    """Whether a field is Cookie, by its name as it stands before the colon."""
+    return _NAME.fullmatch(name) is not None and _bare(name).lower() == COOKIE
 
 
 @lru_cache(maxsize=4096)

@@ -166,32 +166,30 @@ class _Traces:
 
     def _field_lines(self, heads: HeadTexts) -> list[bytes]:
         """Field lines. Nearly all are surely shown as they are sent."""
-        names, of = heads.names
-        secret = np.array([not is_public(name.decode("latin-1")) for name in names], bool)[of]
-        shown = list(heads.lines)
-        for i in np.flatnonzero(secret).tolist():
-            shown[i] = self._bytes(shown[i])
-        for i in _like_urls(heads.lines):
-            if not secret[i] and may_hold_url(heads.lines[i]):
-                shown[i] = self._bytes(heads.lines[i])
+        lines, (held, of) = heads.lines, heads.names
+        names = [name.decode("latin-1") for name in held]
+        secret = np.array([not is_public(name) for name in names], bool)[of]
+        for i in np.flatnonzero(np.array([n.lower() == HOST for n in names], bool)[of]).tolist():
+            self._note_host(lines[i].decode("latin-1"))
+        others = (i for i in _like_urls(lines) if not secret[i] and may_hold_url(lines[i]))
+        shown, hidden, mask = list(lines), self._hidden, self.mask.line
+        for i in chain(np.flatnonzero(secret).tolist(), others):
+            line = lines[i]
+            known = hidden.get(line)
+            if known is None:
+                text = line.decode("latin-1")
+                masked = mask(text)
+                if masked == text:
+                    continue
+                known = hidden[line] = masked.encode("latin-1")
+            shown[i] = known
         return shown
 
-    def _bytes(self, line: bytes) -> bytes:
-        known = self._hidden.get(line)
-        if known is not None:
-            return known
-        text = line.decode("latin-1")
-        masked = self._text_of(text)
-        if masked == text:
-            return line
-        hidden = self._hidden[line] = masked.encode("latin-1")
-        return hidden
-
-    def _text_of(self, line: str) -> str:
+    def _note_host(self, line: str) -> None:
+        """Remember the host that a field line names."""
         name, _, value = line.partition(":")
         if name.lower() == HOST:
             self._said.add(value.strip())
-        return self.mask.line(line)
 
     def _request_lines(self, lines: list[bytes]) -> list[bytes]:
         """Request lines. Most captures have none in which a credential could stand."""
@@ -238,7 +236,8 @@ class _Traces:
         return lines if lines == masked else masked
 
     def _new_line(self, line: HeaderLine) -> HeaderLine:
-        raw = self._text_of(line.raw)
+        self._note_host(line.raw)
+        raw = self.mask.line(line.raw)
         # a line without a name has its value, and no other text
         value = self.mask.value(line.name, line.value) if line.name else raw
         if raw == line.raw and value == line.value:
