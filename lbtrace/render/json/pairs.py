@@ -14,20 +14,32 @@ from itertools import pairwise
 import numpy as np
 
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import CONFIDENCES, Confidence, ConnectionBasis, Tier, UnpairedReason
+from lbtrace.model.pairing import (
+    CONFIDENCES,
+    Clue,
+    Confidence,
+    ConnectionBasis,
+    Reason,
+    Tier,
+    UnpairedReason,
+)
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.frames import FrameWriter
-from lbtrace.render.json.text import NULL, numbers, quoted
+from lbtrace.render.json.lines import JsonLines, json_lines
+from lbtrace.render.json.text import quoted
 from lbtrace.render.wording import names
-from lbtrace.tables.columns import Column, running, spans
+from lbtrace.tables.columns import Column, distinct, running, spans
 from lbtrace.tables.connections import NO_FRAME
 from lbtrace.tables.exchanges import first_frames
 from lbtrace.tables.pairs import NONE, OUTCOMES, PairTable, Reasons
 
 _ROWS = 4096  # written at a time
+_BETWEEN = "\n,"
 _CONFIDENCE = {confidence: f'"confidence":"{confidence.value}"' for confidence in Confidence}
-_TIER = {int(tier): f'"tier":"{names.TIER_SLUG[tier]}","tier_rank":{int(tier)}' for tier in Tier}
+_TIER = [""] + [
+    f'"tier":"{names.TIER_SLUG[tier]}","tier_rank":{int(tier)}' for tier in sorted(Tier)
+]
 _OUTCOME = [f'"outcome":"{outcome.value}"' for outcome in OUTCOMES]
 _REASON = {reason: f'"reason":"{reason.value}"' for reason in UnpairedReason}
 _BASIS = {basis: f'"basis":"{basis.value}"' for basis in ConnectionBasis}
@@ -43,17 +55,25 @@ class References:
 
     def texts(self, points: Column, ids: Column) -> list[str]:
         """One for each."""
+        if not len(points):
+            return []
+        lines = json_lines(len(points))
+        self.write(lines, points, ids)
+        return lines.joined(_BETWEEN).split(_BETWEEN)
+
+    def write(self, lines: JsonLines, points: Column, ids: Column) -> None:
+        """One in each of some lines."""
         at = self._first_of[points] + ids
         frame, file = self._frame[at], self._file[at]
-        columns = (
-            *(column.tolist() for column in (points, ids)),
-            numbers(frame, missing=NO_FRAME),
-            numbers(np.where(frame == NO_FRAME, NONE, file), missing=NONE),
-        )
-        return [
-            f'{{"point":{point},"exchange":{number},"first_frame":{frame},"first_file":{file}}}'
-            for point, number, frame, file in zip(*columns, strict=True)
-        ]
+        lines.common('{"point":')
+        lines.numbers(points)
+        lines.common(',"exchange":')
+        lines.numbers(ids)
+        lines.common(',"first_frame":')
+        lines.numbers(frame, NO_FRAME)
+        lines.common(',"first_file":')
+        lines.numbers(np.where(frame == NO_FRAME, NONE, file), NONE)
+        lines.common("}")
 
 
 def _places(trace: Trace) -> tuple[Column, Column]:
@@ -70,49 +90,75 @@ def pairs(report: Report) -> Iterator[str]:
     caused; a comma stands before each line but the first.
     """
     table = PairTable.of(report.correlation.pairs)
-    clients, backends = References(report.clients), References(report.backends)
+    writer = _PairWriter(table, References(report.clients), References(report.backends))
     for low in range(0, len(table), _ROWS):
-        rows = np.arange(low, min(low + _ROWS, len(table)))
-        yield "\n,".join(_pairs(table, rows, clients, backends))
+        yield writer.text(np.arange(low, min(low + _ROWS, len(table))))
 
 
-def _pairs(table: PairTable, rows: Column, clients: References, backends: References) -> list[str]:
-    sizes = table.attempts[rows]
-    at = spans(table.first[rows], sizes)
-    caused = backends.texts(table.backend_point[at], table.backend[at])
-    attempts = [
-        f'{{"backend":{backend},{_OUTCOME[outcome]}}}'
-        for backend, outcome in zip(caused, table.outcome[at].tolist(), strict=True)
-    ]
-    if not (sizes == 1).all():
+class _PairWriter:
+    """Pairs, as JSON."""
+
+    def __init__(self, table: PairTable, clients: References, backends: References) -> None:
+        self._table = table
+        self._clients, self._backends = clients, backends
+        self._sure = [_CONFIDENCE[confidence] for confidence in CONFIDENCES]
+        self._clues: dict[tuple[Clue, str], str] = {}
+
+    def text(self, rows: Column) -> str:
+        """The pairs of some rows, at least one."""
+        table = self._table
+        reasons = distinct(table.reason[rows])
+        lines = json_lines(len(rows))
+        lines.common('{"id":')
+        lines.numbers(rows)
+        lines.common(',"number":')
+        lines.numbers(rows + 1)
+        lines.common(',"client":')
+        self._clients.write(lines, table.client_point[rows], table.client[rows])
+        lines.common(',"attempts":[')
+        self._write_attempts(lines, rows)
+        lines.common("],")
+        lines.named(_TIER, table.tier[rows])
+        lines.common(",")
+        lines.named(self._sure, table.confidence[rows])
+        lines.common(',"group":')
+        lines.numbers(table.group[rows], NONE)
+        lines.common(',"reasons":[')
+        texts = [self._evidence(table.reasons[i]) for i in reasons.tolist()]
+        lines.named(texts, np.searchsorted(reasons, table.reason[rows]))
+        lines.common("]}")
+        return lines.joined(_BETWEEN)
+
+    def _write_attempts(self, lines: JsonLines, rows: Column) -> None:
+        table, sizes = self._table, self._table.attempts[rows]
+        at = spans(table.first[rows], sizes)
+        points, ids, outcome = table.backend_point[at], table.backend[at], table.outcome[at]
+        if (sizes == 1).all():
+            lines.common('{"backend":')
+            self._backends.write(lines, points, ids)
+            lines.common(",")
+            lines.named(_OUTCOME, outcome)
+            lines.common("}")
+            return
         attempts = [
-            ",".join(attempts[begin:end]) for begin, end in pairwise(running(sizes).tolist())
+            f'{{"backend":{backend},{_OUTCOME[ended]}}}'
+            for backend, ended in zip(
+                self._backends.texts(points, ids), outcome.tolist(), strict=True
+            )
         ]
-    known = {reason: _reasons(table.reasons[reason]) for reason in set(table.reason[rows].tolist())}
-    sure = [_CONFIDENCE[confidence] for confidence in CONFIDENCES]
-    columns = (
-        column[rows].tolist()
-        for column in (table.tier, table.confidence, table.group, table.reason)
-    )
-    return [
-        f'{{"id":{number},"number":{number + 1},"client":{client},"attempts":[{tried}],'
-        f"{_TIER[tier]},{sure[confidence]},"
-        f'"group":{NULL if group == NONE else group},"reasons":[{known[reason]}]}}'
-        for number, client, tried, tier, confidence, group, reason in zip(
-            rows.tolist(),
-            clients.texts(table.client_point[rows], table.client[rows]),
-            attempts,
-            *columns,
-            strict=True,
+        texts = [",".join(attempts[begin:end]) for begin, end in pairwise(running(sizes).tolist())]
+        lines.named(texts, np.arange(len(texts)))
+
+    def _evidence(self, reasons: Reasons) -> str:
+        return ",".join(
+            [f'{{"kind":{self._clue(r)},"value":{quoted(names.reason_value(r))}}}' for r in reasons]
         )
-    ]
 
-
-def _reasons(reasons: Reasons) -> str:
-    return ",".join(
-        f'{{"kind":{quoted(kind)},"value":{quoted(value)}}}'
-        for kind, value in map(names.reason, reasons)
-    )
+    def _clue(self, reason: Reason) -> str:
+        known = self._clues.get(reason[::2])  # without its value
+        if known is None:
+            known = self._clues[reason[::2]] = quoted(names.reason_kind(reason))
+        return known
 
 
 def unpaired(report: Report) -> Iterator[str]:
@@ -132,7 +178,7 @@ def unpaired(report: Report) -> Iterator[str]:
             )
             for side, references in sides.items()
         }
-        yield "\n,".join(
+        yield _BETWEEN.join(
             f'{{"number":"u{number}","side":"{u.side}","exchange":{next(written[u.side])},'
             f"{_REASON[u.reason]},{_CONFIDENCE[u.confidence]},"
             f'"detail":{quoted(names.unpaired_detail(u))}}}'
@@ -144,7 +190,7 @@ def connection_pairs(report: Report) -> Iterator[str]:
     """Connections that carried one conversation as a whole; texts as of `pairs`."""
     every = report.correlation.connection_pairs
     for low in range(0, len(every), _ROWS):
-        yield "\n,".join(
+        yield _BETWEEN.join(
             f'{{"client":{{"point":{client.point},"connection":{client.id}}},'
             f'"backend":{{"point":{backend.point},"connection":{backend.id}}},{_BASIS[basis]},'
             f"{_CONFIDENCE[confidence]}}}"

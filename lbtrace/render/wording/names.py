@@ -302,5 +302,15 @@ def reason(found: Reason) -> tuple[str, str]:
     """A piece of evidence → (what was compared, what was seen on both sides). A field and a value
     are text of the capture.
     """
-    kind, value = CLUE[found.clue]
-    return tr(kind).format(found.field), tr(value).format(found.value)
+    return reason_kind(found), reason_value(found)
+
+
+def reason_kind(found: Reason) -> str:
+    """What was compared."""
+    return tr(CLUE[found.clue][0]).format(found.field)
+
+
+def reason_value(found: Reason) -> str:
+    """What was seen on both sides."""
+    value = CLUE[found.clue][1]
+    return found.value if value == "{}" else tr(value).format(found.value)
