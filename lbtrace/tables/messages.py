@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from lbtrace.model.http import Framing, HeaderLine, Mark
-from lbtrace.tables.columns import Column, RowsByKey, spans
+from lbtrace.tables.columns import Column, running, spans
 from lbtrace.tables.table import Table, bounds, column, item, part, table
 from lbtrace.tables.words import Words, marked
 
@@ -19,6 +19,16 @@ _SHORT: Final = 1 << 15
 FRAMINGS: Final = {framing: i for i, framing in enumerate(Framing)}
 
 
+class _ByField(NamedTuple):
+    """The field lines of messages by the number of their field: those of field n stand at
+    `first[n]` to `first[n + 1]`, in order.
+    """
+
+    first: Column
+    owner: Column  # the exchange of each
+    line: Column
+
+
 @table
 class Heads(Table):
     """The field lines of messages: a row per message, whose items are its lines in order."""
@@ -27,7 +37,7 @@ class Heads(Table):
     line: Column = item("i4", "the line", "number in `Words.lines`")
 
     def __post_init__(self) -> None:
-        self._by_field: RowsByKey | None = None
+        self._by_field: _ByField | None = None
 
     @property
     def owner(self) -> Column:
@@ -57,12 +67,16 @@ class Heads(Table):
         owners: Column = self.owner[at]
         return owners
 
-    def by_field(self, words: Words) -> RowsByKey:
+    def by_field(self, words: Words) -> _ByField:
         """The entries of `line` by the number of their field, sorted once for all questions."""
         if self._by_field is None:
             count = len(words.fields)
             of = words.field_of.astype(np.int16 if count < _SHORT else np.int64)  # sorts by digits
-            self._by_field = RowsByKey.of(of[self.line], count)
+            field = of[self.line]
+            order = np.argsort(field, kind="stable")
+            owner = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.first))[order]
+            first = running(np.bincount(field, minlength=count)[:count])
+            self._by_field = _ByField(first, owner, self.line[order])
         return self._by_field
 
     def of_field(self, words: Words, name: str) -> tuple[Column, Column]:
@@ -71,8 +85,8 @@ class Heads(Table):
         if number is None:
             return np.zeros(0, np.int64), np.zeros(0, self.line.dtype)
         held = self.by_field(words)
-        at = held.order[held.first[number] : held.first[number + 1]]
-        return self._owners(at), self.line[at]
+        here = slice(int(held.first[number]), int(held.first[number + 1]))
+        return held.owner[here].astype(np.int64), held.line[here]
 
     def of(self, exchanges: Column) -> tuple[Column, Column]:
         """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
