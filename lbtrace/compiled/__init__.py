@@ -7,6 +7,7 @@ that a test can run both roads.
     Heads      heads cut off, start lines and header blocks numbered    (http/bulk)
     Lines      lines of JSON from columns                               (render/json)
     gathered   pieces of several buffers joined                         (http/bulk)
+    fields     names and values of field lines numbered                 (tables)
 
 Invariant, and a law in the tests: with and without the core, every output is equal byte for byte.
 The Python road is the reference: it is the one to read, and the one that decides.
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 2  # what this Python code expects; as in core.h
+INTERFACE: Final = 3  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):
@@ -34,6 +35,7 @@ class Core(Protocol):
     Heads: type[_core.Heads]
     Lines: type[_core.Lines]
     gathered: Callable[..., bytes]
+    fields: Callable[[list[bytes]], tuple[list[str], bytes, list[str], bytes]]
 
 
 def load(wanted: str = "") -> Core | None:

@@ -15,6 +15,7 @@ SOURCES: str
 def gathered(
     views: tuple[memoryview, ...], view: Column, begin: Column, end: Column, /
 ) -> bytes: ...
+def fields(lines: list[bytes], /) -> tuple[list[str], bytes, list[str], bytes]: ...
 
 class Heads:
     def __init__(

@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
-#define INTERFACE 2
+#define INTERFACE 3
 
 /* Memory that grows. `bytes` may move each time it grows. */
 typedef struct {
@@ -105,6 +105,9 @@ uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context,
 /* Remember a text under its number. 0, or -1 with MemoryError set. */
 int index_add(Index *index, uint64_t hash, uint32_t number);
 void index_free(Index *index);
+
+/* A function of the module (fields.c). */
+PyObject *fields(PyObject *module, PyObject *lines);
 
 /* The types of the module, and what tears one of their objects down. */
 extern PyType_Spec heads_spec, lines_spec;

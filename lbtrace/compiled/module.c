@@ -10,6 +10,11 @@ PyDoc_STRVAR(gathered_doc,
              "gathered(views, view, begin, end, /)\n--\n\n"
              "The bytes views[view[k]][begin[k]:end[k]] of every k, joined.");
 
+PyDoc_STRVAR(fields_doc,
+             "fields(lines, /)\n--\n\n"
+             "The distinct names of field lines, and the number of each line's own as i64; the same "
+             "of their values.");
+
 /* How many bytes the pieces have together, each of which must lie in its buffer. -1 with an error
  * set. */
 static Py_ssize_t total(const Column *held, Py_ssize_t buffers, const Column column[3]) {
@@ -83,6 +88,7 @@ static int execute(PyObject *module) {
 
 static PyMethodDef functions[] = {
     {"gathered", gathered, METH_VARARGS, gathered_doc},
+    {"fields", fields, METH_O, fields_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.tables.columns import Column, ranks
@@ -119,12 +120,21 @@ class LineList(Rows[HeaderLine]):
         """The names of the fields as they are spelled, and per line the number of its own; the
         same of the values. No line is made for it.
         """
+        core = compiled.core
+        if core is not None and {*map(type, self._sent)} <= {bytes}:
+            names, name_of, texts, value_of = core.fields(cast(list[bytes], self._sent))
+            return (names, _column_of(name_of)), (texts, _column_of(value_of))
         held = [
             s.partition(b":") if isinstance(s, bytes) else (s.name, ":", s.value)
             for s in self._sent
         ]
         values = [part[2].strip(_BLANKS[part[2].__class__]) for part in held]
         return _texts([part[0] for part in held]), _texts(values)
+
+
+def _column_of(numbers: bytes) -> Column:
+    """A column of the compiled core."""
+    return np.frombuffer(numbers, np.int64)
 
 
 _BLANKS: Final[dict[type, Any]] = {bytes: b" \t", str: ""}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace import pipeline
+from lbtrace.tables.words import LineList
 from tests.bench.generate import write
 from tests.compiled import needs_core, on_both
 from tests.compiled.conversations import told, written
@@ -20,6 +21,7 @@ from tests.http.streams import Talk
 from tests.laws import examples
 
 pytestmark = needs_core
+LINE_PARTS = [b"Host", b"a", b":", b": ", b" ", b"\t", b"\0", b"\xe9", b"\x85", b"\r", b"\n"]
 SAMPLES = Path(__file__).parents[2] / "samples"
 CAPTURES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*.pcap*"))
 CAPTURED = ["keepalive", "constant", "short", "fresh", "bulk", "lossy", "pipelined", "http2"]
@@ -45,6 +47,16 @@ def test_every_sample_is_compared_alike(pair: str) -> None:
 def test_captures_of_the_benchmark_are_shown_alike(kind: str, tmp_path: Path) -> None:
     write(tmp_path / "a.pcap", kind, 8000)
     plain, compiled = on_both(lambda: written(pipeline.show([[str(tmp_path / "a.pcap")]])))
+    assert plain == compiled
+
+
+@examples(300)
+@given(st.lists(st.lists(st.sampled_from(LINE_PARTS), max_size=9).map(b"".join), max_size=9))
+def test_field_lines_are_parted_and_numbered_alike(lines: list[bytes]) -> None:
+    def parts() -> list[tuple[list[str], list[int]]]:
+        return [(texts, of.tolist()) for texts, of in LineList(lines).parts]
+
+    plain, compiled = on_both(parts)
     assert plain == compiled
 
 
