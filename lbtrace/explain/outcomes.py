@@ -105,10 +105,7 @@ def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> l
     in_time = np.ones(len(c), bool)
     if line.known:
         same = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in order), bool, len(c))
-        in_time = same | (
-            np.array(line.backend_answered, np.int64)[b]
-            <= np.array(line.client_answered, np.int64)[c]
-        )
+        in_time = same | (line.columns.backend_answered[b] <= line.columns.client_answered[c])
     there = client.table.responses.there[c] & backend.table.responses.there[b]
     plain: list[bool] = (
         single & in_time & there & may_be_answer_each(client, backend, c, b)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 
@@ -43,8 +42,10 @@ def _bounds(state: Pairing) -> dict[tuple[int, int], clock.Bounds]:
     capture.
     """
     client, backend = state.client, state.backend
-    single = [(c, bs[0]) for c, bs in state.caused.items() if len(bs) == 1 and c not in state.group]
-    c, b = np.array(single, np.int64).reshape(-1, 2).T
+    clients, sizes, backends = state.flat()
+    counts = ~state.grouped()[clients]
+    single = counts & (sizes == 1)
+    c, b = clients[single], backends[np.cumsum(sizes)[single] - 1]
     solid = (
         client.solid_start[c]
         & client.solid_reply[c]
@@ -56,9 +57,8 @@ def _bounds(state: Pairing) -> dict[tuple[int, int], clock.Bounds]:
     high = client.reply[c] - backend.reply[b]
     several = [
         row
-        for c, bs in state.caused.items()
-        if len(bs) > 1 and c not in state.group
-        for row in _of_attempts(state, c, bs)
+        for c in clients[counts & (sizes > 1)].tolist()
+        for row in _of_attempts(state, c, state.caused[c])
     ]
     more = np.array(several, np.int64).reshape(-1, 3).T
     c, b, high = (np.concatenate(columns) for columns in zip((c, b, high), more, strict=True))
@@ -157,48 +157,42 @@ def take_back(state: Pairing, line: Timeline) -> bool:
     """Remove the pairs that the clock contradicts; the same packets are beyond its reach."""
     if not line.known:
         return False
-    asked = [
-        (c, bs)
-        for c, bs in state.caused.items()
-        if not (state.tier[c] is Tier.SAME_PACKETS and c in state.strong)
-    ]
-    if not asked:
+    clients, tries, backends = state.flat()
+    strong = np.zeros(len(state.client), bool)
+    strong[list(state.strong)] = True
+    asked = ~(strong[clients] & (state.tiers() == Tier.SAME_PACKETS))
+    if not asked.any():
         return False
-    tries = np.fromiter((len(bs) for _, bs in asked), np.int64, len(asked))
-    whole, some = _fit(state, line, asked, tries)
-    wrong = np.flatnonzero(~np.where(tries == 1, some, whole & some)).tolist()
-    for i in wrong:
-        state.remove(asked[i][0])
+    backends = backends[np.repeat(asked, tries)]
+    clients, tries = clients[asked], tries[asked]
+    whole, some = _fit(state, line, clients, tries, backends, strong[clients])
+    wrong = clients[~np.where(tries == 1, some, whole & some)].tolist()
+    for c in wrong:
+        state.remove(c)
     return bool(wrong)
 
 
 def _fit(
-    state: Pairing, line: Timeline, asked: Sequence[tuple[int, Sequence[int]]], tries: Column
+    state: Pairing,
+    line: Timeline,
+    clients: Column,
+    tries: Column,
+    bs: Column,
+    strong: Column,
 ) -> tuple[Column, Column]:
-    """Client exchanges with their attempts, `tries` of them each → whether time allows that all of
-    these began, and that one was answered in time; an answer that the client did not get may come
-    after the client's.
+    """Client exchanges with their attempts `bs`, `tries` of them each → whether time allows that
+    all of these began, and that one was answered in time; an answer that the client did not get may
+    come after the client's.
 
-    What can hardly be shared by chance stands against a small contradiction: packets are stamped
-    late, and out of order.
+    What can hardly be shared by chance (`strong`) stands against a small contradiction: packets are
+    stamped late, and out of order.
     """
-    a, p, x, y, z = (
-        np.array(times, np.int64)
-        for times in (
-            line.client_asked,
-            line.client_answered,
-            line.backend_asked,
-            line.backend_answered,
-            line.backend_began,
-        )
-    )
+    times = line.columns
+    a, p, x, y, z = times.client_asked, times.client_answered, *times[2:5]
     client, backend = state.client, state.backend
-    place = np.repeat(np.arange(len(asked)), tries)
-    cs = np.fromiter((c for c, _ in asked), np.int64, len(asked))[place]
-    bs = np.fromiter(chain.from_iterable(bs for _, bs in asked), np.int64, len(place))
-    slack = np.fromiter(
-        (STAMPED_LATE_NS if c in state.strong else 0 for c, _ in asked), np.int64, len(asked)
-    )[place]
+    place = np.repeat(np.arange(len(clients)), tries)
+    cs = clients[place]
+    slack = np.where(strong, STAMPED_LATE_NS, 0)[place]
     answers = may_be_answer_each(client, backend, cs, bs)
     early = a[cs] <= x[bs] + slack
     inside = np.where(answers, y[bs], z[bs]) <= p[cs] + slack
@@ -206,7 +200,7 @@ def _fit(
     long = client.reply[cs] - client.start[cs] + slack >= backend.reply[bs] - backend.start[bs]
     fits = early & np.where(answers & ~timed, long, inside)
     began = early & (z[bs] <= p[cs] + slack)
-    whole, some = (np.bincount(place[which], minlength=len(asked)) for which in (began, fits))
+    whole, some = (np.bincount(place[which], minlength=len(clients)) for which in (began, fits))
     return whole == tries, some > 0
 
 
@@ -227,11 +221,10 @@ def without_doubt(state: Pairing, points: tuple[int, int], known: Clock) -> Cloc
     """
     if known.refused or known.stated:
         return known
-    held = [state.confidence[c] for c in _of_points(state, points)]
-    if points in state.passed_on:
-        held += [Confidence.CERTAIN] * len(state.passed_on[points].at)
-    doubtful = len(held) * 2 < known.pairs or (
-        known.pairs <= FEW and all(k is Confidence.LOW for k in held)
+    held = _of_points(state, points)
+    sure = len(state.passed_on[points].at) if points in state.passed_on else 0
+    doubtful = (len(held) + sure) * 2 < known.pairs or (
+        known.pairs <= FEW and not sure and all(state.confidence[c] is Confidence.LOW for c in held)
     )
     return Clock(*points, refused=ClockRefusal.DOUBTFUL) if doubtful else known
 

@@ -120,16 +120,28 @@ def named(state: Pairing, said: Sequence[Stated | None], private: bool) -> set[i
     left = state.free_clients() or any(b in state.shared for b in state.free_backends())
     if left or not any(said):
         return set()  # the client's, but perhaps another of its requests
-    hosts = {host for host in state.client.table.hosts if private or is_public(host)}
-    return {
-        c
-        for c, bs in state.caused.items()
-        if state.client.client_address(c) in hosts
-        and all(
-            (told := said[b]) is not None and told.address == state.client.client_address(c)
-            for b in bs
-        )
-    }
+    table, texts = state.client.table, state.client.table.words.texts
+    hosts = [texts[host] for host in table.hosts if private or is_public(host)]
+    known: dict[str, int] = {}  # stated addresses, by their numbers
+    told = np.fromiter(
+        (
+            -1
+            if s is None
+            else known[s.address]
+            if s.address in known
+            else known.setdefault(s.address, texts.get(s.address, -1))
+            for s in said
+        ),
+        np.int64,
+        len(said),
+    )
+    clients, sizes, backends = state.flat()
+    address = table.client_address[table.connection[clients]]
+    other = told[backends] != np.repeat(address, sizes)
+    wrong = np.repeat(np.arange(len(clients)), sizes)[other]
+    fine = among(address, np.array(hosts, np.int64))
+    fine[wrong] = False
+    return set(clients[fine].tolist())
 
 
 def sent_statements(clients: Facts) -> set[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence, Set
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import islice, pairwise
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -75,15 +75,19 @@ def _through(state: Pairing) -> dict[int, list[int]]:
     """The pairs that show what a balancer does to messages: packets that are the same on both sides
     met none that touches them.
     """
+    if Tier.SAME_PACKETS not in state.tier.values():
+        return state.caused
     return {c: bs for c, bs in state.caused.items() if state.tier[c] is not Tier.SAME_PACKETS}
 
 
 def _straight(state: Pairing) -> tuple[Column, Column]:
     """Which exchanges of both sides are not among these."""
     out = np.zeros(len(state.client), bool), np.zeros(len(state.backend), bool)
-    same = [(c, bs) for c, bs in state.caused.items() if state.tier[c] is Tier.SAME_PACKETS]
-    out[0][[c for c, _ in same]] = True
-    out[1][list(chain.from_iterable(bs for _, bs in same))] = True
+    if Tier.SAME_PACKETS in state.tier.values():
+        clients, sizes, backends = state.flat()
+        same = state.tiers() == Tier.SAME_PACKETS
+        out[0][clients[same]] = True
+        out[1][backends[np.repeat(same, sizes)]] = True
     return out
 
 
@@ -192,8 +196,8 @@ def _agreement(state: Pairing, request: bool) -> tuple[Column, Column]:
     and how often it was sent.
     """
     words = state.client.table.words
-    held = list(_through(state).items())
-    held = held[:: len(held) // SAMPLED + 1]
+    through = _through(state)
+    held = list(islice(through.items(), 0, None, len(through) // SAMPLED + 1))
     c, b = np.array([(c, bs[-1]) for c, bs in held], np.int64).reshape(-1, 2).T
     front, back = state.client.table, state.backend.table
     heads = (
@@ -212,7 +216,9 @@ def _agreement(state: Pairing, request: bool) -> tuple[Column, Column]:
 
 
 def _signatures(heads: Heads, words: Words, kept: Kept) -> list[bytes]:
-    """Per exchange its kept fields with their values, in one order."""
+    """Of each head its kept fields with their values, in one order."""
+    if not len(heads):
+        return []
     owner, line = heads.which(kept[words.field_value_of])
     width = max(len(kept), 1)
     held = np.sort(owner * width + words.field_value_of[line])
@@ -243,8 +249,7 @@ def request_keys(
     methods = facts.table.method[at].tolist()
     columns: list[Iterable[Hashable]] = [methods, map(forms.__getitem__, targets)]
     if kept is not None:
-        heads = _signatures(q.heads, words, kept)
-        columns += [_bodies(q)[at].tolist(), map(heads.__getitem__, numbers)]
+        columns += [_bodies(q)[at].tolist(), _signatures(q.heads.taken(at), words, kept)]
     keys = zip(*columns, strict=True)
     return [key if there else None for key, there in zip(keys, q.there[at].tolist(), strict=True)]
 
@@ -255,11 +260,10 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hash
     """
     at = np.array(numbers, np.int64)
     q, r, words = facts.table.requests, facts.table.responses, facts.table.words
-    heads = _signatures(r.heads, words, kept)
+    said = _signatures(r.heads.taken(at), words, kept)
     empty = q.there & (q.method == words.texts.get("HEAD", -1))
     body = np.where(empty, 0, _bodies(r))
     silent = facts.silent if facts.side is Side.BACKEND else np.zeros(len(facts), bool)
-    said = map(heads.__getitem__, numbers)
     rows = zip(facts.table.status[at].tolist(), body[at].tolist(), said, strict=True)
     known = (r.there & (body >= 0))[at].tolist()
     return [

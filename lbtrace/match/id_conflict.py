@@ -35,11 +35,11 @@ SAMPLED = 1000  # surer pairs that are asked for it
 
 def wrong(state: Pairing) -> list[int]:
     """The client exchanges whose only backend exchange is another's."""
-    doubtful = [
-        (c, bs[0])
-        for c, bs in state.caused.items()
-        if len(bs) == 1 and state.tier[c] in (Tier.SHAPE, Tier.TIME)
-    ]
+    clients, sizes, backends = state.flat()
+    tiers = state.tiers()
+    asked = (sizes == 1) & ((tiers == Tier.SHAPE) | (tiers == Tier.TIME))
+    theirs = backends[np.cumsum(sizes)[asked] - 1]
+    doubtful = list(zip(clients[asked].tolist(), theirs.tolist(), strict=True))
     return (
         sorted({*_of_another(state, doubtful), *_of_another_id(state, doubtful)})
         if doubtful

@@ -5,6 +5,7 @@ another, strongest first; nothing is paired twice.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 
@@ -122,12 +123,36 @@ class Pairing:
 
     def every_attempt(self) -> tuple[Column, Column]:
         """(client exchange, backend exchange that it caused), one row per attempt."""
-        c, b = (
-            np.array([(c, b) for c, bs in self.caused.items() for b in bs], np.int64)
-            .reshape(-1, 2)
-            .T
+        clients, sizes, backends = self.flat()
+        return np.repeat(clients, sizes), backends
+
+    def flat(self) -> tuple[Column, Column, Column]:
+        """Client exchanges with a partner, how many attempts each has, and the backend exchanges of
+        all of them, one after the other.
+        """
+        count = len(self.caused)
+        sizes = np.fromiter(map(len, self.caused.values()), np.int64, count)
+        backends = chain.from_iterable(self.caused.values())
+        return (
+            np.fromiter(self.caused, np.int64, count),
+            sizes,
+            np.fromiter(backends, np.int64, int(sizes.sum())),
         )
-        return c, b
+
+    def last(self) -> tuple[Column, Column]:
+        """(client exchange, the last backend exchange that it caused), one row per pair."""
+        clients, sizes, backends = self.flat()
+        return clients, backends[np.cumsum(sizes) - 1]
+
+    def tiers(self) -> Column:
+        """The tier of each pair, in the order of `flat`."""
+        return np.fromiter(map(self.tier.__getitem__, self.caused), np.int64, len(self.caused))
+
+    def grouped(self) -> Column:
+        """Per client exchange, whether it is in a set of interchangeable pairs (bool)."""
+        out = np.zeros(len(self.client), bool)
+        out[list(self.group)] = True
+        return out
 
     def new_group(self) -> int:
         """A number for a set of interchangeable pairs."""
@@ -136,8 +161,12 @@ class Pairing:
 
     def free_clients(self) -> list[int]:
         """Client exchanges without a partner."""
-        return [c for c in range(len(self.client)) if c not in self.caused]
+        free = np.ones(len(self.client), bool)
+        free[list(self.caused)] = False
+        found: list[int] = np.flatnonzero(free).tolist()
+        return found
 
     def free_backends(self) -> list[int]:
         """Backend exchanges without an owner."""
-        return [b for b, c in enumerate(self.owner) if c < 0]
+        found: list[int] = np.flatnonzero(np.array(self.owner, np.int64) < 0).tolist()
+        return found

@@ -35,9 +35,10 @@ from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.model.pairing import Clue, Reason
 from lbtrace.model.tunnel import TunnelEnd
 from lbtrace.model.websocket import WebSocketEnd
-from lbtrace.tables.columns import distinct, running, spans
+from lbtrace.tables.columns import distinct, group_starts, running, spans
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.packets import Column
+from lbtrace.tables.rows import rows_of
 from lbtrace.tables.words import Words, numbering, numbers
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
@@ -55,8 +56,6 @@ _RANDOM = re.compile(
 LOOKED_AT = 256  # characters of a value: the search takes the square of them
 # what stands between separators: an UUID, a run of letters and digits
 _WHOLE = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-zA-Z]{14,}")
-_PARTS = re.compile(r"[^,;\s]{12,}")
-_SEPARATOR = re.compile(r"[,;\s]")
 _DAYS = "MTWFS"
 _OFTEN = 1000
 
@@ -114,14 +113,13 @@ class Tokens:
 
     def reasons(self, tokens: Column) -> list[Reason]:
         """What these tokens are."""
-        found = []
-        field_of, fields = self.book.field_of, list(self.book.words.fields)
-        rows = zip(self.kind[tokens].tolist(), self.code[tokens].tolist(), strict=True)
-        for kind, code in rows:
-            clue = _KINDS[kind]
-            field = fields[field_of[code]] if clue in _NAMING else ""
-            found.append(Reason(clue, self.book.texts[kind][code], field))
-        return found
+        kinds, codes, texts = self.kind[tokens], self.code[tokens], self.book.texts
+        fields, names = [""] * len(tokens), list(self.book.words.fields)
+        for i in np.flatnonzero(self.of_kind(_NAMING)[tokens]).tolist():
+            fields[i] = names[self.book.field_of[codes[i]]]
+        kind = kinds.tolist()
+        values = [texts[k][code] for k, code in zip(kind, codes.tolist(), strict=True)]
+        return rows_of(Reason, (map(_KINDS.__getitem__, kind), values, fields))
 
 
 _NAMING = (Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD)
@@ -162,7 +160,8 @@ class _Book:
     @cached_property
     def texts(self) -> list[Sequence[str]]:
         """Per kind its values, once all are numbered."""
-        return [held if isinstance(held, list) else list(held) for held in self._of_kind]
+        made = {id(h): h if isinstance(h, list) else list(h) for h in self._of_kind}
+        return [made[id(held)] for held in self._of_kind]
 
     @cached_property
     def field_of(self) -> Column:
@@ -178,8 +177,8 @@ class _Book:
             at = np.flatnonzero(kind == place)
             held = self.bytes.get(clue)
             if held is None:
-                texts = self.texts[place]
-                out[at] = np.fromiter((len(texts[c]) for c in code[at].tolist()), np.int64, len(at))
+                texts = map(self.texts[place].__getitem__, code[at].tolist())
+                out[at] = np.fromiter(map(len, texts), np.int64, len(at))
             else:
                 out[at] = held[code[at]]
         return out
@@ -274,7 +273,7 @@ def _of_balancer(book: _Book, client: Facts, backend: Facts) -> tuple[_Held, _He
     count = len(words.line_list)
     owners = [whole, whole]
     tokens = [_token(Clue.BALANCER_ID, words.value_of[whole])] * 2
-    own = [_pieces(words, at) for at in _own_lines(client, backend)]
+    own = _own_pieces(words, *_own_lines(client, backend))
     both = {piece for _, piece in own[0]} & {piece for _, piece in own[1]}
     if both:
         both -= _sent_by_others(client, backend)
@@ -305,6 +304,19 @@ def _own_lines(client: Facts, backend: Facts) -> tuple[Column, Column]:
         others[words.field_of[distinct(passed.heads.line)]] = True
         out.append(np.flatnonzero(there & fits & ~others[words.field_of]))
     return out[0], out[1]
+
+
+def _own_pieces(
+    words: Words, answered: Column, asked: Column
+) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """The pieces of both sides' own lines; none of either where one side has none. The side with
+    fewer lines is read first: often it has none, and the other one an id in every request.
+    """
+    if len(answered) > len(asked):
+        other, one = _own_pieces(words, asked, answered)
+        return one, other
+    found = _pieces(words, answered)
+    return found, _pieces(words, asked) if found else []
 
 
 def _pieces(words: Words, lines: Column) -> list[tuple[int, str]]:
@@ -341,7 +353,9 @@ def _balancer_ids(client: Facts, backend: Facts) -> Column:
     said = words.field_value_of
     count = np.zeros(int(said.max(initial=-1)) + 1, np.int8)
     for held in written:
-        count[distinct(said[held])] += 1
+        there = np.zeros(len(count), bool)
+        there[said[held]] = True
+        count += there
     for held in passed:
         count[said[held]] = 0
     asked = words.fields_named(lambda name: name not in _NO_TOKEN and not is_secret(name))
@@ -378,12 +392,14 @@ def _of_lines(book: _Book, messages: Sequence[Messages], way: _Way) -> _Held:
     size = book.value_sizes[value]
     told = (size > 0) & ~book.dated[value]
     long, short = told & (size >= 12), told & (size < 12)
-    values = list(map(words.values.__getitem__, value.tolist()))
-    parted = [
-        i for i in np.flatnonzero(told & (size > 12)).tolist() if _SEPARATOR.search(values[i])
+    listed = np.flatnonzero(told & (size > 12))
+    values = list(map(words.values.__getitem__, value[listed].tolist()))
+    # nothing stands between the parts of any other value
+    several = [
+        i for i, v in enumerate(values) if " " in v or "," in v or ";" in v or not v.isprintable()
     ]
-    parts = [[p for p in _PARTS.findall(values[i]) if p != values[i]][:16] for i in parted]
-    owners = np.repeat(at[np.array(parted, np.int64)], [len(p) for p in parts])
+    parts = [_parts(values[i]) for i in several]
+    owners = np.repeat(at[listed[np.array(several, np.int64)]], [len(p) for p in parts])
     tokens = (
         _token(way.value, value[long]),
         _token(way.field, words.field_value_of[at[short]]),
@@ -496,12 +512,18 @@ def _line_tokens(way: _Way, line: HeaderLine) -> list[tuple[Kind, str]]:
     whole = [(anywhere if len(value) >= 12 else (way.field, name), value)]
     if len(value) <= 12:
         return whole
-    parts = [p for p in _PARTS.findall(value) if p != value]
-    return whole + [(anywhere, p) for p in parts[:16]]
+    return whole + [(anywhere, p) for p in _parts(value)]
 
 
-@dataclass(slots=True)
-class Found:
+def _parts(value: str) -> list[str]:
+    """The longer parts of a value, between blanks, commas and semicolons; none of one that has
+    none of these.
+    """
+    parts = value.replace(",", " ").replace(";", " ").split()
+    return [p for p in parts if len(p) >= 12 and p != value][:16]
+
+
+class Found(NamedTuple):
     """A client exchange and the backend exchanges that share its rare tokens, and the rarest of
     what they share.
     """
@@ -543,25 +565,33 @@ def match(shared: Candidates, client: Facts, backend: Facts) -> list[Found]:
     np.maximum.at(top, shared.client, shared.bits)
     clear = shared.bits >= first[shared.backend] - 1e-9
     shared = shared.where(clear & (shared.bits - second[shared.backend] >= MARGIN))
-    who = shared.client
-    _, cuts = np.unique(who, return_index=True)
-    ends = np.append(cuts[1:], len(who))[: len(cuts)]
-    rows = np.arange(len(who))
-    columns = (shared.bits, shared.backend, shared.token, shared.alone, rows)
-    held = list(zip(*(column.tolist() for column in columns), strict=True))
-    reasons, header = shared.reasons(), tokens.header[shared.token].tolist()
-    best_of = top.tolist()
-    found: list[Found] = []
-    for c, begin, end in zip(who[cuts].tolist(), cuts.tolist(), ends.tolist(), strict=True):
-        mine = held[begin:end] if end - begin == 1 else sorted(held[begin:end], reverse=True)
-        best, _, _, strong, row = mine[0]
-        if best < best_of[c] - 1e-9:
-            continue  # the best backend exchange for it belongs to another
-        reason = reasons[row]
-        by_value, by_request = header[row], reason.clue not in _RESPONSE
-        chosen = [b for s, b, *_ in mine if s >= best - MARGIN]
-        found.append(Found(c, chosen, (reason,), by_value, by_request, strong))
-    return found
+    who = shared.client  # ascending
+    first_of = group_starts(who)
+    ends = np.append(first_of, len(who))[1:]
+    chosen = [[b] for b in shared.backend[first_of].tolist()]
+    rows, places = first_of.copy(), np.arange(len(who))  # the best of each
+    for i in np.flatnonzero(ends - first_of > 1).tolist():
+        here = slice(first_of[i], ends[i])
+        columns = (shared.bits, shared.backend, shared.token, shared.alone, places)
+        held = zip(*(column[here].tolist() for column in columns), strict=True)
+        best, *others = sorted(held, reverse=True)
+        rows[i] = best[-1]
+        chosen[i] = [b for s, b, *_ in (best, *others) if s >= best[0] - MARGIN]
+    # of the others, the best backend exchange belongs to another
+    own = np.flatnonzero(shared.bits[rows] >= top[who[first_of]] - 1e-9)
+    best_ones = shared.where(rows[own])
+    token = best_ones.token
+    return rows_of(
+        Found,
+        (
+            best_ones.client.tolist(),
+            [chosen[i] for i in own.tolist()],
+            zip(best_ones.reasons(), strict=True),
+            tokens.header[token].tolist(),
+            (~tokens.of_kind(_RESPONSE))[token].tolist(),
+            best_ones.alone.tolist(),
+        ),
+    )
 
 
 def candidates(client: Facts, backend: Facts) -> Candidates:

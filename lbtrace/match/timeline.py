@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,23 +15,76 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.tables.packets import Column
 
 
-@dataclass(slots=True)
-class Timeline:
-    """Times that allow for what the clocks and the captures leave open: a client exchange is as
-    long as it may have been, a backend exchange as short.
+class Times(NamedTuple):
+    """The columns of a Timeline: one entry per exchange of that side.
 
     `client_captured` and `backend_captured`: when the request was captured, which may be its second
     transmission.
     """
 
-    client_asked: list[int]  # the request, at the earliest
-    client_answered: list[int]  # the answer, at the latest
-    backend_asked: list[int]  # the request, at the latest
-    backend_answered: list[int]  # the answer, at the earliest
+    client_asked: Column  # the request, at the earliest
+    client_answered: Column  # the answer, at the latest
+    backend_asked: Column  # the request, at the latest
+    backend_answered: Column  # the answer, at the earliest
+    backend_began: Column  # the request, at the earliest
+    client_captured: Column
+    backend_captured: Column
+
+
+@dataclass(eq=False)
+class Timeline:
+    """Times that allow for what the clocks and the captures leave open: a client exchange is as
+    long as it may have been, a backend exchange as short.
+
+    Each of the Times is there as a list, too, for who asks exchange by exchange. It is made when
+    somebody does: 40 bytes for each.
+    """
+
+    columns: Times
     known: bool  # False: no clock, and nothing is excluded by time
-    backend_began: list[int]  # the request, at the earliest
-    client_captured: list[int]
-    backend_captured: list[int]
+
+    @cached_property
+    def client_asked(self) -> list[int]:
+        """See Times."""
+        return _listed(self.columns.client_asked)
+
+    @cached_property
+    def client_answered(self) -> list[int]:
+        """See Times."""
+        return _listed(self.columns.client_answered)
+
+    @cached_property
+    def backend_asked(self) -> list[int]:
+        """See Times."""
+        return _listed(self.columns.backend_asked)
+
+    @cached_property
+    def backend_answered(self) -> list[int]:
+        """See Times."""
+        return _listed(self.columns.backend_answered)
+
+    @cached_property
+    def backend_began(self) -> list[int]:
+        """See Times."""
+        return _listed(self.columns.backend_began)
+
+    @cached_property
+    def client_captured(self) -> list[int]:
+        """See Times."""
+        times = self.columns
+        captured = times.client_captured
+        if np.array_equal(captured, times.client_asked):  # nearly always
+            return self.client_asked
+        return _listed(captured)
+
+    @cached_property
+    def backend_captured(self) -> list[int]:
+        """See Times."""
+        times = self.columns
+        captured = times.backend_captured
+        if np.array_equal(captured, times.backend_asked):
+            return self.backend_asked
+        return _listed(captured)
 
     def inside(self, c: int, b: int) -> bool:
         """Whether b can lie inside c."""
@@ -52,6 +107,11 @@ class Timeline:
         )
 
 
+def _listed(column: Column) -> list[int]:
+    found: list[int] = column.tolist()
+    return found
+
+
 def timeline(state: Pairing, known: Clocks) -> Timeline:
     """All times on the clock of the first client point."""
     client, backend = state.client, state.backend
@@ -72,16 +132,16 @@ def timeline(state: Pairing, known: Clocks) -> Timeline:
             latest[here] += high
             began[here] += low
             earliest[here] += clock.spans_of(drifting, backend.reply[here], frame)[0]
-    return Timeline(
-        asked.tolist(),
-        answered.tolist(),
-        latest.tolist(),
-        earliest.tolist(),
-        any(shifts.clients) and any(shifts.backends),
-        began.tolist(),
-        (asked + _late(state, of_client=True)).tolist(),
-        (latest + _late(state, of_client=False)).tolist(),
+    times = Times(
+        asked,
+        answered,
+        latest,
+        earliest,
+        began,
+        asked + _late(state, of_client=True),
+        latest + _late(state, of_client=False),
     )
+    return Timeline(times, any(shifts.clients) and any(shifts.backends))
 
 
 def _late(state: Pairing, of_client: bool) -> Column:

@@ -26,8 +26,9 @@ LOOKED_AT = 64  # values, to see whether they were drawn at random
 def contradicted(state: Pairing) -> set[tuple[int, int]]:
     """(client point, backend point) of the pairs that answers contradict."""
     client, backend = state.client.table, state.backend.table
-    held = [(c, bs[-1]) for c, bs in state.caused.items() if state.tier[c] > Tier.STATED_ADDRESS]
-    c, b = np.array(held, np.int64).reshape(-1, 2).T
+    c, b = state.last()
+    asked = state.tiers() > Tier.STATED_ADDRESS
+    c, b = c[asked], b[asked]
     whole = (
         client.responses.whole_heads[c]
         & backend.responses.whole_heads[b]

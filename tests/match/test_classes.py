@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from lbtrace.correlate import correlate
 from lbtrace.match import fingerprint
 from lbtrace.match.classes import Class
 from lbtrace.match.sets import resolve
-from lbtrace.match.timeline import Timeline, long_enough
+from lbtrace.match.timeline import Timeline, Times, long_enough
 from lbtrace.model.http import NO_BODY
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
@@ -28,7 +30,8 @@ def test_without_a_clock_too_nobody_is_answered_before_the_backend_did() -> None
     recorded = simulation.run()
     state = unpaired(recorded.clients, recorded.backends)
     here, turned = list(range(6)), list(range(6, 0, -1))
-    line = Timeline(here, here, turned, turned, False, turned, here, turned)
+    first, last = np.array(here), np.array(turned)
+    line = Timeline(Times(first, first, last, last, last, first, last), known=False)
     resolve(
         state,
         [Class(here[:], here[:])],

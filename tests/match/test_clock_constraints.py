@@ -121,12 +121,13 @@ def test_what_is_hardly_shared_by_chance_stands_against_a_small_contradiction(
     """
     state = paired().pairs
     line = timeline(state, {points: Clock(*points, 0, 0) for points in ((0, 0), (0, 1))})
+    times = line.columns
     c, (b,) = next(iter(state.caused.items()))
     state.strong = {c} if strong else set()
     if early:
-        line.client_asked[c] = line.backend_asked[b] + 5_000_000 + over_ns
+        times.client_asked[c] = times.backend_asked[b] + 5_000_000 + over_ns
     else:
-        line.client_answered[c] = line.backend_answered[b] - 5_000_000 - over_ns
+        times.client_answered[c] = times.backend_answered[b] - 5_000_000 - over_ns
     assert take_back(state, line) == (not strong or over_ns > 0)
     assert (c in state.caused) == (strong and over_ns <= 0)
 
