@@ -7,10 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
+from lbtrace.findings.answered_by_balancer import _time_behind
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
-from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, Unpaired, UnpairedReason
+from lbtrace.model.pairing import (
+    AttemptOutcome,
+    Clock,
+    Confidence,
+    Correlation,
+    Unpaired,
+    UnpairedReason,
+)
 from lbtrace.model.report import Severity
 from lbtrace.options import Options
 from tests.findings.simulated import (
@@ -441,3 +452,87 @@ def test_an_answer_whose_request_was_not_captured_is_of_no_number_of_requests(
     play.back().asks(CHECK).answers(FINE).closes()
     (own,) = (f for f in play.report(tmp_path).findings if f.slug == "answered-by-balancer.error")
     assert own.text.startswith("The balancer itself sent 2 responses with 503")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_who_gave_up_made_the_error_though_the_backends_fin_was_not_captured(
+    lost: bool, tmp_path: Path
+) -> None:
+    """That the backend closed, too, is shown by an acknowledgement alone: it may have been first.
+    An answer there was none, so the 504 is the balancer's.
+    """
+    play = Script()
+    ask = b"GET /slow HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8\r\n\r\n"
+    front, back = play.front().asks(ask), play.back().asks(ask)
+    play.wait(3000)
+    back.leaves()
+    if lost:
+        play.backend.pop(-2)
+    front.answers(b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 4\r\n\r\nlate").leaves()
+    report = play.report(tmp_path)
+    (pair,) = report.correlation.pairs
+    assert [a.outcome.value for a in pair.attempts] == ["unknown" if lost else "timeout"]
+    slugs = {f.slug for f in report.findings}
+    assert {"answered-by-balancer.error", "errors.balancer"} <= slugs
+    assert "errors.open" not in slugs
+
+
+RECORDED = judge_simulation(four(Balancer()))
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**6))
+def test_a_clock_that_is_known_less_well_widens_the_time_behind_on_both_ends(
+    low_ns: int, half_ns: int
+) -> None:
+    spoken = RECORDED
+    found = []
+    for half in (0, half_ns):
+        clock = Clock(0, 0, low_ns - half, low_ns + half)
+        comparison = Comparison(
+            spoken.recorded.clients,
+            spoken.recorded.backends,
+            replace(spoken.correlation, clocks=(clock,)),
+        )
+        found.append(_time_behind(comparison, 0, 0))
+    (begin, end), (earliest, latest) = found
+    asked, answered = (
+        int(comparison.sides[0].requests.first_ns[0]),
+        int(comparison.sides[0].responses.first_ns[0]),
+    )
+    assert (begin, end) == (asked - low_ns, answered - low_ns)
+    assert (begin - earliest, latest - end) == (half_ns, half_ns)
+
+
+@pytest.mark.parametrize("taken_for_body", [True, False])
+def test_a_request_inside_a_body_is_one_that_only_the_backend_answered(
+    taken_for_body: bool,
+) -> None:
+    """The next request begins where the doubtful one says that its body is. Its answer came to the
+    client, too: so neither side took it for a part of a body.
+    """
+    simulation = Simulation(seed=3, balancer=Balancer())
+    client = simulation.client("192.168.0.5")
+    for n in range(2):
+        client.asks(
+            "POST",
+            f"/order/{n}",
+            at_ms=50 * n,
+            connection="kept",
+            body=b"item=%d" % n,
+            answer=b"done %d" % n,
+        )
+    spoken = judge_simulation(simulation)
+    for traces in (spoken.recorded.clients, spoken.recorded.backends):
+        (trace,) = traces
+        first, second = trace.exchanges
+        assert first.request is not None
+        lines = [line for line in first.request.lines if line.name.lower() != "content-length"]
+        lines.append(HeaderLine("Content-Length", "900", "Content-Length: 900"))
+        doubtful = first.request._replace(lines=tuple(lines), marks=(Mark.AMBIGUOUS_FRAMING,))
+        if taken_for_body and traces is spoken.recorded.clients:
+            second = second._replace(response=None)
+        traces[0] = with_exchanges(trace, e0=first._replace(request=doubtful), e1=second)
+    told = judge_recording(spoken.recorded, spoken.correlation).one("framing-desync")
+    assert told.slug == (
+        "framing-desync.smuggled" if taken_for_body else "framing-desync.let-through"
+    )

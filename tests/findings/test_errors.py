@@ -123,3 +123,29 @@ def test_of_one_capture_a_server_error_is_worse_than_a_refusal(
         count = sum(status[:3] >= "400" for status in statuses)
         assert (values(each)["count"], values(each)["of"]) == (count, len(statuses))
         assert all(status in str(values(each)["statuses"]) for status in said.split(", "))
+
+
+@pytest.mark.parametrize(
+    ("kept", "said", "remedy"),
+    [
+        (2, " A backend capture holds {behind} of them, byte for byte", False),
+        (1, " A backend capture holds {behind} of them, byte for byte", True),
+        (0, " The packets do not show whether", True),
+    ],
+)
+def test_of_open_errors_those_that_stand_behind_are_told(
+    kept: int, said: str, remedy: bool
+) -> None:
+    """Some, all or none of them: only where all do, nothing is left to look for."""
+    run, found = recorded(Balancer(), "500 Oops", "500 Oops", "200 OK")
+    (back,) = run.backends
+    errors = [e for e in back.exchanges if e.response is not None and e.response.status == 500]
+    lost = {e.id for e in errors[kept:]}
+    run.backends[0] = replace(
+        back,
+        exchanges=[e._replace(response=None) if e.id in lost else e for e in back.exchanges],
+    )
+    told = without_pairs(run, found, UnpairedReason.UNKNOWN).one("errors.open")
+    assert values(told).get("behind", 0) == kept
+    assert said in told.statement
+    assert bool(told.remedy) == remedy

@@ -105,3 +105,15 @@ def test_a_fin_that_answers_a_fin_half_closes_nothing(first: str, tmp_path: Path
     found = show([[str(tmp_path / "client.pcap")]]).findings
     said = [f.slug for f in found if f.slug.startswith("half-closed")]
     assert said == (["half-closed.unanswered"] if first == "client" else [])
+
+
+def test_at_once_is_counted_from_the_end_of_the_request() -> None:
+    """An upload takes its time: who closes right behind it did not give up waiting."""
+    trace = half_closed(answered=False)
+    slow = [
+        e._replace(request=e.request._replace(first_ns=e.request.first_ns - 60_000_000_000))
+        for e in trace.exchanges
+        if e.request is not None
+    ]
+    found = judge_alone(replace(trace, exchanges=slow)).one("half-closed")
+    assert (found.slug, values(found)["count"]) == ("half-closed.unanswered", 4)

@@ -21,7 +21,11 @@ XFF = ("X-Forwarded-For", "{client}")
 
 
 def spoken(
-    balancer: Balancer, upload_ms: float = 0, serving_ms: float = 0, **settings: object
+    balancer: Balancer,
+    upload_ms: float = 0,
+    serving_ms: float = 0,
+    in_parts: int = 6,
+    **settings: object,
 ) -> Simulation:
     """Three slow exchanges and three quick ones."""
     simulation = Simulation(seed=4, balancer=balancer, **settings)  # type: ignore[arg-type]
@@ -37,7 +41,7 @@ def spoken(
             answer_headers=EVENTS if serving_ms else [],
             upload_ms=upload_ms,
             serving_ms=serving_ms,
-            parts=6 if serving_ms else 1,
+            parts=in_parts if serving_ms else 1,
         )
     return simulation
 
@@ -127,8 +131,11 @@ def test_a_stream_without_an_event_tells_of_none(tmp_path: Path) -> None:
     assert "events in these" not in said.text
 
 
-def test_parts_that_are_passed_on_are_no_buffering(tmp_path: Path) -> None:
-    assert not from_files(spoken(Balancer(add=[XFF], streams=True), serving_ms=3000), tmp_path)
+@pytest.mark.parametrize("parts", [2, 3, 6])
+def test_parts_that_are_passed_on_are_no_buffering(parts: int, tmp_path: Path) -> None:
+    """Two parts, too, though what is held back behind its head also arrives in two."""
+    balancer = Balancer(add=[XFF], streams=True)
+    assert not from_files(spoken(balancer, serving_ms=3000, in_parts=parts), tmp_path)
 
 
 def over_http2(folder: Path, collects: bool) -> list[Finding]:

@@ -47,6 +47,7 @@ def test_a_request_after_the_fin_met_a_server_that_had_begun_to_close(tmp_path: 
     (said,) = found(played(end), tmp_path)
     assert said.slug == "keep-alive-race.backend"
     assert "had begun to close" in said.statement
+    assert "The {sender} keeps idle connections longer than the {server} does." in said.statement
     assert said.confidence is Confidence.HIGH
 
 
@@ -58,6 +59,7 @@ def test_a_server_that_ends_at_once_may_have_given_the_connection_up(
     (said,) = found(played(lambda back, q: back.asks(q).closes(reset=reset)), tmp_path)
     assert said.slug == "keep-alive-race.at-once-backend"
     assert "had begun to close" not in said.statement
+    assert "keeps idle connections longer" not in said.statement
     assert said.confidence is Confidence.MEDIUM
     shown = {(f.side.value, f.number) for e in said.evidence for f in e.frames}
     assert {side for side, _ in shown} == {"client", "backend"}  # the request on both sides

@@ -104,3 +104,28 @@ def test_connections_with_other_periods_are_told_together() -> None:
     (said,) = found(pinging([998] * 3), pinging([1998] * 3, port=40001))
     told_ = values(said)
     assert (told_["count"], told_["least"], told_["most"]) == (2, SECOND, 2 * SECOND)
+
+
+@pytest.mark.parametrize(("owed", "told_of"), [(False, 1), (True, None)])
+def test_an_end_that_owed_an_answer_when_it_closed_had_no_idle_limit(
+    owed: bool, told_of: int | None
+) -> None:
+    talk = pinging([998] * 3)
+    if owed:
+        talk.asks("/slow")
+    talk.wait(10_000)
+    talk.closes()
+    (said,) = found(talk)
+    assert values(said).get("closed") == told_of
+
+
+def test_a_connection_that_carried_no_request_has_no_last_one() -> None:
+    talk = Http2Talk()
+    for _ in range(4):
+        talk.wait(998)
+        talk.client.ping(bytes(8))
+        talk.said()
+    talk.wait(10_000)
+    talk.closes()
+    (said,) = found(talk)
+    assert "closed" not in values(said)

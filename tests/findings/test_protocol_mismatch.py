@@ -85,6 +85,7 @@ def test_a_page_that_says_that_the_port_is_one_of_tls(tmp_path: Path) -> None:
     assert finding.slug == "protocol-mismatch.http1-to-tls-backend"
     said = values(finding)
     assert said["reason"] == "400 The plain HTTP request was sent to HTTPS port"
+    assert (said["status"], said["count"], said["of"]) == ("400", 1, 1)
     assert frames(finding) == [("backend", 4), ("backend", 6)]
 
 
@@ -239,3 +240,21 @@ def test_each_server_is_told_apart(tmp_path: Path) -> None:
     play.back(8083).asks(GET).answers(OK)
     told_of = [(values(f)["server"], values(f)["count"]) for f in told(play.report(tmp_path))]
     assert sorted(told_of) == [("10.0.9.11:8081", 1), ("10.0.9.11:8082", 2)]
+
+
+@pytest.mark.parametrize("silent", ["server", "client"])
+def test_a_connection_on_which_one_end_alone_spoke_shows_no_common_protocol(
+    silent: str, tmp_path: Path
+) -> None:
+    """A server that greets, and a client that waits for what never comes, tell nothing of what the
+    server does with the bytes of clients.
+    """
+    play = Script()
+    play.back().asks(GET).closes(reset=True)
+    other = play.back()
+    if silent == "client":
+        other.answers(b"220 ready\r\n").closes()
+    else:
+        other.asks(GET).leaves()
+    (finding,) = told(play.report(tmp_path), "protocol-mismatch.unanswered")
+    assert (values(finding)["count"], values(finding)["of"]) == (1, 1)

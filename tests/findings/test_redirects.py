@@ -271,3 +271,20 @@ def test_a_request_of_http2_says_whether_it_is_for_https(scheme: str, loops: boo
 )
 def test_only_a_port_that_is_spelled_out_is_written(location: str, writes: bool) -> None:
     assert _writes_port(location, 8080) == writes
+
+
+@pytest.mark.parametrize(("location", "of"), [("", 1), ("Location: /elsewhere\r\n", 2)])
+def test_what_leads_nowhere_is_not_counted_among_redirects(
+    location: str, of: int, tmp_path: Path
+) -> None:
+    """Without a Location there is nothing to follow (RFC 9110 §15.4)."""
+    play = Script()
+    lost = "HTTP/1.1 301 Moved\r\nLocation: https://a/form\r\nContent-Length: 0\r\n\r\n"
+    other = f"HTTP/1.1 302 Found\r\n{location}Content-Length: 0\r\n\r\n"
+    play.front().asks(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").answers(other.encode()).leaves()
+    ask = b"POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na=b"
+    play.front().asks(ask).answers(lost.encode()).leaves()
+    play.write(tmp_path)
+    (alone,) = show([[str(tmp_path / "client.pcap")]]).captures
+    (said,) = (f for f in alone.findings if f.slug == "redirects.method")
+    assert (values(said)["count"], values(said)["of"]) == (1, of)

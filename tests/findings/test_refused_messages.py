@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.comparison import Comparison
+from lbtrace.findings._message_forms import forms
 from lbtrace.findings._message_sizes import HEAD, Part, _number, gap
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence, Correlation
 from lbtrace.model.report import Finding
-from tests.findings.simulated import values
+from tests.findings.simulated import four, values
 from tests.findings.test_protocol_mismatch import error, frames, told
+from tests.simulator import Balancer
 from tests.simulator.script import Script
 
 TOO_LARGE = error("400 Bad Request", "<title>400 Request Header Or Cookie Too Large</title>")
@@ -111,24 +115,51 @@ def test_a_size_below_all_usual_limits_is_not_the_reason(tmp_path: Path) -> None
     )
 
 
-@pytest.mark.parametrize(
-    ("lines", "what"),
-    [
-        (("Content-Length: 0", "Content-Length: 0"), "Content-Length twice"),
-        (("Bad Name : 1",), "a blank before a colon"),
-        (("no colon here",), "a field line without a colon"),
-        (("X-Odd: a\x01b",), "a control character in a field line"),
-        (("X-Odd: a\xe9b",), "a byte beyond ASCII in a field line"),
-        (("Host: b.example",), "Host twice"),
-        (("some_name: 1",), "an underscore in a field name"),
-    ],
-)
-def test_a_form_that_only_the_refused_have(
-    lines: tuple[str, ...], what: str, tmp_path: Path
-) -> None:
-    (finding,) = found(refusing([request("/0", *lines)], BAD), tmp_path)
+FORMS: dict[str, bytes] = {
+    "Content-Length twice": request("/0", "Content-Length: 0", "Content-Length: 0"),
+    "a blank before a colon": request("/0", "Bad Name : 1"),
+    "a field name that is no token": request("/0", "Bad(Name): 1"),
+    "a field line without a colon": request("/0", "no colon here"),
+    "a control character in a field line": request("/0", "X-Odd: a\x01b"),
+    "a byte beyond ASCII in a field line": request("/0", "X-Odd: a\xe9b"),
+    "an underscore in a field name": request("/0", "some_name: 1"),
+    "Content-Length and Transfer-Encoding": request(
+        "/0", "Content-Length: 5", "Transfer-Encoding: chunked", method="POST", body="0\r\n\r\n"
+    ),
+    "framing that can be read in two ways": request(
+        "/0", "Content-Length: 5", "Transfer-Encoding: chunked", method="POST", body="0\r\n\r\n"
+    ),
+    "a malformed head, or a malformed body": request(
+        "/0", "Transfer-Encoding: chunked", method="POST", body="no chunk\r\n\r\n"
+    ),
+    "Host twice": request("/0", "Host: b.example"),
+    "no Host": b"GET /0 HTTP/1.1\r\nAccept: */*\r\n\r\n",
+    "Transfer-Encoding": request(
+        "/0", "Transfer-Encoding: chunked", method="POST", body="0\r\n\r\n"
+    ),
+    "Expect": request("/0", "Expect: 100-continue"),
+    "Upgrade": request("/0", "Upgrade: websocket"),
+    "a character in the target that RFC 3986 does not allow": request("/0{a}"),
+}
+
+
+def told_of(ask: bytes, folder: Path) -> list[str]:
+    """What is said of a request that was refused."""
+    (finding,) = found(refusing([ask], BAD), folder)
     assert finding.slug == "refused-messages.request-form-client"
-    assert what in str(values(finding)["what"]).split("; ")
+    return str(values(finding)["what"]).split("; ")
+
+
+@pytest.mark.parametrize("what", FORMS)
+def test_a_form_that_only_the_refused_have(what: str, tmp_path: Path) -> None:
+    assert what in told_of(FORMS[what], tmp_path)
+
+
+def test_every_form_has_its_example_and_an_ordinary_request_has_none() -> None:
+    table = Comparison(four(Balancer()).run().clients, (), Correlation()).table(Side.CLIENT)
+    known = dict(forms(table.requests, table.words, True))
+    assert set(known) == set(FORMS)
+    assert not any(has.any() for has in known.values())
 
 
 def test_each_that_was_refused_may_have_a_form_of_its_own(tmp_path: Path) -> None:

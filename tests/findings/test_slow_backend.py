@@ -77,3 +77,31 @@ def test_one_backend_needs_no_shares(tmp_path: Path) -> None:
     play = played({9000: [2, 3, 4]}, OOPS)
     (said,) = (f for f in play.report(tmp_path).findings if f.slug == "errors.backend")
     assert "By backend" not in said.statement
+
+
+def test_health_checks_do_not_count(tmp_path: Path) -> None:
+    """One backend takes its time for the page of checks, and is as quick as the other for all that
+    clients ask.
+    """
+    times: dict[int, list[float]] = {8081: [2, 3, 4], 9000: [2, 3, 4]}
+    play = played(times)
+    checks = b"GET /health HTTP/1.0\r\nUser-Agent: checker-probe\r\n\r\n"
+    for _ in range(8):
+        for port in times:
+            play.back(port).asks(checks).answers(OK, 500 if port == 9000 else 2).closes()
+        play.wait(1000)
+    report = play.report(tmp_path)
+    assert sum(len(check.exchanges) for check in report.correlation.health_checks) == 16
+    assert [f for f in report.findings if f.slug.startswith("slow-backend")] == []
+
+
+def test_who_is_slow_for_clients_is_told_though_its_checks_are_quick(tmp_path: Path) -> None:
+    times: dict[int, list[float]] = {8081: [2, 3, 4], 9000: [300, 400, 500]}
+    play = played(times)
+    checks = b"GET /health HTTP/1.0\r\nUser-Agent: checker-probe\r\n\r\n"
+    for _ in range(8):
+        for port in times:
+            play.back(port).asks(checks).answers(OK, 2).closes()
+        play.wait(1000)
+    (said,) = told(play, tmp_path)
+    assert (values(said)["count"], values(said)["rest"]) == (3, 3)
