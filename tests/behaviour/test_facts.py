@@ -15,7 +15,7 @@ from lbtrace.correlate import correlate
 from lbtrace.findings import all_findings
 from lbtrace.model.behaviour import Behaviour, Fact
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, Unpaired, UnpairedReason
+from lbtrace.model.pairing import Confidence, Correlation, Unpaired, UnpairedReason
 from lbtrace.model.report import Finding, Kind, Verdict
 from lbtrace.options import DEFAULT
 from tests.laws import examples
@@ -269,6 +269,14 @@ def test_one_frame_shows_which_protocol_is_spoken(scenario: str, spoken: str) ->
         assert fact is not None
         assert fact.value == spoken
         assert len([frame for e in fact.evidence for frame in e.frames]) == 1
+
+
+def test_of_several_captures_of_a_side_one_frame_shows_the_protocol() -> None:
+    (trace,) = SCENARIOS["tls-passed-on"]().run().backends
+    both = Comparison((), (trace, replace(trace, point=1)), Correlation())
+    fact = behaviour.behaviour_of_one_side(both, ()).fact("protocol.backend")
+    assert fact is not None
+    assert [frame.point for e in fact.evidence for frame in e.frames] == [0]
 
 
 def test_a_number_that_a_finding_does_not_tell_is_none() -> None:

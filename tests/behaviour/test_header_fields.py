@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from lbtrace import behaviour
 from lbtrace.comparison import Comparison
 from lbtrace.model.behaviour import Behaviour
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
+from tests.behaviour.samples import behaviour_of, samples
 from tests.behaviour.test_facts import told
 from tests.simulator import Balancer
 from tests.simulator.scenarios import SCENARIOS
@@ -82,3 +86,50 @@ def test_of_one_side_without_a_whole_head_no_field_is_told() -> None:
     assert heads is not None
     assert (heads.value, heads.unknown) == (None, "no whole request head was captured")
     assert not list(facts.under("request.headers"))
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize(("names", "whole"), [(200, "complete"), (201, "partial")])
+def test_two_hundred_fields_of_one_side_are_told_and_no_more(
+    side: Side, names: int, whole: str
+) -> None:
+    direction = "request" if side is Side.BACKEND else "response"
+
+    def of_one_side(more: int) -> Behaviour:
+        made = simulation(Balancer(), count=0)
+        lines = [(f"X-Part-{n:03}", "a") for n in range(more)]
+        made.client("192.168.0.5").asks(
+            "GET", "/", answer=b"a", headers=lines, answer_headers=lines
+        )
+        recorded = made.run()
+        alone = (
+            Comparison(recorded.clients, (), Correlation())
+            if side is Side.CLIENT
+            else Comparison((), recorded.backends, Correlation())
+        )
+        return behaviour.behaviour_of_one_side(alone, ())
+
+    ordinary = len(list(of_one_side(0).under(f"{direction}.headers")))
+    facts = of_one_side(names - ordinary)
+    heads = facts.fact(f"{direction}.headers")
+    assert heads is not None
+    assert (heads.value, heads.seen) == (whole, "1 heads")
+    assert len(list(facts.under(f"{direction}.headers"))) == 200
+
+
+@pytest.mark.parametrize("sample", samples())
+def test_a_field_is_shown_by_two_pairs_in_which_happened_what_is_said(sample: str) -> None:
+    """The packets of a field are those of what became of it, where something did; and of what is
+    counted in pairs, no more than two on a side.
+    """
+    for direction in ("request", "response"):
+        for fact in behaviour_of(sample).under(f"{direction}.headers"):
+            for share in fact.shares:
+                sides = Counter(f.side for e in share.evidence for f in e.frames)
+                assert share.name == "statement" or all(n <= 2 for n in sides.values())
+            told_of = {share.name: share.evidence for share in fact.shares}
+            kind = str(fact.value).partition(",")[0]
+            if kind in told_of:
+                assert fact.evidence == told_of[kind]
+            elif "statement" not in told_of:
+                assert fact.evidence == told_of["unique"]
