@@ -212,6 +212,12 @@ def test_what_makes_no_sense(
     assert list(programs.notes.glob("*.pid")) == []
 
 
+def heard() -> None:
+    """The signals that end a program end it: `nohup` and background jobs ignore some."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def listening(*words: str) -> subprocess.Popen[str]:
     """A run of lbtrace that captures."""
     process = subprocess.Popen(
@@ -221,6 +227,7 @@ def listening(*words: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=heard,
     )
     assert process.stderr is not None
     assert "Listening" in process.stderr.readline()
