@@ -4,6 +4,9 @@ values have equal numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from lbtrace.comparison import Comparison, field_values
@@ -11,7 +14,12 @@ from lbtrace.comparison.field_values import Spelling
 from lbtrace.correlate import correlate
 from lbtrace.http_fields import HOST
 from lbtrace.http_fields.lines import field_value, host_of
+from lbtrace.model.http import HeaderLine
+from lbtrace.model.pairing import Correlation
+from lbtrace.model.trace import Trace
 from lbtrace.options import Options
+from tests.findings.simulated import four
+from tests.simulator import Balancer
 from tests.simulator.scenarios import SCENARIOS
 
 
@@ -63,3 +71,39 @@ def test_the_host_of_http2_is_its_authority(scenario: str) -> None:
         said = [host_of(request) if request is not None else None for request in requests]
         assert [texts[i] for i in column.tolist()] == said
         assert any(said)
+
+
+SEVERAL, ONE = ("X-Part: a", "X-Part: b"), ("X-Part: a, b",)
+
+
+@pytest.mark.parametrize("front", [SEVERAL, ONE])
+@pytest.mark.parametrize("behind", [SEVERAL, ONE])
+def test_several_lines_and_one_line_that_say_the_same_are_one_value(
+    front: tuple[str, ...], behind: tuple[str, ...]
+) -> None:
+    """RFC 9110 §5.3: lines of one name mean what one line with all their values means."""
+
+    def said(traces: Sequence[Trace], *each: tuple[str, ...]) -> list[Trace]:
+        (trace,) = traces
+        lines = [tuple(HeaderLine(*text.split(": "), text) for text in texts) for texts in each]
+        return [
+            replace(
+                trace,
+                exchanges=[
+                    e._replace(request=e.request and e.request._replace(lines=own))
+                    for e, own in zip(trace.exchanges, lines, strict=True)
+                ],
+            )
+        ]
+
+    recorded = four(Balancer()).run()
+    other = ("X-Part: c",)
+    whole = Comparison(
+        said(recorded.clients, front, other, (), front),
+        said(recorded.backends, other, behind, (), behind),
+        Correlation(),
+    )
+    one, two, texts = field_values(whole, "x-part")
+    assert [texts[n] for n in one.tolist()] == ["a, b", "c", None, "a, b"]
+    assert [texts[n] for n in two.tolist()] == ["c", "a, b", None, "a, b"]
+    assert len(set(texts)) == len(texts)

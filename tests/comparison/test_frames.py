@@ -14,6 +14,7 @@ from lbtrace.correlate import correlate
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Correlation, Ref
 from lbtrace.options import Options
+from tests.findings.simulated import with_exchanges
 from tests.simulator import Balancer, Simulation
 
 
@@ -244,3 +245,12 @@ def test_more_requests_than_a_finding_keeps_are_not_told() -> None:
         patch.setattr("lbtrace.comparison.frames.MOST_REQUESTS", 6)
         assert found.asked(Side.CLIENT, np.arange(7)) == ()
         assert len(found.asked(Side.CLIENT, np.arange(6))) == 6
+
+
+def test_of_exchanges_one_of_whose_requests_was_not_read_none_is_told() -> None:
+    whole = comparison(3)
+    (front,) = whole.clients
+    cut = with_exchanges(front, e1=front.exchanges[1]._replace(request=None))
+    found = Comparison([cut], whole.backends, whole.correlation)
+    assert found.asked(Side.CLIENT, np.arange(3)) == ()
+    assert len(found.asked(Side.CLIENT, np.array([0, 2]))) == 2

@@ -19,6 +19,7 @@ from lbtrace.comparison.latency import (
     SENT_AGAIN,
     SEVERAL_ATTEMPTS,
     TOLD_NS,
+    _worth,
     excluded,
     latency_of,
     on_client_clock,
@@ -487,3 +488,8 @@ def test_two_captures_of_nothing_are_not_the_same_capture() -> None:
     one = recorded.clients[0]
     later = replace(one, side=Side.BACKEND, connections=list(one.connections)[1:])
     assert Comparison([one], [later], Correlation()).same_captures == []
+
+
+def test_less_than_a_millisecond_is_not_taken_off() -> None:
+    times = np.array([0, 1, 999_999, 1_000_000, 1_000_001])
+    assert _worth(times).tolist() == [0, 0, 0, 1_000_000, 1_000_001]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.stated_clock import ENOUGH, SHOWN, SLACK_NS, other_offset
+from lbtrace.comparison.stated_clock import ENOUGH, SHOWN, other_offset
 from lbtrace.model.pairing import Clock, ClockRefusal, Correlation
 from tests.comparison.test_frames import comparison
 
+SLACK_NS = 5_000_000  # packets may be stamped so late
 COUNT = 6
 WHOLE = comparison(COUNT)
 EARLY = SLACK_NS + 1  # a backend that is asked so long before the client asks does not fit
@@ -70,6 +72,29 @@ def test_what_ends_before_it_begins_does_not_fit() -> None:
     for stated_ns, fits in ((0, True), (10**9, False)):
         said = other_offset(shifted([0] * COUNT), stated_ns, lambda: without(clock(0, 9)))
         assert (said is None) == fits
+
+
+@pytest.mark.parametrize("answer", ["none", "slow"])
+def test_an_answer_counts_from_its_first_byte_and_only_where_both_sides_have_it(
+    answer: str,
+) -> None:
+    """Backends are asked in time. What the client never got tells nothing; what goes on for an hour
+    began as soon as any.
+    """
+    given_ = shifted([0] * COUNT)
+    (front,) = given_.clients
+    changed = [
+        e._replace(
+            response=e.response._replace(last_ns=e.response.last_ns + 3600 * 10**9)
+            if answer == "slow"
+            else None
+        )
+        for e in front.exchanges
+        if e.response is not None
+    ]
+    asked = Comparison([replace(front, exchanges=changed)], given_.backends, given_.correlation)
+    said = other_offset(asked, 10**9, lambda: without(clock(0, 9)))
+    assert (said is None) == (answer == "none")
 
 
 @given(

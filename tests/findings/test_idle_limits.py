@@ -121,3 +121,14 @@ def test_a_request_that_follows_a_408_has_no_other_answer(tmp_path: Path) -> Non
     found = [f for f in told(tmp_path, talk) if ".408" in f.slug]
     assert all("On 1 of them a request followed" in f.text for f in found)
     assert [len(f.requests) for f in found] == [1, 1]
+
+
+@pytest.mark.parametrize(("silence_ns", "said"), [(SECOND, True), (SECOND - 1, False)])
+def test_a_silence_of_a_second_is_one(tmp_path: Path, silence_ns: int, said: bool) -> None:
+    """It is counted from the last packet before what nobody acknowledged."""
+    talk = Talk(40_001)
+    talk.asks(1_000_000, b"first")  # answered 10 µs later, which is acknowledged 1 µs later
+    for ms in TRIES:
+        at = 1_011_000 + silence_ns + ms * 1_000_000
+        talk.says(True, ASK % b"lost", at, acked=False, behind=False)
+    assert bool(told(tmp_path, talk)) is said

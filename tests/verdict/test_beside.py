@@ -256,3 +256,14 @@ def test_what_another_balancer_hands_on_decides_nothing_of_this_one(
     assert report.verdict.confidence is not Confidence.CERTAIN
     assert len(report.correlation.pairs) == 3
     assert len(report.correlation.connection_pairs) == 5
+
+
+def test_what_the_balancer_asks_of_others_is_no_proxying(tmp_path: Path) -> None:
+    """It hands a port on and asks its own database: nobody came to it for that."""
+    play = Between()
+    play.passed_on(1)
+    for i in range(4):
+        one = play.one(True, ((BOX, 45000 + i), ("10.8.8.8", 5432)), 5000 * i + 3).opens()
+        one.asks(record(90, i)).answers(record(70, i)).leaves()
+    said = play.report(tmp_path).verdict
+    assert (said.kind, said.confidence) == (Kind.L4_PASSTHROUGH, Confidence.CERTAIN)

@@ -92,6 +92,18 @@ def test_an_answer_after_the_only_attempt_failed_is_its_own(shown: list[Observed
     assert lines(shown, compared(made.run()))["own-answer"] == ()
 
 
+def test_an_answer_after_a_backend_that_began_to_answer_is_not_its_own(
+    shown: list[Observed],
+) -> None:
+    """Whose answer the client got is open where the backend's ended early."""
+    whole = compared(simulation(Balancer(add=XFF, give_up=1.0, server="own/1")).run())
+    assert lines(shown, whole)["own-answer"]
+    (front,), (back,) = whole.clients, whole.backends
+    begun = [e._replace(response=front.exchanges[0].response) for e in back.exchanges]
+    backends = [replace(back, exchanges=begun)]
+    assert lines(shown, Comparison([front], backends, whole.correlation))["own-answer"] == ()
+
+
 def test_examples_of_its_answers_are_bounded(shown: list[Observed]) -> None:
     made = Simulation(seed=7, balancer=Balancer(add=XFF, refuse=1.0))
     client = made.client("192.168.0.5")

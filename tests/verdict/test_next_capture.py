@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from lbtrace.model.http import Application, Protocol
 from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.trace import Trace
 from lbtrace.verdict.next_capture import UNDECIDED
 from tests.simulator import Balancer, Recording, Simulation
+from tests.verdict.test_nothing import hidden
 from tests.verdict.test_verdict import TRUTH, XFF, simulation, verdict
 
 COMMAND = "tcpdump -i any --immediate-mode -U -s 0 -w "
@@ -94,3 +96,24 @@ def test_what_tls_hides_on_one_side_is_told_by_times_of_one_clock() -> None:
     said = undecided(replace(tls, backends=strangers().backends))
     assert said.next_step.startswith("TLS hides one side")
     assert "--lb both.pcap" in said.next_step
+
+
+def test_tls_hides_no_side_of_which_requests_were_read() -> None:
+    """Some connections in TLS beside plain ones are no reason to look elsewhere."""
+    recorded = strangers()
+    some = [hidden(trace, 1) for trace in recorded.clients]
+    assert "TLS" not in undecided(replace(recorded, clients=some)).next_step
+
+
+@pytest.mark.parametrize("side", ["clients", "backends"])
+def test_a_side_that_speaks_something_else_hides_nothing_in_tls(side: str) -> None:
+    recorded = strangers()
+    other = [
+        replace(
+            trace,
+            exchanges=[],
+            applications=[Application(Protocol.OTHER, "ssh")] * len(trace.connections),
+        )
+        for trace in getattr(recorded, side)
+    ]
+    assert "TLS" not in undecided(replace(recorded, **{side: other})).next_step

@@ -326,18 +326,21 @@ def test_pairs_that_contradict_each_others_times(
     assert belong_together(unsure(given, clocks=(few,)))
 
 
-@pytest.mark.parametrize(("alone", "shown"), [(18, True), (19, False)])
-def test_a_tenth_of_the_requests_must_be_paired(alone: int, shown: bool) -> None:
+@pytest.mark.parametrize(
+    ("paired", "alone", "shown"),
+    [(2, 18, True), (2, 19, False), (12, 108, True), (12, 109, False)],
+)
+def test_a_tenth_of_the_requests_must_be_paired(paired: int, alone: int, shown: bool) -> None:
     """Of the side with fewer that could have had a partner."""
-    given = whole(2 + alone)
+    given = whole(paired + alone)
     left = tuple(
         outside(UnpairedReason.OTHER_CLIENT)._replace(side=of, ref=Ref(0, n))
         for of in Side
-        for n in range(2, 2 + alone)
+        for n in range(paired, paired + alone)
     )
     (clock,) = given.correlation.clocks
     agreed = (replace(clock, pairs=3, outliers=0, refused=None),)
-    pairs = given.correlation.pairs[:2]
+    pairs = given.correlation.pairs[:paired]
     assert belong_together(unsure(given, pairs=pairs, unpaired=left, clocks=agreed)) == shown
     checked = tuple(u._replace(reason=UnpairedReason.HEALTH_CHECK) for u in left)
     assert belong_together(unsure(given, pairs=pairs, unpaired=checked, clocks=agreed))

@@ -220,3 +220,8 @@ def test_an_observation_is_shown_with_what_it_supports() -> None:
     assert witness.speaks_for == TABLE["isn", "same"].speaks_for
     assert witness.speaks_against == TABLE["isn", "same"].speaks_against
     assert replace(observation, variant="different").weight is TABLE["isn", "different"]
+
+
+def test_very_strong_is_more_than_strong_by_a_moderate_margin() -> None:
+    assert Strength.VERY_STRONG - Strength.STRONG == Strength.MODERATE
+    assert sorted(Strength) == list(Strength)

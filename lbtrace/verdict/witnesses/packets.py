@@ -225,11 +225,11 @@ def direct_return(comparison: Comparison) -> Iterator[Observation]:
         return
     backend = comparison.sides[1]
     server, point = backend.servers[same.backend], _points(backend)[same.backend]
-    first, which = first_met(server)
-    points = distinct(point[np.bincount(which)[which] > 1])
+    address, answers = np.unique(np.stack((server, point)), axis=1)
+    points = distinct(answers[np.bincount(address)[address] > 1])
     there, back = _hops(comparison, same)
     frames = comparison.connection_frames(same)
-    if len(points) > 1 and len(first) < len(points):
+    if len(points):
         yield Observation.of(
             "direct-return",
             "several-backends",

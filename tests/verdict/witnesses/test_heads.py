@@ -174,3 +174,32 @@ def test_sets_of_equal_heads(headers: tuple[tuple[str, str], ...], variant: str)
     assert told(head_differences(whole)) == {("head-differences", variant): {"count": 3}}
     rewritten = as_sets(heads(Balancer(respond=[("Server", "lb")])))
     assert told(head_differences(rewritten)) == {}
+
+
+def test_of_sets_only_what_was_answered_on_both_sides_is_compared() -> None:
+    whole = as_sets(heads(Balancer(kind="l4-proxy")))
+    (front,), (back,) = whole.clients, whole.backends
+    for side in (front, back):
+        first, *rest = side.exchanges
+        cut = replace(side, exchanges=[first._replace(response=None), *rest])
+        clients, backends = ([cut], [back]) if side is front else ([front], [cut])
+        found = told(head_differences(Comparison(clients, backends, whole.correlation)))
+        assert found in ({}, {("head-differences", "identical"): {"count": 2}})
+    assert found
+
+
+@pytest.mark.parametrize("reason", ["", "Found"])
+def test_a_status_line_ends_in_its_last_word(reason: str) -> None:
+    """A reason may be empty (RFC 9112 §4): then nothing stands behind the status."""
+    whole = heads(Balancer(kind="l4-proxy"))
+    (front,) = whole.clients
+    other = [
+        e._replace(response=e.response and e.response._replace(status=302, reason=reason))
+        for e in front.exchanges
+    ]
+    changed = Comparison([replace(front, exchanges=other)], whole.backends, whole.correlation)
+    [values] = told(head_differences(changed)).values()
+    assert (values["before"], values["after"]) == (
+        "HTTP/1.1 200 OK",
+        "HTTP/1.1 302 Found" if reason else "HTTP/1.1 302",
+    )

@@ -202,3 +202,26 @@ def test_only_the_clients_syns_are_compared() -> None:
 
     assert set(told(syn_options(with_scale(server=True)))) == {("syn-options", "same")}
     assert set(told(syn_options(with_scale(server=False)))) == {("syn-options", "different")}
+
+
+def test_who_answers_for_an_address_of_its_own_is_not_counted() -> None:
+    """Two of three backends answer for one address, the third for another."""
+    made = simulation(Balancer(kind="dsr", wander=False), count=9)
+    made.backends = tuple(Endpoint(f"172.31.11.{95 + n}", 80) for n in range(3))
+    made.separate_points = True
+    recorded = made.run()
+    own = Endpoint("172.31.11.97", 80)
+    third = {c.from_client.isn for c in recorded.backends[2].connections}
+    for traces in (recorded.clients, recorded.backends):
+        traces[:] = [
+            replace(
+                trace,
+                connections=[
+                    c._replace(server=own) if c.from_client.isn in third else c
+                    for c in trace.connections
+                ],
+            )
+            for trace in traces
+        ]
+    found = told(direct_return(compared(recorded)))
+    assert found == {("direct-return", "several-backends"): {"count": 2}}

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 
 from lbtrace.comparison import Comparison
-from lbtrace.model.http import Application, Protocol
+from lbtrace.model.http import Application, ClientHello, Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import ConnectionBasis, Correlation
+from lbtrace.model.tls_session import TlsSession
+from lbtrace.model.trace import Trace
 from lbtrace.verdict.weigh import Observation
 from lbtrace.verdict.witnesses.streams import byte_streams, proxy_header, server_name, tls
 from tests.laws import examples
 from tests.simulator import Balancer, Simulation
-from tests.verdict.recorded import compared, comparisons, frames, simulation, told
+from tests.verdict.recorded import XFF, compared, comparisons, frames, simulation, told
 
 
 @examples(60)
@@ -224,3 +226,39 @@ def test_all_plain_requests_must_state_clients_in_tls() -> None:
 
 def test_with_pairs_names_say_nothing() -> None:
     assert not list(server_name(compared(simulation(Balancer(kind="tls")).run())))
+
+
+@pytest.mark.parametrize(
+    ("front", "behind", "variant"),
+    [
+        ("a", None, "removed"),
+        ("a", "b", "renewed"),
+        ("a", "a", ""),
+        (None, "b", ""),
+        (None, None, ""),
+    ],
+)
+def test_tls_that_was_opened_is_told_by_the_requests_in_it(
+    front: str | None, behind: str | None, variant: str
+) -> None:
+    """A random of the ClientHello on each side, none in the clear. No pair of connections is
+    known, only pairs of requests.
+    """
+    whole = compared(simulation(Balancer(add=XFF)).run())
+
+    def spoken(traces: Sequence[Trace], hello: str | None) -> list[Trace]:
+        (trace,) = traces
+        opened = TlsSession(records=9)
+        tls_of = hello and ClientHello(hello, "", None, (), (), 1, opened)
+        return [replace(trace, applications=[a._replace(tls=tls_of) for a in trace.applications])]
+
+    found = told(
+        tls(
+            Comparison(
+                spoken(whole.clients, front),
+                spoken(whole.backends, behind),
+                replace(whole.correlation, connection_pairs=()),
+            )
+        )
+    )
+    assert found == ({("tls", variant): {"count": 6}} if variant else {})
