@@ -34,8 +34,8 @@ class Part(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """The parts of all that failed are larger than those of all that worked, and usual limits lie
-    in between. `worked` is None when none worked.
+    """The parts of all that failed are larger than those of all that worked. `limits`: the usual
+    ones that lie in between. `worked` is None when none worked.
     """
 
     part: Part
@@ -90,14 +90,17 @@ def declared_sizes(messages: Messages, words: Words) -> Column:
     return declared
 
 
-def gap(part: Part, failed: Column, worked: Column) -> Gap | None:
-    """What lies between two groups of exchanges (their numbers), if a limit does."""
+def gap(part: Part, failed: Column, worked: Column, said: bool = False) -> Gap | None:
+    """What lies between two groups of exchanges (their numbers), if a usual limit does. `said`: the
+    answers name this part as too large, so that any limit may lie there.
+    """
     if not len(failed):
         return None
     low = int(part.size[failed].min())
     high = int(part.size[worked].max()) if len(worked) else None
     limits = tuple(limit for limit in part.limits if (high or 0) < limit <= low)
-    return Gap(part, low, high, limits) if limits else None
+    larger = said and low > (high or 0)
+    return Gap(part, low, high, limits) if limits or larger else None
 
 
 def _line_lengths(words: Words) -> Column:

@@ -9,10 +9,10 @@ Meaning:
 Decided by:
     Error responses that no backend gave, or, from one capture, those of that capture. Sizes are
     compared where all that failed are larger than all that worked, and a usual limit lies in
-    between. Forms and fields are compared where all that failed have them and none that worked, or
-    where each that failed has a form that none has that worked. A head that was cut is in no group.
-    Without any that worked, only a size beyond a usual limit is
-    called unusual.
+    between, or the status itself says what is too large. Forms and fields are compared where all
+    that failed have them and none that worked, or where each that failed has a form that none has
+    that worked. A head that was cut is in no group. Without any that worked, only a size beyond a
+    usual limit is called unusual.
 Evidence:
     The messages that failed, their answers, and one that worked.
 Remedy:
@@ -71,7 +71,7 @@ KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.FIELDS)
 ONE_CAPTURE = True
 REFUSALS = (400, 411, 413, 414, 417, 431, 494, 500, 501, 502, 505)  # 494: nginx, before it says 400
-PARTS = {
+PARTS = {  # what a status says is too large (RFC 9110 §15.5.14 f., RFC 6585 §5)
     414: (TARGET, HEAD),
     413: (BODY,),
     431: (LINE, HEAD),
@@ -119,7 +119,8 @@ def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
         status, server = int(r.start[failed[0]]), int(servers[failed[0]])
         worked = np.flatnonzero(known & (servers == server) & (r.start < MIN_ERROR) & (r.start > 0))
         wanted = PARTS.get(status, (TARGET, LINE, HEAD))
-        gaps = [gap(p, failed, worked) for p in parts if p.kind in wanted]
+        said = status in PARTS
+        gaps = [gap(p, failed, worked, said) for p in parts if p.kind in wanted]
         found = next((g for g in gaps if g is not None), None)
         if found is not None:
             yield _size_of_request(comparison, side, found, failed, worked)
@@ -173,12 +174,15 @@ def _size_of_request(
 
 def _interval(found: Gap, part: str) -> str:
     """Between which two sizes the limit lies."""
-    if found.worked is None:
+    if found.worked is None and found.limits:
         return f"unusual is that the {part} has {{failed}} bytes or more, beyond {{limits}} bytes."
+    if found.worked is None:
+        return f"the {part} has {{failed}} bytes or more."
     others = "{worked} bytes or less" if found.worked else "none"
+    limits = " Usual limits in between: {limits} bytes." if found.limits else ""
     return (
         f"the {part} has {{failed}} bytes or more in these, and {others} in the {{good}} that "
-        "worked. Usual limits in between: {limits} bytes."
+        f"worked.{limits}"
     )
 
 
@@ -188,7 +192,7 @@ def _measured(found: Gap, worked: int) -> dict[str, int | str | None]:
         "failed": found.failed,
         "worked": found.worked,
         "good": worked if found.worked is not None else None,
-        "limits": ", ".join(map(str, found.limits)),
+        "limits": ", ".join(map(str, found.limits)) or None,
     }
 
 

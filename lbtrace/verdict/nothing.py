@@ -397,9 +397,13 @@ def _cut(comparison: Comparison) -> str:
 def _likenesses(comparison: Comparison) -> str:
     """Requests that may be on both sides."""
     alike, front, back = _alike(comparison), *_requests(comparison)
+    if comparison.correlation.pairs and front == back == 1:
+        return (
+            "Too little tells whether the only request behind is the client's, though they are alike."
+        )
     if comparison.correlation.pairs:
         return (
-            f"Nothing tells which of {back} backend requests belong to which of {front} client "
+            f"Too little tells which of {back} backend requests belong to which of {front} client "
             f"requests, though both sides have requests like {alike or 'some of them'}."
         )
     return f"{_numbers(comparison)}, though both sides have requests like {alike}." if alike else ""

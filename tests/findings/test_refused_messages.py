@@ -87,6 +87,15 @@ def test_a_body_that_is_too_large_as_it_is_declared(tmp_path: Path) -> None:
     assert values(finding)["failed"] == 3_000_000
 
 
+def test_a_status_that_names_the_part_needs_no_usual_limit(tmp_path: Path) -> None:
+    ask = request("/up", "Content-Length: 20000", method="POST", body="x" * 1000)
+    (finding,) = found(refusing([ask], TOO_MUCH), tmp_path)
+    assert (values(finding)["failed"], values(finding)["worked"]) == (20_000, 0)
+    assert "imits" not in finding.text
+    (alone,) = found(refusing([ask], TOO_MUCH, worked=[]), tmp_path)
+    assert alone.text.endswith("bytes or more.")
+
+
 def test_a_head_of_many_small_fields(tmp_path: Path) -> None:
     ask = request("/0", *(f"X-Part-{n}: {'y' * 80}" for n in range(200)))
     (finding,) = found(refusing([ask], TOO_LARGE), tmp_path)
