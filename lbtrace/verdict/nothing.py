@@ -399,7 +399,8 @@ def _likenesses(comparison: Comparison) -> str:
     alike, front, back = _alike(comparison), *_requests(comparison)
     if comparison.correlation.pairs and front == back == 1:
         return (
-            "Too little tells whether the only request behind is the client's, though they are alike."
+            "Too little tells whether the only request behind is the client's, though both are "
+            "alike."
         )
     if comparison.correlation.pairs:
         return (
