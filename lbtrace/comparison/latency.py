@@ -17,11 +17,12 @@ import numpy as np
 from lbtrace.comparison.arrival import spread_ns
 from lbtrace.comparison.pairs import PairedSides, Pairs
 from lbtrace.comparison.sides import Sides
+from lbtrace.comparison.straight import through_the_balancer
 from lbtrace.language import N
 from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock
 from lbtrace.model.report import Excluded, Latency
-from lbtrace.tables.columns import Column, median_low
+from lbtrace.tables.columns import Column, among, median_low
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import marked
 
@@ -32,6 +33,7 @@ SEVERAL_ATTEMPTS = N("more than one attempt")
 SENT_AGAIN = N("a segment sent again or late")
 PIPELINED = N("pipelined")
 NOT_WHOLE = N("not captured whole")
+PAST_THE_BALANCER = N("straight to a backend, past the balancer")
 INTERCHANGEABLE = N("interchangeable")
 TOLD_NS = 1_000_000  # less than that is neither taken off nor said
 # a retransmitted segment measures the loss on the path, a cut or guessed message measures nothing
@@ -53,9 +55,10 @@ class Latencies(PairedSides):
     @cached_property
     def timed(self) -> Pairs:
         """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
-        twice, no clock set back meanwhile. Interchangeable pairs count only if there are no others.
+        twice, no clock set back meanwhile, not past the balancer. Interchangeable pairs count only
+        if there are no others.
         """
-        pairs = self.pairs
+        pairs = through_the_balancer(self)
         timed = pairs.answered & (pairs.attempts == 1)
         for table, rows in zip(self.sides, (pairs.client, pairs.backend), strict=True):
             q, r = table.requests, table.responses
@@ -119,6 +122,7 @@ class Latencies(PairedSides):
         yield SENT_AGAIN, marked(marks, Mark.RETRANSMITTED)
         yield PIPELINED, marked(marks, Mark.PIPELINED)
         yield NOT_WHOLE, pairs.alone | marked(marks, *NO_TIME)
+        yield PAST_THE_BALANCER, ~among(pairs.place, through_the_balancer(self).place)
         yield INTERCHANGEABLE, np.ones(len(pairs), bool)
 
     @cached_property

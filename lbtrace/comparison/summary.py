@@ -9,6 +9,7 @@ import numpy as np
 
 from lbtrace.comparison.counts import Counts
 from lbtrace.comparison.nat import Addresses
+from lbtrace.comparison.straight import through_the_balancer
 from lbtrace.comparison.targets import changed_targets
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Tier, Unpaired, UnpairedReason
@@ -41,6 +42,7 @@ class Summaries(Addresses, Counts):
             requests_compared=len(self.request_heads),
             responses_compared=len(self.response_heads) > 0,
             targets_changed=len(changed_targets(self)),
+            past_the_balancer=len(self.pairs) - len(through_the_balancer(self)),
             reuse=self._reuse,
             one_capture=_paths(self, Side.CLIENT) == _paths(self, Side.BACKEND),
             behind_nat=frozenset(m.seen_as for m in self.nat_mappings),

@@ -57,17 +57,31 @@ def topology(
     else:
         fronts, theirs = np.arange(len(front.client_address)), np.arange(len(back.client_address))
         mine, passed_on = fronts[:0], np.zeros(len(theirs), bool)
+    balancers = fronts
+    if state.caused and passed_on.any():
+        balancers = mine[once & ~_straight(front, back, mine, theirs, passed_on)]
     addresses = state.client.table.words.text_list
     backs = theirs[~(passed_on & _clients_own(front, back)[theirs])] if passed_on.any() else theirs
     return Topology(
         tuple(addresses[i] for i in _ranked(front.client_address[fronts])),
-        _endpoints(front, fronts),
+        _endpoints(front, balancers),
         tuple(addresses[i] for i in _ranked(back.client_address[backs])),
         _endpoints(back, theirs),
         _mappings(
             addresses, front.client_address[mine], back.client_address[theirs][: len(mine)], stated
         ),
     )
+
+
+def _straight(
+    front: SideTable, back: SideTable, mine: Column, theirs: Column, passed_on: Column
+) -> Column:
+    """Which attempts went straight to a backend, past the balancer: their packets were passed on
+    to the same server, and others go to it on connections that were not passed on.
+    """
+    server = back.servers[theirs]
+    straight: Column = passed_on & (front.servers[mine] == server)
+    return straight & among(server, server[~passed_on])
 
 
 def _clients_own(front: SideTable, back: SideTable) -> Column:

@@ -258,7 +258,7 @@ class Summary:
     `syn_retransmissions` those of both sides. `requests_compared`: of how many known pairs both
     request heads are whole, so that no difference means that nothing was changed; of these,
     `targets_changed` ask the backend for another resource. `responses_compared`: some pair has both
-    response heads whole.
+    response heads whole. `past_the_balancer`: pairs of clients that asked a backend itself.
     `one_capture`: both sides are read from the same files. `behind_nat` are the addresses under
     which a NAT before the balancer shows clients.
     """
@@ -274,6 +274,7 @@ class Summary:
     requests_compared: int = 0
     targets_changed: int = 0
     responses_compared: bool = False
+    past_the_balancer: int = 0
     reuse: Reuse | None = None
     one_capture: bool = False
     behind_nat: frozenset[str] = frozenset()

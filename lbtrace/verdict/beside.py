@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbtrace.comparison import Comparison, ConnectionPairs
+from lbtrace.comparison.straight import straight
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, ConnectionBasis, Tier
 from lbtrace.tables.columns import among
@@ -37,9 +38,12 @@ class MostTraffic(NamedTuple):
 
 
 def beside(comparison: Comparison) -> MostTraffic:
-    """A comparison → the same, without connections that were passed on where more others were
-    opened; as it is where fewer were.
+    """A comparison → the same, without connections that went past the balancer, and without those
+    that were passed on where more others were opened; as it is where fewer were.
     """
+    past = straight(comparison)
+    if past:
+        comparison = _without(comparison, past)
     passed = comparison.connection_pairs
     passed = passed.where(passed.by(ConnectionBasis.SAME_PACKETS))
     if not passed:
@@ -48,7 +52,7 @@ def beside(comparison: Comparison) -> MostTraffic:
     used = int(comparison.pairs_that_carried(passed).sum())
     if others <= used:
         return MostTraffic(comparison, others > 0)
-    return MostTraffic(_without_passed_on(comparison), True)
+    return MostTraffic(_without(comparison, passed), True)
 
 
 def _paired_otherwise(comparison: Comparison) -> int:
@@ -81,17 +85,27 @@ def _opened_by_whom_clients_ask(comparison: Comparison, passed: ConnectionPairs)
     )
 
 
-def _without_passed_on(comparison: Comparison) -> Comparison:
-    """What is left without the connections that were passed on, and without what they carried."""
-    found = comparison.correlation
+def _without(comparison: Comparison, those: ConnectionPairs) -> Comparison:
+    """What is left without some connections that were passed on, and without what they carried."""
+    found, client = comparison.correlation, comparison.table(Side.CLIENT)
     pairs = PairTable.of(found.pairs)
-    kept = tuple(p for p in found.connection_pairs if p.basis is not ConnectionBasis.SAME_PACKETS)
+    asked = client.connection[client.numbers(pairs.client_point, pairs.client)]
+    gone = set(zip(those.client.tolist(), those.backend.tolist(), strict=True))
+    fronts = comparison.connection_numbers(Side.CLIENT, [p.client for p in found.connection_pairs])
+    backs = comparison.connection_numbers(Side.BACKEND, [p.backend for p in found.connection_pairs])
+    kept = tuple(
+        pair
+        for pair, *both in zip(found.connection_pairs, fronts.tolist(), backs.tolist(), strict=True)
+        if tuple(both) not in gone
+    )
     return Comparison(
         comparison.clients,
         comparison.backends,
         replace(
             found,
-            pairs=pairs.taken(np.flatnonzero(pairs.tier != Tier.SAME_PACKETS)),
+            pairs=pairs.taken(
+                np.flatnonzero(~(among(asked, those.client) & (pairs.tier == Tier.SAME_PACKETS)))
+            ),
             connection_pairs=kept,
         ),
         comparison.tables,

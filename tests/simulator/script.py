@@ -218,6 +218,15 @@ class Script:
         """The balancer opens one to the backend."""
         return self._open(self.backend, INSIDE, (BACKEND, port))
 
+    def straight(self, port: int = 8080) -> Spoken:
+        """A client opens one to the backend itself; `passed` puts it into both captures."""
+        return self._open([], CLIENT, (BACKEND, port))
+
+    def passed(self, spoken: Spoken) -> None:
+        """Both sides saw the packets of a connection, and at the same times."""
+        self.client += spoken.packets
+        self.backend += spoken.packets
+
     def _open(self, packets: list[Packet], source: str, target: tuple[str, int]) -> Spoken:
         port = next(self.ports)
         spoken = Spoken(self, packets, ((source, port), target), [port * 7919, port * 104729])

@@ -41,6 +41,7 @@ def facts(page: Page, report: Report, labels: Labels, brief: bool = False) -> No
             (N("SYN : requests"), _connections(report)),
             *_of_heads(report),
             (N("time added"), _added(report)),
+            (N("past it"), _past(report)),
             (N("one side only"), _alone(report)),
             (N("not known"), _unknown(report, labels, 0 if brief else _SENTENCES)),
         )
@@ -108,6 +109,14 @@ def heads(report: Report, request: bool) -> Iterator[str]:
     if hop:
         parts.append(tr("per-hop fields (normal): {fields}").format(fields=_fields(hop)))
     yield " · ".join(parts)
+
+
+def _past(report: Report) -> Iterator[str]:
+    past = report.summary.past_the_balancer
+    if past:
+        yield tr("{requests} went straight to a backend, past the balancer").format(
+            requests=units.plural(past, "request")
+        )
 
 
 def _target(summary: Summary) -> str:
