@@ -99,6 +99,8 @@ def gap(part: Part, failed: Column, worked: Column, said: bool = False) -> Gap |
     low = int(part.size[failed].min())
     high = int(part.size[worked].max()) if len(worked) else None
     limits = tuple(limit for limit in part.limits if (high or 0) < limit <= low)
+    if said and high is None:
+        limits = ()  # what the status says needs no likelihood
     larger = said and low > (high or 0)
     return Gap(part, low, high, limits) if limits or larger else None
 
