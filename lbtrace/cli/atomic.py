@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO, TypeVar
 
+from lbtrace.guard import unfinished
+
 _Stream = TypeVar("_Stream", TextIO, BinaryIO)
 
 
@@ -45,7 +47,7 @@ def _replaced(
     import tempfile  # only a file that is written needs it
 
     number, beside = tempfile.mkstemp(dir=folder, prefix=f".{name[:100]}.", suffix=".part")
-    try:
+    with unfinished(beside):
         with opened(number) as out:
             yield out
             out.flush()
@@ -53,10 +55,6 @@ def _replaced(
             if private:
                 os.fchmod(number, 0o600)
         os.replace(beside, real)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
 
 
 def _like(number: int, there: os.stat_result | None) -> None:

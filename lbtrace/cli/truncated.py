@@ -12,7 +12,7 @@ import os
 import signal
 from typing import Any
 
-from lbtrace.guard import set_handled
+from lbtrace.guard import remove_unfinished, set_handled
 
 _kept: list[Any] = []  # the handler, which C must find for as long as the process runs
 
@@ -24,9 +24,14 @@ def tell_truncation(code: int) -> None:
         return
     import ctypes
 
+    told_by = os.getpid()
+
     def ended(_signal: int) -> None:
         from lbtrace.capture.source import shortened
 
+        if os.getpid() != told_by:  # a process that helps: who started it reads the rest itself
+            os._exit(code)
+        remove_unfinished()
         which = ", ".join(shortened()) or "a capture"
         line = f"lbtrace: {which}: became shorter while it was read. Copy it first.\n"
         os.write(2, line.encode("utf-8", "backslashreplace"))

@@ -77,10 +77,26 @@ class Problem:
         return f"<Problem {self.id} ({self.severity}): {self.text}>"
 
 
+_told_last: list[tuple[tuple[Sequence[Finding], ...], tuple[Problem, ...]]] = []
+
+
 def problems(*told: Sequence[Finding]) -> tuple[Problem, ...]:
     """The problems that findings tell of, the gravest first. Each of `told` are the findings of one
     report, or of one capture alone: no problem is of two of them. The indexes count through all.
+
+    A page asks for them again and again, so those of the last findings are remembered.
     """
+    if _told_last:
+        known, found = _told_last[0]
+        if len(known) == len(told) and all(a is b for a, b in zip(known, told, strict=True)):
+            return found
+    found = _problems(told)
+    if all(isinstance(findings, tuple) for findings in told):  # which stay as they are
+        _told_last[:] = [(told, found)]
+    return found
+
+
+def _problems(told: Sequence[Sequence[Finding]]) -> tuple[Problem, ...]:
     every = [finding for findings in told for finding in findings]
     groups: list[list[int]] = []
     start = 0
@@ -92,16 +108,28 @@ def problems(*told: Sequence[Finding]) -> tuple[Problem, ...]:
 
 
 def _groups(findings: Sequence[Finding]) -> list[list[int]]:
-    """The findings of each problem, the cause first."""
+    """The findings of each problem, the cause first. Linear: thousands of servers may each have one
+    of their own.
+    """
     groups: list[list[int]] = []
+    # frame or failed connection, of failures, or slug, of all else → the first group that has it
+    first: dict[object, int] = {}
     for index in _causes_first(findings):
-        finding = findings[index]
-        joined = next((g for g in groups if _same([findings[i] for i in g], finding)), None)
-        if joined is None:
-            groups.append([index])
-        else:
-            joined.append(index)
+        has = _has(findings[index])
+        group = min((first[each] for each in has if each in first), default=len(groups))
+        if group == len(groups):
+            groups.append([])
+        groups[group].append(index)
+        for each in has:
+            first[each] = min(first.get(each, group), group)
     return groups
+
+
+def _has(finding: Finding) -> list[object]:
+    """What makes it one problem with another finding that has it, too."""
+    if not _of_failures(finding):
+        return [finding.slug]
+    return [*_frames([finding]), *(("failed", connection) for connection in finding.failed)]
 
 
 def _causes_first(findings: Sequence[Finding]) -> list[int]:
@@ -124,16 +152,6 @@ def _rank(finding: Finding) -> int:
 def _of_failures(finding: Finding) -> bool:
     """Whether a finding is about requests that failed."""
     return _rank(finding) < len(CAUSES)
-
-
-def _same(problem: Sequence[Finding], other: Finding) -> bool:
-    about_failures = [_of_failures(finding) for finding in (problem[0], other)]
-    if all(about_failures):
-        failed = {c for finding in problem for c in finding.failed}
-        return not (
-            _frames(problem).keys().isdisjoint(_frames([other])) and failed.isdisjoint(other.failed)
-        )
-    return not any(about_failures) and problem[0].slug == other.slug
 
 
 def _frames(findings: Iterable[Finding]) -> dict[FrameRef, None]:

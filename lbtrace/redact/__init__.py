@@ -20,13 +20,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
 from lbtrace import capture, decode, http
 from lbtrace.capture.writing import MICROSECOND_NS, WrittenRecord, pcap, pcapng
 from lbtrace.errors import InputError
+from lbtrace.guard import unfinished
 from lbtrace.http.cursor import StreamPieces
 from lbtrace.model.http import Application, Exchange
 from lbtrace.model.trace import CaptureFile
@@ -112,7 +113,7 @@ def redact(
         for point in read:
             places = [_place(folder, file.path, taken) for file in point.recording.files]
             for _, beside, _ in places:
-                undo.callback(_removed, beside)
+                undo.enter_context(unfinished(beside))
             _write_point(point, places, mask, key, bodies, done)
             written += places
         _check(written, points, sought, progress)
@@ -120,11 +121,6 @@ def redact(
             os.replace(beside, name)
             done.files.append((given, name))
     return done
-
-
-def _removed(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
 
 
 def _write_point(

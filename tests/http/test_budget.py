@@ -198,7 +198,7 @@ def test_what_header_blocks_unfold_to_is_limited() -> None:
     bombs = b"".join(looked_up(2 * k + 1, 100) for k in range(1, 30))
     heard = hear(Talk().client(PREFACE + first + bombs).server(settings_frame()))
     limit = 10 + len(PREFACE + first + bombs + settings_frame()) // budget.BYTES_EACH
-    told = sum(len(line.raw) for e in heard.exchanges for line in e.request.lines)  # type: ignore[union-attr]
+    told = sum(len(line.raw) for e in heard.exchanges for line in e.request.lines)  # type: ignore
     assert limit * budget.UNFOLDED_EACH < told <= limit * budget.UNFOLDED_EACH + 101 * 4010
     assert len(unread(heard)) == 1
 

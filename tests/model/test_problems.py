@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lbtrace.findings._kind import compared_with
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
-from lbtrace.model.problems import BY, CAUSES, REPEATED, problems
+from lbtrace.model.problems import BY, CAUSES, REPEATED, _rank, problems
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
 
@@ -173,3 +173,46 @@ def test_every_finding_that_is_no_fact_is_in_one_problem(findings: list[Finding]
     ranks = [p.severity.rank for p in found]
     assert ranks == sorted(ranks, reverse=True)
     assert [p.id for p in found] == [f"P{n}" for n in range(1, len(found) + 1)]
+
+
+def fits(problem: list[Finding], other: Finding) -> bool:
+    """Whether a finding is part of a problem, as the module says it."""
+    failures = [_rank(f) < len(CAUSES) for f in (problem[0], other)]
+    if not any(failures):
+        return problem[0].slug == other.slug
+    shown = {frame for f in problem for e in f.evidence for frame in e.frames}
+    failed = {connection for f in problem for connection in f.failed}
+    theirs = {frame for e in other.evidence for frame in e.frames}
+    return all(failures) and bool(shown & theirs or failed & set(other.failed))
+
+
+failing = st.builds(
+    lambda found, connections: found.on(tuple(Ref(0, c) for c in connections)),
+    any_finding,
+    st.lists(st.integers(1, 6), max_size=2),
+)
+
+
+@given(st.lists(failing, max_size=10))
+def test_each_finding_joins_the_first_problem_that_it_fits(findings: list[Finding]) -> None:
+    trouble = [i for i, f in enumerate(findings) if f.severity is not Severity.INFO]
+    groups: list[list[int]] = []
+    for i in sorted(trouble, key=lambda i: (_rank(findings[i]), i)):
+        group = next((g for g in groups if fits([findings[k] for k in g], findings[i])), None)
+        groups.append([i]) if group is None else group.append(i)
+    assert sorted(grouped(*findings)) == sorted(map(tuple, groups))
+
+
+def test_thousands_of_servers_with_a_problem_each() -> None:
+    """A comparison of each with each would be two hundred million."""
+    findings = tuple(finding("protocol-mismatch.a", n) for n in range(20_000))
+    found = problems(findings)
+    assert len(found) == len(findings)
+    assert problems(findings) is found
+
+
+def test_a_list_that_grew_is_looked_at_again() -> None:
+    findings = [finding("errors.a", 1)]
+    assert len(problems(findings)) == 1
+    findings.append(finding("errors.b", 2))
+    assert len(problems(findings)) == 2

@@ -57,7 +57,7 @@ class ControlNotes:
 
     def __init__(self) -> None:
         self._rows = array("q")
-        self._texts: dict[int, str] = {}
+        self._texts: dict[int, str] = {}  # by the number of the note
         self.kept = 0  # control frames, and settings beyond the first of a frame
         self.data = 0  # bytes of DATA frames, padding included
         self.window = (
@@ -79,7 +79,7 @@ class ControlNotes:
             last, code = _GOAWAY(payload)
             value = last & 0x7FFFFFFF
             if len(payload) > 8:
-                self._texts[offset] = payload[8 : 8 + _TEXT].decode("latin-1")
+                self._texts[len(self)] = payload[8 : 8 + _TEXT].decode("latin-1")
         self.kept += 1
         self._rows.extend((offset, kind, flag, stream, code, value))
 
@@ -112,12 +112,12 @@ class ControlNotes:
         capture, which grow.
         """
         rows = self.table()
-        offset, kind, flag, stream, code, value = rows[rows[:, 1] != DATA].T
+        steers = rows[:, 1] != DATA
+        offset, kind, flag, stream, code, value = rows[steers].T
         pieces, at = cursor.pieces, pieces_at(cursor, offset)
-        text = np.zeros(len(offset), np.int32)
-        for place, said in self._texts.items():
-            text[(offset == place) & (kind == GOAWAY)] = len(texts)
-            texts.append(said)
+        text = np.zeros(len(rows), np.int32)
+        text[list(self._texts)] = len(texts) + np.arange(len(self._texts))
+        texts += self._texts.values()
         return ControlFrames(
             frame=np.asarray(pieces.frame)[at],
             time_ns=np.asarray(pieces.time_ns)[at],
@@ -128,7 +128,7 @@ class ControlNotes:
             ack=flag != 0,
             code=code,
             value=value,
-            text=text,
+            text=text[steers],
             texts=texts,
         )
 

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from importlib import import_module
 from itertools import islice
 from typing import Any, Final
 
 from lbtrace.errors import OptionError
+from lbtrace.guard import unfinished
 from lbtrace.model.report import CaptureReport, Report
 from lbtrace.render.arrow import connections, exchanges, findings, headers, pairs
 from lbtrace.render.arrow.columns import ArrowTable
@@ -69,7 +70,7 @@ def write_parquet(report: Report | CaptureReport, folder: str) -> list[str]:
         written: list[tuple[str, str]] = []
         for table in _told(report):
             beside = os.path.join(folder, f".{table.name}.{os.getpid()}.part")
-            undo.callback(_removed, beside)
+            undo.enter_context(unfinished(beside))
             written.append((beside, os.path.join(folder, f"{table.name}.parquet")))
             with parquet.ParquetWriter(beside, table.schema(pa), compression="zstd") as out:
                 for batch in _batches(table, report):
@@ -77,11 +78,6 @@ def write_parquet(report: Report | CaptureReport, folder: str) -> list[str]:
         for beside, path in written:
             os.replace(beside, path)
         return [path for _, path in written]
-
-
-def _removed(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
 
 
 def _told(report: Report | CaptureReport) -> Iterator[ArrowTable]:

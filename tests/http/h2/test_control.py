@@ -96,6 +96,20 @@ def test_a_frame_is_where_its_last_byte_is() -> None:
     assert (last.kind, last.frame, last.time_ns) == (ControlKind.GOAWAY, 3, 3 * MS)
 
 
+def test_each_goaway_has_its_own_words() -> None:
+    """Also where DATA stands between them, and where there are many: one search for each of 20 000
+    among all of them would take minutes.
+    """
+    client, server = End(), End()
+    back = settings_frame() + server.answer(1, b"x")
+    words = [f"bye {n}" if n % 3 else "" for n in range(20_000)]
+    for n, said in enumerate(words):
+        back += hf.GoAwayFrame(0, 1, 0, said.encode()).serialize()
+        back += frame(0, 0, 1, b"x") if n % 5 == 0 else b""
+    heard = hear(Talk().client(PREFACE + settings_frame() + client.ask(1, "/a")).server(back))
+    assert [f.text for f in heard.control if f.kind == ControlKind.GOAWAY] == words
+
+
 def test_control_frames_after_a_gap_are_told_as_they_are() -> None:
     """And the one that was lost is not."""
     client, server = End(), End()
