@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 
@@ -35,8 +36,10 @@ def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTa
     """Every client exchange that has backend exchanges, in order. `answered`: of several attempts
     that may be it, the one whose answer the client got, or UNTOLD.
     """
-    order = sorted(state.caused)
     client, backend, caused, n = state.client, state.backend, state.caused, len(state.caused)
+    clients, attempts, _ = state.flat()
+    by_client = np.argsort(clients)
+    order: list[int] = clients[by_client].tolist()
     plain = _answered_at_once(state, order, line)
     told = {
         c: outcomes(state, c, line, answered)
@@ -46,21 +49,21 @@ def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTa
     tried = list(
         chain.from_iterable([b for b, _ in told[c]] if c in told else caused[c] for c in order)
     )
-    sizes = np.fromiter((len(caused[c]) for c in order), np.int64, n)
+    sizes = attempts[by_client]
     first = running(sizes)
     outcome = np.full(len(tried), ANSWERED, np.uint8)
     for at in np.flatnonzero(~np.array(plain, bool)).tolist():
         outcome[first[at] : first[at + 1]] = [
             OUTCOMES.index(ending) for _, ending in told[order[at]]
         ]
-    known = numbering()
+    known, sure = numbering(), map(state.confidence.__getitem__, order)
     mine, theirs = np.array(order, np.int64), np.array(tried, np.int64)
     outcome[_copies(state, sizes, theirs, outcome)] = OUTCOMES.index(AttemptOutcome.COPY)
     return PairTable(
         client_point=client.point[mine],
         client=client.id[mine],
-        tier=np.fromiter(map(state.tier.__getitem__, order), np.uint8, n),
-        confidence=np.fromiter((state.confidence[c].rank for c in order), np.uint8, n),
+        tier=state.tiers()[by_client].astype(np.uint8),
+        confidence=np.fromiter(map(attrgetter("rank"), sure), np.uint8, n),
         group=np.fromiter((state.group.get(c, NONE) for c in order), np.int64, n),
         reason=numbers(known, map(state.reasons.__getitem__, order), n),
         first=first,
@@ -101,10 +104,11 @@ def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> l
     client, backend = state.client, state.backend
     c = np.array(order, np.int64)
     b = np.fromiter((state.caused[i][0] for i in order), np.int64, len(c))
-    single = np.fromiter((len(state.caused[i]) == 1 for i in order), bool, len(c))
+    single = np.fromiter(map(len, map(state.caused.__getitem__, order)), np.int64, len(c)) == 1
     in_time = np.ones(len(c), bool)
     if line.known:
-        same = np.fromiter((state.tier[i] is Tier.SAME_PACKETS for i in order), bool, len(c))
+        tiers = np.fromiter(map(state.tier.__getitem__, order), np.int64, len(c))
+        same = tiers == Tier.SAME_PACKETS
         in_time = same | (line.columns.backend_answered[b] <= line.columns.client_answered[c])
     there = client.table.responses.there[c] & backend.table.responses.there[b]
     plain: list[bool] = (

@@ -84,14 +84,12 @@ def reversed_share(state: Pairing) -> tuple[int, int]:
     504 before the backend does.
     """
     client, backend = state.client, state.backend
-    single = [
-        (c, bs[0], state.group.get(c, -1))
-        for c, bs in state.caused.items()
-        if len(bs) == 1 and state.tier[c] is not Tier.TIME
-    ]
-    if not single:
+    clients, sizes, backends = state.flat()
+    single = (sizes == 1) & (state.tiers() != Tier.TIME)
+    if not single.any():
         return 0, 0
-    c, b, group = (np.array(column, np.int64) for column in zip(*single, strict=True))
+    c, b = clients[single], backends[np.cumsum(sizes)[single] - 1]
+    group = np.fromiter((state.group.get(n, -1) for n in c.tolist()), np.int64, len(c))
     seen = (
         client.solid_start[c]
         & client.solid_reply[c]

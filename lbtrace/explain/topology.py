@@ -42,9 +42,7 @@ def topology(
             mine[once],
             [said[j] if whole else None for j, whole in zip(b.tolist(), told, strict=True)],
         )
-        passed_on = np.fromiter(
-            (state.tier[i] is Tier.SAME_PACKETS for i in c.tolist()), bool, len(c)
-        )
+        passed_on = np.repeat(state.tiers() == Tier.SAME_PACKETS, state.flat()[1])
     elif pairs:
         mine, theirs = (
             t.numbers_of_connections(refs)

@@ -5,6 +5,8 @@ balancer named and other fields allow it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,55 +34,104 @@ def shared_values(
     matched = rare_values.match(values, client, backend)
     bodies = repeats.telling_bodies(state, matched)
     copies = fan_out.find(state, matched, said)
-    rewritten = fingerprint.rewritten(state, [(m.client, m.backends[0]) for m in matched])
     first = (
         np.array([m.client for m in matched], np.int64),
         np.array([m.backends[0] for m in matched], np.int64),
     )
-    answers = may_be_answer_each(client, backend, *first).tolist()
-    doubts = fingerprint.may_conflict(state, *first, rewritten).tolist()
-    answered = _answered_elsewhere(state, values, matched, answers)
-    for found, answer_fits, doubt in zip(matched, answers, doubts, strict=True):
+    rewritten = fingerprint.rewritten(state, *first)
+    answers = may_be_answer_each(client, backend, *first)
+    doubts = fingerprint.may_conflict(state, *first, rewritten)
+    answered = _answered_elsewhere(state, values, matched, answers.tolist())
+    one_by_one = _OneByOne(state, said, bodies, copies, answered, rewritten)
+    plain = answers & ~doubts
+    plain &= np.fromiter((len(m.backends) == 1 for m in matched), bool, len(matched))
+    cuts = np.flatnonzero(plain[1:] != plain[:-1]) + 1
+    for begin, end in pairwise([0, *cuts.tolist(), len(matched)]):
+        if plain[begin:end].all():
+            _add_plain(state, matched[begin:end])
+            continue
+        columns = (answers[begin:end].tolist(), doubts[begin:end].tolist())
+        for found, fits, doubt in zip(matched[begin:end], *columns, strict=True):
+            one_by_one.pair(found, fits, doubt)
+    return _open(state, values, rewritten)
+
+
+@dataclass(slots=True)
+class _OneByOne:
+    """What matches are weighed by of which an answer, another field or a second backend exchange
+    makes one doubtful.
+    """
+
+    state: Pairing
+    said: Sequence[Stated | None]
+    bodies: bool  # the body says which request it is
+    copies: dict[int, list[int]]
+    answered: set[int]  # client exchanges whose answer another backend exchange gave
+    rewritten: set[str]
+
+    def pair(self, found: rare_values.Found, answer_fits: bool, doubt: bool) -> None:
+        """Enter a match, if nothing speaks against it."""
+        state = self.state
         backends = found.backends
         fitting = (
             (backends if answer_fits else []) if len(backends) == 1 else _fitting(state, found)
         )
-        if not fitting and found.client in answered:
-            continue  # this may be a try that failed before the one that gave what the client got
-        if not found.by_value and not fitting:
-            answer = client.exchange(found.client).response
-            if answer is None or answer.status not in attempts.OWN_ERRORS:
-                continue
+        if not fitting and not self._may_be_unanswered(found):
+            return
         # Several share it: tries of one request, when all but one failed; else a session's values,
         # and time must tell.
         if len(backends) > 1:
             sent = (
                 _tries(state, fitting, backends)
-                or copies.get(found.client)
-                or repeats.repeated(state, found, said, bodies)
+                or self.copies.get(found.client)
+                or repeats.repeated(state, found, self.said, self.bodies)
             )
             backends = sent if found.by_request else fitting
         if not backends or (len(backends) > 1 and not found.by_request):
-            continue
+            return
         doubt |= len(found.backends) > 1
         if (
             doubt
             and not found.strong
-            and fingerprint.conflicts(state, found.client, backends[-1]) - rewritten
+            and fingerprint.conflicts(state, found.client, backends[-1]) - self.rewritten
         ):
-            continue
+            return
         tier = Tier.RARE_TOKEN if found.by_value else Tier.SHAPE
         alone = (
             found.strong
-            or found.client not in copies
+            or found.client not in self.copies
             or fan_out.of_one_id(state, found.client, backends)
         )
         confidence = Confidence.HIGH if fitting and alone else Confidence.MEDIUM
         if len(backends) > 1:
-            backends = sorted(backends, key=lambda b: int(backend.start[b]))
+            backends = sorted(backends, key=lambda b: int(state.backend.start[b]))
         state.add(found.client, backends, tier, confidence, found.reasons)
         (state.strong if found.strong else state.weak).add(found.client)
-    return _open(state, values, rewritten)
+
+    def _may_be_unanswered(self, found: rare_values.Found) -> bool:
+        """Whether a match may hold though none of its answers is what the client got."""
+        if found.client in self.answered:
+            return False  # it may be a try that failed before the one that gave what the client got
+        if found.by_value:
+            return True
+        answer = self.state.client.exchange(found.client).response
+        return answer is not None and answer.status in attempts.OWN_ERRORS
+
+
+def _add_plain(state: Pairing, matched: Sequence[rare_values.Found]) -> None:
+    """Enter matches with one backend exchange each, whose answer is the one that the client got and
+    whose request nothing contradicts.
+    """
+    clients = [found.client for found in matched]
+    state.caused.update((found.client, found.backends) for found in matched)
+    for found in matched:
+        state.owner[found.backends[0]] = found.client
+    tiers = [Tier.RARE_TOKEN if found.by_value else Tier.SHAPE for found in matched]
+    state.tier.update(zip(clients, tiers, strict=True))
+    state.confidence.update(dict.fromkeys(clients, Confidence.HIGH))
+    state.reasons.update((found.client, found.reasons) for found in matched)
+    state.strong.update(found.client for found in matched if found.strong)
+    state.weak.update(found.client for found in matched if not found.strong)
 
 
 def _answered_elsewhere(

@@ -338,14 +338,15 @@ def may_conflict(state: Pairing, cs: Column, bs: Column, rewritten: Set[str]) ->
     return out
 
 
-def rewritten(state: Pairing, pairs: Sequence[tuple[int, int]]) -> set[str]:
+def rewritten(state: Pairing, cs: Column, bs: Column) -> set[str]:
     """The fields that differ in most of the given pairs: those the balancer rewrites, and their
     difference says nothing.
     """
-    if len(pairs) < 3:
+    if len(cs) < 3:
         return set()
     counted: Counter[str] = Counter()
-    sample = pairs[:: len(pairs) // SAMPLED + 1]
+    step = len(cs) // SAMPLED + 1
+    sample = list(zip(cs[::step].tolist(), bs[::step].tolist(), strict=True))
     for c, b in sample:
         counted.update(conflicts(state, c, b))
     return {name for name, n in counted.items() if n * 2 >= len(sample)}

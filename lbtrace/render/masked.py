@@ -30,7 +30,6 @@ from lbtrace.http_fields import HOST
 from lbtrace.http_fields.masking import (
     Mask,
     is_public,
-    may_hold_url,
     may_hold_userinfo,
     names_secret,
 )
@@ -68,7 +67,10 @@ _NAMED: Final = re.compile(r"[^\s:]+:")
 _PORT: Final = re.compile(r":\d+\Z")
 _FACTOR: Final = np.uint32(2654435761)  # odd, and its bits look drawn (Knuth 1973, §6.4)
 _BETWEEN: Final = re.compile(r"( → )")  # a line before and after a change
-_PERCENT, _EQUALS, _SLASH = b"%=/"
+_VALUE, _NAME, _ENCODED, _SLASH = range(1, 5)  # what marks that a line may hold a URL
+_MARKS: Final = np.zeros(256, np.uint8)
+for _letters, _mark in ((b"=", _VALUE), (b"?&#;", _NAME), (b"%", _ENCODED), (b"/", _SLASH)):
+    _MARKS[list(_letters)] = _mark
 _TOGETHER: Final = 1 << 14  # lines looked at together
 _TARGETS: Final = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)
 _Message = TypeVar("_Message", Request, Response)
@@ -171,7 +173,7 @@ class _Traces:
         secret = np.array([not is_public(name) for name in names], bool)[of]
         for i in np.flatnonzero(np.array([n.lower() == HOST for n in names], bool)[of]).tolist():
             self._note_host(lines[i].decode("latin-1"))
-        others = (i for i in _like_urls(lines) if not secret[i] and may_hold_url(lines[i]))
+        others = (i for i in _like_urls(lines) if not secret[i])
         shown, hidden, mask = list(lines), self._hidden, self.mask.line
         for i in chain(np.flatnonzero(secret).tolist(), others):
             line = lines[i]
@@ -246,15 +248,22 @@ class _Traces:
 
 
 def _like_urls(lines: list[bytes]) -> Iterator[int]:
-    """Every line for which `may_hold_url` may be true, in order, looked at many together."""
+    """Every line for which `may_hold_url` is true, in order, looked at many together."""
     for low in range(0, len(lines), _TOGETHER):
         some = lines[low : low + _TOGETHER]
         end = running(np.fromiter(map(len, some), np.int64, len(some)))[1:]
         data = np.frombuffer(b"".join(some), np.uint8)
-        marked: Column = (data == _PERCENT) | (data == _EQUALS)
-        marked[1:] |= (data[1:] == _SLASH) & (data[:-1] == _SLASH)
-        found = np.searchsorted(end, np.flatnonzero(marked), "right")
-        yield from (found[np.diff(found, prepend=-1) != 0] + low).tolist()
+        marks = _MARKS[data]
+        at = np.flatnonzero(marks)
+        owner, mark = np.searchsorted(end, at, "right"), marks[at]
+        equals, parameter, found = (np.zeros(len(some), bool) for _ in range(3))
+        equals[owner[mark == _VALUE]] = True
+        parameter[owner[mark == _NAME]] = True
+        found[owner[mark == _ENCODED]] = True
+        slash = mark == _SLASH
+        double = slash[1:] & slash[:-1] & (np.diff(at) == 1) & (owner[1:] == owner[:-1])
+        found[owner[1:][double]] = True
+        yield from (np.flatnonzero(found | (equals & parameter)) + low).tolist()
 
 
 class _Texts:

@@ -433,13 +433,17 @@ def test_a_word_that_is_a_cookie_too_is_not_blotted_out(tmp_path: Path) -> None:
     assert "192.168.0.5" in page
 
 
-@given(st.lists(st.binary(max_size=6) | st.sampled_from([b"a/", b"/b", b"//", b"x=1", b"%", b""])))
+@given(
+    st.lists(
+        st.binary(max_size=6) | st.sampled_from([b"a/", b"/b", b"//", b"x=1", b"%", b"?x=", b";"])
+    )
+)
 def test_lines_are_looked_at_together_as_they_are_one_by_one(lines: list[bytes]) -> None:
-    assert set(_like_urls(lines)) >= {i for i, line in enumerate(lines) if may_hold_url(line)}
+    assert list(_like_urls(lines)) == [i for i, line in enumerate(lines) if may_hold_url(line)]
 
 
 def test_a_line_without_any_mark_of_a_url_is_passed_over() -> None:
-    assert list(_like_urls([b"Accept: */*", b"A: b", b"", b"A: %2f", b"B: c=d=e", b"C: d"])) == [
+    assert list(_like_urls([b"Accept: */*", b"A: b", b"", b"A: %2f", b"B: ;c=d", b"C: d"])) == [
         3,
         4,
     ]
