@@ -55,7 +55,7 @@ from lbtrace.model.report import (
     Witness,
 )
 from lbtrace.model.trace import Diagnostic, Trace
-from lbtrace.tables.columns import Column, distinct, running
+from lbtrace.tables.columns import Column, among, distinct, running
 from lbtrace.tables.exchanges import Exchanges, ExchangeTable, HeadTexts
 from lbtrace.tables.pairs import PairTable
 
@@ -66,6 +66,8 @@ _PIECE: Final = re.compile(r"[^,;\s]+")
 _NAMED: Final = re.compile(r"[^\s:]+:")
 _PORT: Final = re.compile(r":\d+\Z")
 _FACTOR: Final = np.uint32(2654435761)  # odd, and its bits look drawn (Knuth 1973, §6.4)
+_BITS: Final = 22  # of a place in a table of them
+_FACTOR_OF_LEAST: Final = np.uint32(pow(int(_FACTOR), LEAST, 1 << 32))
 _BETWEEN: Final = re.compile(r"( → )")  # a line before and after a change
 _VALUE, _NAME, _ENCODED, _SLASH = range(1, 5)  # what marks that a line may hold a URL
 _MARKS: Final = np.zeros(256, np.uint8)
@@ -273,13 +275,15 @@ class _Texts:
         self._mask = mask
         self._said = said
         self._sizes: dict[str, set[int]] = {}  # of the credentials that begin with these letters
+        held: list[str] = []
         for secret in list(mask.hidden):
             pieces = (secret,) if secret.isalnum() else {secret, *_PIECE.findall(secret)}
             for piece in pieces:
                 if len(piece) >= LEAST:
                     mask.hide(piece)
                     self._sizes.setdefault(piece[:LEAST], set()).add(len(piece))
-        self._beginnings = _Beginnings(self._sizes)
+                    held.append(piece)
+        self._beginnings = _Beginnings(held)
         self._orders: dict[str, list[int]] = {}
         self.text = lru_cache(maxsize=4096)(self._text)
         """Any text → the text to show."""
@@ -458,30 +462,48 @@ class _Texts:
 
 
 class _Beginnings:
-    """The first LEAST letters of credentials, to be looked for in many texts at once."""
+    """The first letters of credentials, to be looked for in many texts at once: LEAST of a short
+    one, and twice as many of any other, as ids that count up begin alike.
+    """
 
-    def __init__(self, begin: Collection[str]) -> None:
-        self._bits = min(
-            24, max(16, 4 + len(begin).bit_length())
-        )  # few places in use: few texts in vain
-        self._there = np.zeros(1 << self._bits, bool)
-        self._there[self._places("".join(begin))[::LEAST]] = True
+    def __init__(self, secrets: Collection[str]) -> None:
+        short = {secret[:LEAST] for secret in secrets if len(secret) < 2 * LEAST}
+        long = [secret[: 2 * LEAST] for secret in secrets if len(secret) >= 2 * LEAST]
+        mixed = (
+            _mixed("".join(begin))[k][:: (k + 1) * LEAST] for k, begin in enumerate((short, long))
+        )
+        self._known = list(map(distinct, mixed))
+        self._there = [np.zeros(1 << _BITS, bool) for _ in self._known]
+        for there, known in zip(self._there, self._known, strict=True):
+            there[_places(known)] = True
 
     def found_in(self, texts: Sequence[str]) -> list[int]:
         """Which texts may hold one of them; no other does."""
-        found = np.flatnonzero(self._there[self._places("".join(texts))])
+        places = []
+        for there, known, mixed in zip(
+            self._there, self._known, _mixed("".join(texts)), strict=True
+        ):
+            at = np.flatnonzero(there[_places(mixed)])  # sooner than to look for each
+            places.append(at[among(mixed[at], known)])
         ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-        rows: list[int] = distinct(np.searchsorted(ends, found, "right")).tolist()
+        rows: list[int] = distinct(np.searchsorted(ends, np.concatenate(places), "right")).tolist()
         return rows
 
-    def _places(self, text: str) -> Column:
-        """A place in the table for each LEAST letters in a row: equal letters, equal places."""
-        letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        count = max(len(letters) - LEAST + 1, 0)
-        mixed = np.zeros(count, np.uint32)
-        for k in range(LEAST):
-            mixed = mixed * _FACTOR + letters[k : k + count]
-        return mixed * _FACTOR >> np.uint32(32 - self._bits)
+
+def _mixed(text: str) -> tuple[Column, Column]:
+    """A number for each LEAST letters in a row, and for each twice as many: equal letters, equal
+    numbers.
+    """
+    letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    count = max(len(letters) - LEAST + 1, 0)
+    mixed = np.zeros(count, np.uint32)
+    for k in range(LEAST):
+        mixed = mixed * _FACTOR + letters[k : k + count]
+    return mixed, mixed[:-LEAST] * _FACTOR_OF_LEAST + mixed[LEAST:]
+
+
+def _places(mixed: Column) -> Column:
+    return mixed * _FACTOR >> np.uint32(32 - _BITS)
 
 
 @lru_cache(maxsize=1024)
