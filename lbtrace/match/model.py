@@ -168,6 +168,7 @@ class _Model:
             take_back(pairs, timeline(pairs, known))
             made = self._pair_by_fingerprint(pairs, learned, known)
         made.pair_large()
+        self.values = self.open = None  # what they are made from is as large as the captures' heads
         whole_connections.resolve(pairs, made.line)
         known = self._with_attempts(pairs, made)
         return self._weighed(pairs, known)

@@ -17,12 +17,12 @@ client exchange's.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -403,7 +403,7 @@ def _of_lines(book: _Book, messages: Sequence[Messages], way: _Way) -> _Held:
     tokens = (
         _token(way.value, value[long]),
         _token(way.field, words.field_value_of[at[short]]),
-        _token(way.value, numbers(book.parts, itertools.chain.from_iterable(parts))),
+        _token(way.value, numbers(book.parts, chain.from_iterable(parts))),
     )
     return _Held.of(np.concatenate([at[long], at[short], owners]), np.concatenate(tokens), count)
 
@@ -465,25 +465,25 @@ def _numbered(
     """What can make candidates, numbered as the client side shows it first: among tokens that tell
     as much, the first one is named.
     """
-    kind_of_entry = np.repeat(np.arange(len(parts[0])), [len(part[0]) for part in parts[0]])
-    joined = [[np.concatenate(columns) for columns in zip(*held, strict=True)] for held in parts]
-    every = (*frequent, *(token for _, token in joined))
+    every = chain(frequent, (tokens for held in parts for _, tokens in held))
     count = 1 + max(int(tokens.max(initial=0)) for tokens in every)
     fine = np.ones(count, bool)
-    for _, tokens in joined:
+    for held in parts:
         there = np.zeros(count, bool)
-        there[tokens] = True
+        for _, tokens in held:
+            there[tokens] = True
         fine &= there
     for tokens in frequent:
         fine[tokens] = False
-    kept = [fine[token] for _, token in joined]
+    kept = [[_where(fine, *entries) for entries in held] for held in parts]
     (owner, token), (other, theirs) = (
-        [held[chosen] for held in entries] for entries, chosen in zip(joined, kept, strict=True)
+        map(np.concatenate, zip(*held, strict=True)) for held in kept
     )
     # where the client side shows it first: by exchange, then by kind of entry
-    order = np.argsort(owner * len(parts[0]) + kind_of_entry[kept[0]], kind="stable")
+    kind_of_entry = np.repeat(np.arange(len(kept[0])), [len(part[0]) for part in kept[0]])
+    order = np.argsort(owner * len(kept[0]) + kind_of_entry, kind="stable")
     shown = token[order]
-    first = np.full(count, len(shown), np.int64)
+    first = np.full(count, len(shown), np.int32)
     first[shown[::-1]] = np.arange(len(shown))[::-1]
     found = shown[first[shown] == np.arange(len(shown))]
     place = first  # the same memory
@@ -498,6 +498,12 @@ def _numbered(
     ]
     code, kind = found // len(_KINDS), found % len(_KINDS)
     return Tokens(sides[0], sides[1], kind, code, BITS * book.told(kind, code), book)
+
+
+def _where(fine: Column, owner: Column, token: Column) -> _Entries:
+    """The entries whose token is fine (bool per token)."""
+    kept = fine[token]
+    return owner[kept], token[kept]
 
 
 def _line_tokens(way: _Way, line: HeaderLine) -> list[tuple[Kind, str]]:
