@@ -20,7 +20,7 @@ from lbtrace.render import View
 from lbtrace.render.json import pairs, parts, rows, sets
 from lbtrace.render.json.behaviour import behaviour
 from lbtrace.render.json.connections import connections
-from lbtrace.render.json.row_files import RowFiles, written_side_by_side
+from lbtrace.render.json.row_files import RowFiles, captures_side_by_side, written_side_by_side
 from lbtrace.render.json.text import TRUTH, quoted
 from lbtrace.render.json.twice import Twice
 
@@ -155,7 +155,7 @@ def _behind_exchanges(trace: Trace) -> Iterator[str]:
     yield f'"exchange_count":{len(trace.exchanges)}}}'
 
 
-def _report(report: Report, view: View) -> Iterator[str]:
+def _report(report: Report, view: View) -> Iterator[_Lines]:
     correlation = report.correlation
     yield _head("lbtrace-report", report.version, view)
     yield f'"verdict":{parts.verdict(report)},'
@@ -179,10 +179,16 @@ def _report(report: Report, view: View) -> Iterator[str]:
     yield f'"completeness":{sets.completeness(report)},'
     yield from _array("connection_pairs", pairs.connection_pairs(report))
     yield '"captures":['
-    before = ""
-    for trace in (*report.clients, *report.backends):
-        if before:
-            yield before
-        yield from _trace(trace)
-        before = ","
+    traces = (*report.clients, *report.backends)
+    files = captures_side_by_side(_trace, traces, view.jobs)
+    if files is not None:
+        with files:
+            yield files
+    else:
+        before = ""
+        for trace in traces:
+            if before:
+                yield before
+            yield from _trace(trace)
+            before = ","
     yield "]}"

@@ -1,13 +1,14 @@
-"""The exchanges of a trace, written side by side by several processes, each some of them into a
-temporary file without a name.
+"""The exchanges of a trace, or whole captures, written side by side by several processes, each some
+of them into a temporary file without a name.
 
-Invariant: the files hold, one behind the other, the lines of `rows.texts`.
+Invariant: the files hold, one behind the other, the lines that one process writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import pairwise
 from tempfile import TemporaryFile
 from typing import IO, TextIO
@@ -60,22 +61,53 @@ def written_side_by_side(trace: Trace, jobs: int) -> RowFiles | None:
     count = len(trace.exchanges)
     if jobs < 2 or count * _EACH < WORTH * jobs:
         return None
+    cuts = [count * k // jobs for k in range(jobs + 1)]
+    parts = [range(low, high) for low, high in pairwise(cuts)]
+    return _in_files(
+        [partial(rows.texts, trace, part) for part in parts], [len(p) * _EACH for p in parts], jobs
+    )
+
+
+def captures_side_by_side(
+    lines: Callable[[Trace], Iterator[str]], traces: Sequence[Trace], jobs: int
+) -> RowFiles | None:
+    """Captures, each with its `lines`, a line with a comma between each two; None as in
+    `written_side_by_side`, or where another process has nothing to do.
+    """
+    sizes = [len(trace.exchanges) * _EACH for trace in traces]
+    if jobs < 2 or sum(size >= WORTH for size in sizes) < 2:
+        return None
+
+    def behind_comma(trace: Trace) -> Iterator[str]:
+        yield ","
+        yield from lines(trace)
+
+    first, *others = traces
+    return _in_files(
+        [partial(lines, first), *(partial(behind_comma, trace) for trace in others)], sizes, jobs
+    )
+
+
+def _in_files(
+    works: Sequence[Callable[[], Iterator[str]]], sizes: Sequence[int], jobs: int
+) -> RowFiles | None:
+    """The lines that each work yields, about `sizes` bytes of them, in a file of its own; None
+    where there is no room.
+    """
     from lbtrace import side_by_side
 
-    cuts = [count * k // jobs for k in range(jobs + 1)]
     with ExitStack() as stack:
         try:
-            files = [stack.enter_context(TemporaryFile()) for _ in range(jobs)]
+            files = [stack.enter_context(TemporaryFile()) for _ in works]
 
             def write(k: int, _progress: Progress) -> bool:
                 files[k].seek(0)
                 files[k].truncate()
-                for text in rows.texts(trace, range(cuts[k], cuts[k + 1])):
+                for text in works[k]():
                     files[k].write(text.encode("ascii") + b"\n")
                 files[k].flush()
                 return True
 
-            sizes = [(high - low) * _EACH for low, high in pairwise(cuts)]
             side_by_side.results(write, sizes, jobs, quiet)
         except OSError:
             return None

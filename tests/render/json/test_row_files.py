@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from lbtrace import side_by_side
 from lbtrace.model.trace import Trace
 from lbtrace.pipeline import inspect
 from lbtrace.render.json import row_files, rows
-from lbtrace.render.json.row_files import written_side_by_side
+from lbtrace.render.json.row_files import captures_side_by_side, written_side_by_side
 from tests.bench.generate import write
 
 
@@ -45,6 +47,28 @@ def test_the_files_hold_the_lines_of_one_process(
         assert page.getvalue() == expected
         out.seek(0)
         assert out.read() == 2 * expected
+
+
+def test_captures_that_are_written_side_by_side_are_those_of_one_process(
+    trace: Trace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_is_worth_it(monkeypatch)
+
+    def lines(trace: Trace) -> Iterator[str]:
+        yield f"{trace.point}"
+        yield from rows.texts(trace)
+
+    traces = [replace(trace, point=point) for point in range(3)]
+    plain = [[f"{k}", *rows.texts(trace)] for k in range(3)]
+    expected = "\n,\n".join(map("\n".join, plain)) + "\n"
+    files = captures_side_by_side(lines, traces, 2)
+    assert files is not None
+    page = StringIO()
+    with files:
+        assert files.copy_to(page)
+    assert page.getvalue() == expected
+    assert captures_side_by_side(lines, traces, 1) is None
+    assert captures_side_by_side(lines, traces[:1], 2) is None
 
 
 def test_few_exchanges_and_one_job_are_written_straight(
