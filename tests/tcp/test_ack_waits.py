@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.stream import Direction
-from lbtrace.tcp.ack_waits import AT_ONCE_NS, LATE_NS, SMALL
+from lbtrace.tcp.ack_waits import AT_ONCE_NS, SMALL
 from lbtrace.tcp.connections import connections
 from tests.tcp.wire import Wire
 
@@ -51,8 +51,10 @@ def test_the_client_may_be_the_one_that_waits() -> None:
 @pytest.mark.parametrize(
     ("ack_after", "rest_after", "rest", "count"),
     [
-        (LATE_NS, 0, 8, 1),
-        (LATE_NS - 1, 0, 8, 0),
+        (30 * MS, 0, 8, 1),
+        (30 * MS - 1, 0, 8, 0),
+        (40 * MS, 0, 1, 1),
+        (40 * MS, 0, 0, 0),
         (40 * MS, AT_ONCE_NS, 8, 1),
         (40 * MS, AT_ONCE_NS + 1, 8, 0),
         (501 * MS, 0, 8, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,3 +70,12 @@ def test_what_is_missing_does_not_depend_on_the_handshake(
         wire.s("FIN", at, ack=103).c("ACK", 103, ack=at + 1)
     one, other = answered(whole), answered(bare)
     assert (one.missing, one.lost, one.bytes) == (other.missing, other.lost, other.bytes)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "missing"), [(0, 0), (1, 0), (2, 2), (1 << 20, 1 << 20), ((1 << 20) + 1, 0)]
+)
+def test_from_two_bytes_to_a_mebibyte_are_missing(ahead: int, missing: int) -> None:
+    """One byte is a keep-alive, far more a damaged number."""
+    wire = Wire().c("PSH", 100, b"ask", ack=1000).s("PSH", 1000 + ahead, b"tail", ack=103)
+    assert answered(wire).missing == missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,3 +93,25 @@ def test_a_stream_in_order_has_no_delay() -> None:
     wire = Wire().c("SYN", 99).c("PSH", 100, b"a", ack=1).c("PSH", 101, b"b", ack=1, at=10**12)
     [c], _ = connections(wire.table())
     assert c.from_client.delayed_for_ns == 0
+
+
+YEAR = 365 * 86400 * 1000 * MS
+
+
+@pytest.mark.parametrize(("years", "told"), [(30, True), (70, False)])
+def test_a_capture_that_lasts_for_a_lifetime_tells_no_delay(years: int, told: bool) -> None:
+    """Its times would not fit beside the numbers of its streams: nothing is said, nothing wrong."""
+    wire = opened().s("PSH", 1005, b"second", ack=100, at=10 * MS)
+    wire.s("PSH", 1000, b"first", ack=100, at=years * YEAR)
+    [c], _ = connections(wire.table())
+    assert c.from_server.delayed_for_ns == (years * YEAR - 10 * MS if told else 0)
+
+
+def test_what_came_at_the_same_time_delayed_nothing() -> None:
+    """Both ends' segments are out of order; the client's are the last of all, the server's the
+    first.
+    """
+    wire = opened().s("PSH", 1004, b"more", ack=100, at=10).s("PSH", 1000, b"told", ack=100, at=10)
+    wire.c("PSH", 104, b"more", ack=1008, at=10**9).c("PSH", 100, b"asks", ack=1008, at=10**9)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.delayed_for_ns, c.from_server.delayed_for_ns) == (0, 0)

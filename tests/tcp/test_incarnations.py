@@ -6,6 +6,8 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbtrace.tcp.incarnations import incarnations
 from tests.tcp.wire import CLIENT, Wire
@@ -187,3 +189,57 @@ def test_a_segment_belongs_to_the_connection_that_the_capture_began_in(before: i
     first = before
     found = incarnations(wire.table()).of.tolist()
     assert found[before:] == [first, first + 1, first + 2, first]
+
+
+def test_an_acknowledgement_alone_finds_the_connection_that_the_capture_began_in() -> None:
+    """Of it only the server was captured until two SYNs came in between."""
+    wire = Wire().s("PSH", 5000, b"tell", ack=3_000_000_000).c("SYN", FAR).c("SYN", 2 * FAR)
+    wire.c("ACK", 3_000_000_000, ack=5004)
+    assert incarnations(wire.table()).of.tolist() == [0, 1, 2, 0]
+
+
+def test_a_reset_without_an_acknowledgement_goes_by_its_sequence_number() -> None:
+    """Two whole connections, then a third; the RST is of the first."""
+    wire = Wire()
+    for isn in (0, FAR, 2 * FAR):
+        wire.c("SYN", isn).s("SYN", isn + 7, ack=isn + 1).c("ACK", isn + 1, ack=isn + 8)
+    wire.c("RST", 1)
+    assert incarnations(wire.table()).of.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 0]
+
+
+def test_a_reset_with_the_number_of_the_syn_is_of_that_connection() -> None:
+    wire = Wire().c("SYN", 0).s("SYN", 7, ack=1).c("ACK", 1, ack=8).c("SYN", FAR).c("RST", FAR)
+    assert incarnations(wire.table()).of.tolist() == [0, 0, 0, 1, 1]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from(["SYN", "PSH", "ACK", "RST"]),
+            st.sampled_from([0, 1, FAR, FAR + 1, 2 * FAR, 2 * FAR + 1]),
+            st.sampled_from([None, 1, FAR + 1, 2 * FAR + 1]),
+        ),
+        max_size=9,
+    )
+)
+def test_what_another_flow_carries_changes_nothing(
+    steps: list[tuple[bool, bool, str, int, int | None]],
+) -> None:
+    """Two flows with the same numbers, each told as if it was alone."""
+    wire, alone = Wire(), (Wire(), Wire())
+    for other, by_client, flags, seq, ack in steps:
+        own = alone[other]
+        for each in (wire, own):
+            each.client = CLIENT._replace(port=40001 if other else 40000)
+            (each.c if by_client else each.s)(
+                flags, seq, b"data" if flags == "PSH" else b"", ack=ack
+            )
+    together = incarnations(wire.table()).of.tolist() if steps else []
+    for other, own in enumerate(alone):
+        mine = [n for n, step in zip(together, steps, strict=True) if step[0] == other]
+        numbers = {n: at for at, n in enumerate(dict.fromkeys(mine))}
+        expected = incarnations(own.table()).of.tolist() if mine else []
+        order = {n: at for at, n in enumerate(dict.fromkeys(expected))}
+        assert [numbers[n] for n in mine] == [order[n] for n in expected]

@@ -30,3 +30,13 @@ def test_each_end_pauses_for_itself() -> None:
 def test_without_payload_there_is_none() -> None:
     _, streams = connections(opened().table())
     assert not any(pauses(streams))
+
+
+def test_what_a_stream_counts_begins_anew_with_the_next() -> None:
+    """The client's stream ends in a pause, and that is none of the server's."""
+    wire = opened()
+    for n in range(3):
+        wire.c("PSH", 100 + n, b"x", ack=1000, at=2 * n * PAUSE_NS)
+        wire.s("PSH", 1000 + n, b"y", ack=101 + n, at=2 * n * PAUSE_NS)
+    _, streams = connections(wire.table())
+    assert pauses(streams).tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 2, 2]
