@@ -8,8 +8,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from lbtrace.http_fields import CONTENT_LENGTH, spelling
+from lbtrace.model.http import Framing
 from lbtrace.tables.columns import Column
-from lbtrace.tables.messages import Messages
+from lbtrace.tables.messages import FRAMINGS, Messages
 from lbtrace.tables.words import Words
 
 _T = TypeVar("_T")
@@ -20,6 +21,10 @@ TARGET, LINE, HEAD, BODY = range(4)  # parts of a message
 # (Envoy), 1 MiB (nginx: bodies, Go: heads)
 LIMITS = (4096, 8192, 15360, 16384, 32768, 61440, 65536, 1 << 20)
 BODY_LIMITS = tuple(1 << n for n in range(16, 36))
+
+
+# whose end is known from the message itself (RFC 9112 §6.3)
+SIZED = [FRAMINGS[framing] for framing in (Framing.CONTENT_LENGTH, Framing.CHUNKED)]
 
 
 class Part(NamedTuple):

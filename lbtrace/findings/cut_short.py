@@ -29,23 +29,20 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns, size
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._message_sizes import declared_sizes
+from lbtrace.findings._message_sizes import SIZED, declared_sizes
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import NEVER as NO_TIME
-from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING, FramePart.END)
 ONE_CAPTURE = True
 EXAMPLES = 2
-SIZED = [FRAMINGS[framing] for framing in (Framing.CONTENT_LENGTH, Framing.CHUNKED)]
 REMEDY = (
     "Look at the log of the {server} at that moment: a crash, a restart, a time limit while it "
     "writes, a wrong Content-Length."
@@ -93,7 +90,11 @@ def _behind(comparison: Comparison, rows: Column) -> _Behind:
         for server in (False, True)
     )
     silent = closed - r.last_ns[backend]
-    early = r.whole_heads[backend] & np.isin(r.framing[backend], SIZED) & _last(table)[backend]
+    early = (
+        r.whole_heads[backend]
+        & np.isin(r.framing[backend], SIZED)
+        & table.last_on_connection[backend]
+    )
     early &= (closed != NEVER) & (closed < ended) & (~r.complete[backend] | (silent < 0))
     early &= (table.of_ends("missing", server=True) == 0)[connection]
     return _Behind(backend[early], np.maximum(silent[early], 0))
@@ -115,7 +116,7 @@ def _cut(table: SideTable) -> Column:
     whole = table.of_ends("missing", server=True) == 0
     ended = ((mine != NEVER) & (mine < theirs) & whole)[table.connection]
     cut: Column = r.whole_heads & ~r.complete & np.isin(r.framing, SIZED) & ended
-    return cut & _last(table)
+    return cut & table.last_on_connection
 
 
 NEVER = np.iinfo(np.int64).max
@@ -125,14 +126,6 @@ def _frames(table: SideTable, name: str, server: bool) -> Column:
     """Per connection a frame of one end; NEVER without."""
     frames = table.of_ends(name, server).astype(np.int64)
     return np.where(frames == 0, NEVER, frames)
-
-
-def _last(table: SideTable) -> Column:
-    """Which exchanges are the last on their connections."""
-    order, again = table.next_on_connection
-    last = np.ones(len(table), bool)
-    last[order[:-1]] = ~again[1:]
-    return last
 
 
 def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> Finding:

@@ -22,6 +22,7 @@ Variants:
     seen: in one capture.
     waited: in one capture, where the server end acknowledged the request, and the client end closed
         without an answer. It says how long that took. Whether an answer came later is not known.
+    midway: the client end left in the middle of a response.
     client: in front of a balancer, with what the backends did then. An answer that took at least as
         long as the client waited came for nobody. One that took less may have reached the balancer
         in time.
@@ -37,6 +38,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT, FailedHandshakes
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._message_sizes import SIZED
 from lbtrace.findings._names import counted
 from lbtrace.findings._streams import Steered, steered
 from lbtrace.model.frame_parts import FramePart
@@ -67,11 +69,16 @@ KEPT_REMEDY = (
     "Look at the balancer: the backend's answer came to it sooner than the client had waited. Its "
     "log says why it was not passed on, or how long the request had waited there."
 )
+MIDWAY_REMEDY = (
+    "Find out why it did not wait for the rest: its own time limit, a limit on what it reads, or a "
+    "person who went away."
+)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Of the clients, or of one capture: those that left, and those that were left waiting."""
     yield from _gave_up(comparison)
+    yield from _midway(comparison)
     if comparison.alone:
         yield from _left_waiting(comparison)
 
@@ -117,6 +124,44 @@ def _left_waiting(comparison: Comparison) -> Iterator[Finding]:
         shortest=ns(shortest),
         longest=ns(longest) if both else None,
     ).about(comparison.asked(side, which))
+
+
+def _midway(comparison: Comparison) -> Iterator[Finding]:
+    """Clients that left in the middle of a response, and refused the rest by RST: a FIN alone may
+    half-close.
+    """
+    side, who = comparison.captured[0], "The client end" if comparison.alone else "The client"
+    table = comparison.table(side)
+    q, r, c = table.requests, table.responses, table.connection
+    gone, ended = (
+        np.minimum(*(_end(table, what, server) for what in ("fin_ns", "rst_ns")))[c]
+        for server in (False, True)
+    )
+    left = q.there & q.complete & r.whole_heads & np.isin(r.framing, SIZED) & ~table.both_ask
+    left &= (_end(table, "rst_ns", False)[c] != LATER) & (gone > r.first_ns) & (gone < ended)
+    left &= (r.last_ns > gone) | ~r.complete
+    left &= (table.of_ends("missing", server=True) == 0)[c] & table.last_on_connection
+    rows = np.flatnonzero(left)
+    if not len(rows):
+        return
+    after = gone[rows] - q.last_ns[rows]
+    both = differ(int(after.min()), int(after.max()))
+    yield KIND.finding(
+        "midway",
+        Severity.LOW,
+        Confidence.HIGH,
+        who + " gave up {count} of {of} requests in the middle of the response: it closed the "
+        "connection {shortest}"
+        + (" to {longest}" if both else "")
+        + " after it had asked, and refused the rest by RST.",
+        _frames(comparison, side, rows, {}),
+        note="the request, and the end of its connection",
+        remedy=MIDWAY_REMEDY,
+        count=len(rows),
+        of=int(q.there.sum()),
+        shortest=ns(int(after.min())),
+        longest=ns(int(after.max())) if both else None,
+    ).about(comparison.asked(side, rows))
 
 
 def _gave_up(comparison: Comparison) -> Iterator[Finding]:

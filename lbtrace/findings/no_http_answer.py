@@ -70,7 +70,7 @@ def _strange(comparison: Comparison, side: Side) -> Column:
     spoke = table.of_ends("last_payload_ns", server=True)[c]
     odd = q.there & q.complete & ~table.responses.there & ~table.interim & ~table.both_ask
     odd &= (table.marks & UNSURE == 0) & (table.of_ends("missing", server=True) == 0)[c]
-    odd &= (spoke != NEVER) & (spoke >= q.last_ns) & _last(table)
+    odd &= (spoke != NEVER) & (spoke >= q.last_ns) & table.last_on_connection
     rows = np.flatnonzero(odd)
     return rows[[_is_http1(table, row) for row in rows.tolist()]] if len(rows) else rows
 
@@ -84,14 +84,6 @@ def _is_http1(table: SideTable, row: int) -> bool:
         and not application.upgraded
         and not application.mismatch
     )
-
-
-def _last(table: SideTable) -> Column:
-    """Which exchanges are the last on their connections."""
-    order, again = table.next_on_connection
-    last = np.ones(len(table), bool)
-    last[order[:-1]] = ~again[1:]
-    return last
 
 
 def _finding(comparison: Comparison, side: Side, rows: Column, passed: Column) -> Finding:

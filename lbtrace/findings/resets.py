@@ -15,6 +15,9 @@ Remedy:
 Variants:
     by-the-server-end: the end that answers reset.
     by-the-client-end: the end that asks reset.
+    early-answer, early-answer-client, early-answer-backend: the end that answers had answered
+        before it had the whole request, and reset then. What the sender has not read is lost
+        (RFC 9112 §9.6).
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import ends, named, variant
 from lbtrace.findings._streams import was_reset
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
@@ -46,12 +50,18 @@ REMEDY = {
     True: "Read the log of the server end of that moment: a crash, a restart, a time limit. A "
     "balancer or firewall in between can send a RST in its name.",
 }
+EARLY_REMEDY = (
+    "Let the server read on for a while before it closes (RFC 9112 §9.6; lingering_close in "
+    "nginx), or let the sender ask first (Expect: 100-continue)."
+)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """One finding per end of one capture; two captures show more: see what the balancer answered
-    itself, and retries.
+    """Early answers on each side; and one finding per end of one capture: two captures show more,
+    see what the balancer answered itself, and retries.
     """
+    for side in comparison.captured:
+        yield from _early(comparison, side)
     if comparison.alone:
         (side,) = comparison.captured
         for server in (True, False):
@@ -90,11 +100,45 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
     )
 
 
+def _early(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Requests that were answered before they were whole, and whose connection was reset then."""
+    table = comparison.table(side)
+    rst, rst_ns = (table.of_ends(f"rst_{u}", True)[table.connection] for u in ("frame", "ns"))
+    rows = np.flatnonzero(_answered_early(table) & (rst_ns != NEVER))
+    rows = rows[rst_ns[rows] >= table.responses.last_ns[rows]]
+    if not len(rows):
+        return
+    _, server = ends(comparison, side)
+    yield KIND.finding(
+        variant(comparison, "early-answer", side),
+        Severity.LOW,
+        Confidence.HIGH,
+        "The {server} answered {count} requests before it had them whole, and reset the "
+        "{count:connection|connections}: the RST may have taken the answer from the sender.",
+        _frames(comparison, side, rows, rst, rst_ns),
+        note="the request, and the RST",
+        remedy=EARLY_REMEDY,
+        server=server,
+        count=len(rows),
+        side=named(comparison, side),
+    ).about(comparison.asked(side, rows))
+
+
+def _answered_early(table: SideTable) -> Column:
+    """Which requests have a whole response, and were not whole themselves: not sent, rather than
+    not captured.
+    """
+    q, r = table.requests, table.responses
+    early: Column = q.there & ~q.complete & r.there & r.complete
+    early &= (table.of_ends("missing", server=False) == 0)[table.connection]
+    return early
+
+
 def _cut(table: SideTable) -> Column:
     """Which requests were open when their connection was reset."""
     reset = MARKS[Mark.RESET]
     marks = table.marks | table.requests.marks | table.responses.marks
-    cut: Column = table.requests.there & ((marks & reset) > 0)
+    cut: Column = table.requests.there & ((marks & reset) > 0) & ~_answered_early(table)
     return cut
 
 

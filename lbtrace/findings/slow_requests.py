@@ -12,7 +12,7 @@ Evidence:
     Request and response of the slowest.
 Remedy:
     Sending: a large upload, a slow client, loss. Waiting: the server end, or what it asks in turn.
-    Receiving: a large response, a slow reader that closes its window, loss.
+    Receiving: a large response, a sender that pauses, a slow reader that closes its window, loss.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ REMEDY = {
     "waiting": "Waiting took most of the time of the slowest: look at the server end, and capture "
     "on its other side to see what it waited for.",
     "receiving": "Receiving took most of the time of the slowest: look at the size of the response "
-    "and for a slow reader that closes its window.",
+    "for pauses of its sender, and for a slow reader that closes its window.",
 }
 
 

@@ -31,6 +31,7 @@ CAUSES = (
     "goaway",
     "streams-reset",
     "refused-messages",
+    "resets.early",
     "idle-limits.408",
     "grpc-over-http1",
     "connection-failures",

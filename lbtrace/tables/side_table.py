@@ -219,6 +219,14 @@ class SideTable(Table):
         held = self.connection[order]
         return order, np.concatenate([np.zeros(min(len(held), 1), bool), held[1:] == held[:-1]])
 
+    @property
+    def last_on_connection(self) -> Column:
+        """Which exchanges are the last on their connections."""
+        order, again = self.next_on_connection
+        last = np.ones(len(self), bool)
+        last[order[:-1]] = ~again[1:]
+        return last
+
 
 def _end_to_end(columns: Sequence[Column]) -> Column:
     """The columns of all points as one, to be read; that of a single point is not copied."""

@@ -249,3 +249,36 @@ def test_a_client_that_has_its_answer_may_close_when_it_likes(tmp_path: Path) ->
     front.leaves()
     (said,) = found(play, tmp_path)
     assert (values(said)["count"], values(said)["of"]) == (1, 4)
+
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 1000
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_client_that_leaves_in_the_middle_of_a_response_refuses_the_rest(
+    refused: bool, tmp_path: Path
+) -> None:
+    """Without a RST it may only half-close."""
+    play = Script()
+    front = play.front().asks(ask(1)).answers(HALF, 100)
+    play.wait(400)
+    front.gives_up()
+    if refused:
+        front.answers_in_vain(b"x" * 4000, pause_ms=10)
+    else:
+        front.answers(b"x" * 4000, 10).closes()
+    play.write(tmp_path)
+    found = show([[str(tmp_path / "client.pcap")]]).findings
+    said = [f for f in found if f.slug == "gave-up.midway"]
+    assert len(said) == refused
+    if refused:
+        assert 0.5e9 <= int(values(said[0])["shortest"]) < 0.6e9
+
+
+def test_a_response_that_was_over_was_not_given_up_midway(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(ask(1)).answers(OK, 100).leaves(reset=True)
+    play.write(tmp_path)
+    assert "gave-up.midway" not in {
+        f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings
+    }

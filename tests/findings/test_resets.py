@@ -1,14 +1,18 @@
-"""Who reset a connection under an open request, in one capture."""
+"""Who reset a connection under an open request, in one capture; answers that a RST may destroy."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lbtrace.model.trace import Trace
+from lbtrace.pipeline import show
 from tests.findings.simulated import four, judge_alone, judge_simulation, values
+from tests.findings.test_protocol_mismatch import told
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import Script
 
 
 def reset() -> Trace:
@@ -47,3 +51,40 @@ def test_what_was_not_reset_is_not_told(fail: str) -> None:
 def test_two_captures_tell_it_in_other_findings() -> None:
     assert judge_simulation(four(Balancer(retry=1.0, fail="reset"))).of("resets") == []
     assert judge_simulation(Simulation()).of("resets") == []
+
+
+UPLOAD = b"POST /up HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5000\r\n\r\n" + b"x" * 1400
+REFUSED = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig"
+
+
+def uploading(answer: bytes) -> Script:
+    """Both sides see an upload that is answered before it is over, and a RST."""
+    play = Script()
+    front, back = play.front().asks(UPLOAD), play.back().asks(UPLOAD)
+    back.answers(answer).closes(reset=True)
+    front.answers(answer).closes(reset=True)
+    return play
+
+
+def test_an_answer_that_came_before_the_whole_request_may_be_lost_by_the_reset(
+    tmp_path: Path,
+) -> None:
+    found = told(uploading(REFUSED).report(tmp_path), "resets")
+    assert {f.slug for f in found} == {"resets.early-answer-client", "resets.early-answer-backend"}
+    alone = show([[str(tmp_path / "client.pcap")]]).findings
+    assert [f.slug for f in alone if f.slug.startswith("resets")] == ["resets.early-answer"]
+
+
+def test_a_part_of_an_answer_is_none(tmp_path: Path) -> None:
+    uploading(REFUSED[:-1]).write(tmp_path)
+    (found,) = (
+        f for f in show([[str(tmp_path / "client.pcap")]]).findings if f.slug.startswith("resets")
+    )
+    assert found.slug == "resets.by-the-server-end"
+    assert values(found)["answering"] == 1
+
+
+def test_what_was_not_captured_of_a_request_may_have_been_sent(tmp_path: Path) -> None:
+    uploading(REFUSED).write(tmp_path, snaplen=400)
+    slugs = [f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings]
+    assert "resets.early-answer" not in slugs
