@@ -41,7 +41,7 @@ def facts(page: Page, report: Report, labels: Labels, brief: bool = False) -> No
             (N("SYN : requests"), _connections(report)),
             *_of_heads(report),
             (N("time added"), _added(report)),
-            (N("past it"), _past(report)),
+            (N("bypassed"), _past(report)),
             (N("one side only"), _alone(report)),
             (N("not known"), _unknown(report, labels, 0 if brief else _SENTENCES)),
         )
@@ -114,7 +114,7 @@ def heads(report: Report, request: bool) -> Iterator[str]:
 def _past(report: Report) -> Iterator[str]:
     past = report.summary.past_the_balancer
     if past:
-        yield tr("{requests} went straight to a backend, past the balancer").format(
+        yield tr("{requests} went straight to a backend").format(
             requests=units.plural(past, "request")
         )
 
