@@ -133,13 +133,8 @@ def _presence(
 
 def _having(heads: Heads, words: Words, rows: Column) -> dict[str, int]:
     """Fields by how many of these messages have them."""
-    names = list(words.fields)
-    size, line = heads.of(rows)
-    owner = np.repeat(np.arange(len(rows)), size)
-    held = owner * max(len(names), 1) + words.field_of[line]
-    held = distinct(held[np.append(True, held[1:] != held[:-1])[: len(held)]])
-    counted = np.bincount(held % max(len(names), 1), minlength=len(names)).tolist()
-    return {name: count for name, count in zip(names, counted, strict=True) if count and name}
+    counted = heads.counted(words, rows).tolist()
+    return {name: n for name, n in zip(words.fields, counted, strict=True) if n and name}
 
 
 def _field(

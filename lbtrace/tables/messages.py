@@ -88,6 +88,16 @@ class Heads(Table):
         here = slice(int(held.first[number]), int(held.first[number + 1]))
         return held.owner[here].astype(np.int64), held.line[here]
 
+    def counted(self, words: Words, exchanges: Column) -> Column:
+        """Per field, how many of these exchanges' messages have it."""
+        held = self.by_field(words)
+        field = np.repeat(np.arange(len(held.first) - 1), np.diff(held.first))
+        fresh = np.ones(len(field), bool)
+        fresh[1:] = (held.owner[1:] != held.owner[:-1]) | (field[1:] != field[:-1])
+        times = np.bincount(exchanges, minlength=len(self))[held.owner[fresh]]
+        found = np.bincount(field[fresh], times, len(held.first) - 1)
+        return found.astype(np.int64)
+
     def of(self, exchanges: Column) -> tuple[Column, Column]:
         """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
         begin = self.first[exchanges]

@@ -52,6 +52,17 @@ def test_what_a_field_says(heads: list[list[str]]) -> None:
             assert one.tolist() == other.tolist()
 
 
+@given(said, st.data())
+def test_how_many_have_a_field(heads: list[list[str]], data: st.DataObject) -> None:
+    table = table_of(heads)
+    words, of = table.words, st.lists(st.integers(0, len(heads) - 1), max_size=7)
+    rows = data.draw(of)
+    counted = table.requests.heads.counted(words, np.array(rows, np.int64))
+    names = [{line.partition(":")[0].lower() for line in heads[row]} for row in rows]
+    expected = {name: sum(name in held for held in names) for name in words.fields}
+    assert dict(zip(words.fields, counted.tolist(), strict=True)) == expected
+
+
 @given(said)
 def test_heads_are_equal_when_their_lines_are(heads: list[list[str]]) -> None:
     table = table_of(heads)
