@@ -73,7 +73,7 @@ _VALUE, _NAME, _ENCODED, _SLASH = range(1, 5)  # what marks that a line may hold
 _MARKS: Final = np.zeros(256, np.uint8)
 for _letters, _mark in ((b"=", _VALUE), (b"?&#;", _NAME), (b"%", _ENCODED), (b"/", _SLASH)):
     _MARKS[list(_letters)] = _mark
-_TOGETHER: Final = 1 << 14  # lines looked at together
+_TOGETHER: Final = 1 << 14  # lines or texts looked at together
 _TARGETS: Final = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)
 _Message = TypeVar("_Message", Request, Response)
 
@@ -479,15 +479,22 @@ class _Beginnings:
 
     def found_in(self, texts: Sequence[str]) -> list[int]:
         """Which texts may hold one of them; no other does."""
+        found: list[int] = []
+        for low in range(0, len(texts), _TOGETHER):
+            some = texts[low : low + _TOGETHER]
+            ends = np.cumsum(np.fromiter(map(len, some), np.int64, len(some)))
+            rows = np.searchsorted(ends, self._begun("".join(some)), "right") + low
+            found += distinct(rows).tolist()
+        return found
+
+    def _begun(self, text: str) -> Column:
+        """Where one of them may begin in a text."""
         places = []
-        for there, known, mixed in zip(
-            self._there, self._known, _mixed("".join(texts)), strict=True
-        ):
+        held = zip(self._there, self._known, _mixed(text), strict=True)
+        for there, known, mixed in held:
             at = np.flatnonzero(there[_places(mixed)])  # sooner than to look for each
             places.append(at[among(mixed[at], known)])
-        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-        rows: list[int] = distinct(np.searchsorted(ends, np.concatenate(places), "right")).tolist()
-        return rows
+        return np.concatenate(places)
 
 
 def _mixed(text: str) -> tuple[Column, Column]:
