@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lbtrace.match import (
     attempts,
@@ -122,15 +123,37 @@ def _some_go_another_way(pairs: Pairing, found: Sequence[ConnectionPair]) -> boo
     return not among(back.servers[back.connection], back.servers[b]).all()
 
 
-@dataclass(slots=True)
-class _Round:
-    """What a round used: the form of targets, the fields that are passed on, the clocks."""
+class _Shape(NamedTuple):
+    """What the balancer passes on of a message: the form of targets, the fields of requests (None
+    where too many heads were cut), the fields of answers.
+    """
 
     form: fingerprint.TargetForm
-    kept: fingerprint.Kept | None
+    asked: fingerprint.Kept | None
+    answered: fingerprint.Kept
+
+    @classmethod
+    def of(cls, learned: Pairing, pairs: Pairing) -> _Shape:
+        """As the pairs in `learned` show it."""
+        return cls(
+            fingerprint.target_form(learned),
+            None if fingerprint.cut(pairs) else fingerprint.kept_fields(learned, request=True),
+            fingerprint.kept_fields(learned, request=False),
+        )
+
+
+@dataclass(slots=True)
+class _Round:
+    """What a round used. `shape`: None where it left no backend exchange that needs one."""
+
+    shape: _Shape | None
     clocks: Clocks
     line: Timeline
     pair_large: Callable[[], None]  # the large sets
+
+
+def _nothing() -> None:
+    """There are no large sets."""
 
 
 @dataclass(slots=True)
@@ -181,16 +204,19 @@ class _Model:
         """Pair what is left by fingerprint and time. `learned`: the pairs that show what the
         balancer passes on.
         """
-        form = fingerprint.target_form(learned)
-        kept = None if fingerprint.cut(pairs) else fingerprint.kept_fields(learned, request=True)
-        made = [] if self.passed_on else self._classes(pairs, form, kept)
+        shape = _Shape.of(learned, pairs) if pairs.free_backends() else None
+        made = [] if self.passed_on or shape is None else self._classes(pairs, shape)
         known = bootstrap(pairs, known, made)
         line = timeline(pairs, known)
-        kept_answer = fingerprint.kept_fields(learned, request=False)
-        pair_large = resolve(pairs, made, line, kept_answer, self._open_values(pairs, line))
-        for c in id_conflict.wrong(pairs):
+        pair_large = _nothing
+        if shape is not None:
+            pair_large = resolve(pairs, made, line, shape.answered, self._open_values(pairs, line))
+        wrong = id_conflict.wrong(pairs)
+        if wrong and shape is None:
+            shape = _Shape.of(learned, pairs)
+        for c in wrong:
             pairs.remove(c)
-        return _Round(form, kept, known, line, pair_large)
+        return _Round(shape, known, line, pair_large)
 
     def _open_values(self, pairs: Pairing, line: Timeline) -> list[SharedValue]:
         """The shared values that do not tell by themselves, of exchanges that time allows."""
@@ -204,10 +230,9 @@ class _Model:
             if (line.inside(c, b) if line.timed(c, b) else long_enough(pairs, c, b))
         ]
 
-    def _classes(
-        self, pairs: Pairing, form: fingerprint.TargetForm, kept: fingerprint.Kept | None
-    ) -> list[Class]:
+    def _classes(self, pairs: Pairing, shape: _Shape) -> list[Class]:
         """The classes of what is left, apart by who asked where that is known."""
+        form, kept, _ = shape
         told = [s.address if s is not None else "" for s in self.stated]
         known = client_identity.known(pairs, told)
         if not known and lossless(pairs.client) and lossless(pairs.backend):
@@ -238,7 +263,9 @@ class _Model:
         """Attach the attempts and copies that are left; clocks that they alone bound are added."""
         if self.passed_on:
             return made.clocks
-        more = attempts.attach(pairs, made.form, made.kept, made.line)
+        more = []
+        if made.shape is not None:
+            more = attempts.attach(pairs, made.shape.form, made.shape.asked, made.line)
         if more and not every_client(pairs, made.clocks):
             attempts.detach(pairs, more)
         repeats.copies(pairs, made.line)
