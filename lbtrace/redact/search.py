@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Final
@@ -35,14 +36,13 @@ class CredentialSearch:
     """Looks for the credentials of one run."""
 
     def __init__(self, wanted: Iterable[bytes]) -> None:
-        self._wanted: dict[bytes, list[bytes]] = {}
+        alike: dict[bytes, list[bytes]] = {}
         self._longest = 0
         self._may = np.zeros(1 << _BITS, bool)
         for each in set(wanted):
-            self._wanted.setdefault(each[:LEAST], []).append(each)
+            alike.setdefault(each[:LEAST], []).append(each)
             self._longest = max(self._longest, len(each))
-        for held in self._wanted.values():
-            held.sort(key=len, reverse=True)
+        self._wanted = {begin: _Alike(held) for begin, held in alike.items()}
         heads = b"".join(each[:4] for each in self._wanted)
         if heads:
             self._may[_hashes(np.frombuffer(heads, "<u4"))] = True
@@ -55,11 +55,11 @@ class CredentialSearch:
             for at in self._places(part):
                 if low + at < behind or at >= _CHUNK:
                     continue
-                for each in self._wanted.get(part[at : at + LEAST], ()):
-                    if part.startswith(each, at):
-                        yield low + at, each
-                        behind = low + at + len(each)
-                        break
+                held = self._wanted.get(part[at : at + LEAST])
+                each = None if held is None else held.longest_at(part, at)
+                if each is not None:
+                    yield low + at, each
+                    behind = low + at + len(each)
 
     def _places(self, part: bytes) -> list[int]:
         if len(part) < LEAST:
@@ -69,6 +69,32 @@ class CredentialSearch:
         )
         places: list[int] = np.flatnonzero(self._may[_hashes(grams)]).tolist()
         return places
+
+
+class _Alike:
+    """Credentials that begin with the same LEAST bytes, as all signed tokens do.
+
+    In order, those that a text begins with stand before the text. The last one before it has as
+    many bytes in common with the text as any; so they are that one, or beginnings of it.
+    """
+
+    def __init__(self, held: list[bytes]) -> None:
+        self._held = sorted(held)
+        self._longest = max(map(len, held))
+        self._beginning: list[int] = []  # of each, the longest other one that it begins with, or -1
+        open_: list[int] = []
+        for number, each in enumerate(self._held):
+            while open_ and not each.startswith(self._held[open_[-1]]):
+                open_.pop()
+            self._beginning.append(open_[-1] if open_ else -1)
+            open_.append(number)
+
+    def longest_at(self, part: bytes, at: int) -> bytes | None:
+        """The longest of them that stands at a place."""
+        number = bisect_right(self._held, part[at : at + self._longest]) - 1
+        while number >= 0 and not part.startswith(self._held[number], at):
+            number = self._beginning[number]
+        return self._held[number] if number >= 0 else None
 
 
 def _hashes(grams: Column) -> Column:

@@ -47,6 +47,27 @@ def test_the_longest_is_found_first() -> None:
     assert list(search.found(b"sid=31d4d96e-session")) == [(4, b"31d4d96e-session")]
 
 
+ALIKE = st.text("ab", max_size=6).map(lambda end: b"eyJhbGci" + end.encode())
+
+
+@given(st.lists(ALIKE, min_size=1, max_size=8), st.lists(ALIKE, max_size=4))
+def test_the_longest_of_those_that_begin_alike_is_found(
+    secrets: list[bytes], said: list[bytes]
+) -> None:
+    for text in said:
+        held = b"=" + text + b"."
+        at_one = [s for s in secrets if held.startswith(s, 1)]
+        expected = [(1, max(at_one, key=len))] if at_one else []
+        assert list(CredentialSearch(secrets).found(held)) == expected
+
+
+def test_a_place_is_not_compared_with_each_of_many_that_begin_alike() -> None:
+    """As signed tokens do: 20 000 of them, each of which stands somewhere."""
+    secrets = [b"eyJhbGciOiJIUzI1NiJ9.%06d" % n for n in range(20_000)]
+    held = b" ".join(secrets)
+    assert [secret for _, secret in CredentialSearch(secrets).found(held)] == secrets
+
+
 @pytest.mark.parametrize(
     "ordinary",
     [b"short", b"dashboard", b"1234567890", b"text/html", b"192.168.100.200", b"x-api-key"],
