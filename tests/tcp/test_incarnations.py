@@ -237,8 +237,8 @@ def test_what_another_flow_carries_changes_nothing(
                 flags, seq, b"data" if flags == "PSH" else b"", ack=ack
             )
     together = incarnations(wire.table()).of.tolist() if steps else []
-    for other, own in enumerate(alone):
-        mine = [n for n, step in zip(together, steps, strict=True) if step[0] == other]
+    for number, own in enumerate(alone):
+        mine = [n for n, step in zip(together, steps, strict=True) if step[0] == number]
         numbers = {n: at for at, n in enumerate(dict.fromkeys(mine))}
         expected = incarnations(own.table()).of.tolist() if mine else []
         order = {n: at for at, n in enumerate(dict.fromkeys(expected))}

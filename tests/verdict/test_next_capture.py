@@ -108,12 +108,13 @@ def test_tls_hides_no_side_of_which_requests_were_read() -> None:
 @pytest.mark.parametrize("side", ["clients", "backends"])
 def test_a_side_that_speaks_something_else_hides_nothing_in_tls(side: str) -> None:
     recorded = strangers()
-    other = [
+    traces: list[Trace] = getattr(recorded, side)
+    traces[:] = [
         replace(
             trace,
             exchanges=[],
-            applications=[Application(Protocol.OTHER, "ssh")] * len(trace.connections),
+            applications=[Application(Protocol.OTHER, name="ssh")] * len(trace.connections),
         )
-        for trace in getattr(recorded, side)
+        for trace in traces
     ]
-    assert "TLS" not in undecided(replace(recorded, **{side: other})).next_step
+    assert "TLS" not in undecided(recorded).next_step

@@ -249,7 +249,7 @@ def test_tls_that_was_opened_is_told_by_the_requests_in_it(
     def spoken(traces: Sequence[Trace], hello: str | None) -> list[Trace]:
         (trace,) = traces
         opened = TlsSession(records=9)
-        tls_of = hello and ClientHello(hello, "", None, (), (), 1, opened)
+        tls_of = ClientHello(hello, "", None, (), (), 1, opened) if hello else None
         return [replace(trace, applications=[a._replace(tls=tls_of) for a in trace.applications])]
 
     found = told(
