@@ -51,8 +51,8 @@ REMEDY = {
     "the client and at loss.",
     "waiting": "Waiting took most of the time of the slowest: look at the server end, and capture "
     "on its other side to see what it waited for.",
-    "receiving": "Receiving took most of the time of the slowest: look at the size of the response, "
-    "for pauses of its sender, and for a slow reader that closes its window.",
+    "receiving": "Receiving took most of the time of the slowest: look at the size of the "
+    "response, for pauses of its sender, and for a slow reader that closes its window.",
 }
 
 
