@@ -40,7 +40,7 @@ from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Ref
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, first_met, parted
+from lbtrace.tables.columns import Column, distinct, first_met, parted
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -106,6 +106,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         (status, what, event), members = groups[group], rows[group]
         response = comparison.exchange(Side.CLIENT, own.ref(int(members[0]))).response
         server = field_value(response, SERVER) if response is not None else None
+        reason = _reason(comparison, own.exchange[members])
         frames: list[FrameRef] = []
         for row in members[:2].tolist():
             frames += [
@@ -136,6 +137,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 )
                 + " with {status} ({what}"
                 + (", Server: {server})" if server else ")")
+                + (', saying "{reason}"' if reason else "")
                 + (
                     " after {shortest} to {longest}"
                     if waits and differ(*waits)
@@ -155,6 +157,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 status=str(status),
                 what=what,
                 server=server or None,
+                reason=reason or None,
                 event=TEXT[event] if event else None,
                 checks=checks or None,
                 shortest=ns(waits[0]) if waits else None,
@@ -173,6 +176,18 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             .about(comparison.asked(Side.CLIENT, own.exchange[members]))
             .on(comparison.failed(Side.BACKEND, failed))
         )
+
+
+def _reason(comparison: Comparison, exchanges: Column) -> str:
+    """What the body of these answers gives as the reason, where all have the same body and it says
+    more than the status line; else "".
+    """
+    client = comparison.sides[0]
+    response = client.exchange(int(exchanges[0])).response
+    if response is None or len(distinct(client.responses.digest[exchanges])) > 1:
+        return ""
+    reason = client.trace_of(int(exchanges[0])).reasons.get(response.body.digest or "", "")
+    return "" if reason in (response.reason, f"{response.status} {response.reason}") else reason
 
 
 def _checks(comparison: Comparison) -> str:

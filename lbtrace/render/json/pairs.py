@@ -90,12 +90,12 @@ def pairs(report: Report) -> Iterator[str]:
     caused; a comma stands before each line but the first.
     """
     table = PairTable.of(report.correlation.pairs)
-    writer = _PairWriter(table, References(report.clients), References(report.backends))
+    writer = _PairLineWriter(table, References(report.clients), References(report.backends))
     for low in range(0, len(table), _ROWS):
         yield writer.text(np.arange(low, min(low + _ROWS, len(table))))
 
 
-class _PairWriter:
+class _PairLineWriter:
     """Pairs, as JSON."""
 
     def __init__(self, table: PairTable, clients: References, backends: References) -> None:
