@@ -137,7 +137,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 )
                 + " with {status} ({what}"
                 + (", Server: {server})" if server else ")")
-                + (', saying "{reason}"' if reason else "")
                 + (
                     " after {shortest} to {longest}"
                     if waits and differ(*waits)
@@ -146,6 +145,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     else ""
                 )
                 + (": {event}." if event else ".")
+                + (' The answer says "{reason}".' if reason else "")
                 + (
                     " The captured backends answered their health checks with {checks}."
                     if checks

@@ -95,7 +95,9 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: Column) -
         variant(comparison, "", side),
         Severity.MEDIUM,
         Confidence.HIGH,
-        "The {server} answered {count} of {of} requests with bytes that are no HTTP response"
+        # how many requests there are is told of the client side
+        ("The {server} answered {count}" + ("" if behind else " of {of}") + " requests")
+        + " with bytes that are no HTTP response"
         + (", for example {sent}." if sent and len(rows) > 1 else " ({sent})." if sent else ".")
         + (" {passed} of these answers reached clients." if behind and len(passed) else ""),
         _evidence(comparison, side, rows),
@@ -103,7 +105,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: Column) -
         remedy=REMEDY,
         server=server,
         count=len(rows),
-        of=int(table.requests.there.sum()),
+        of=None if behind else int(table.requests.there.sum()),
         sent=size(sent) if sent else None,
         passed=len(passed) if behind and len(passed) else None,
         side=named(comparison, side),

@@ -536,3 +536,24 @@ def test_a_request_inside_a_body_is_one_that_only_the_backend_answered(
     assert told.slug == (
         "framing-desync.smuggled" if taken_for_body else "framing-desync.let-through"
     )
+
+
+@pytest.mark.parametrize(
+    "told", ["No required SSL certificate was sent", "503 Service Unavailable"]
+)
+def test_what_the_answer_says_is_told_where_it_says_more_than_its_status(
+    told: str, tmp_path: Path
+) -> None:
+    page = f"<html><head><title>{told}</title></head></html>".encode()
+    answer = (
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n"
+        % len(page)
+    )
+    play = Script()
+    for n in range(2):
+        play.front().asks(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n).answers(
+            answer + page
+        ).leaves()
+    play.back().asks(CHECK).answers(FINE).closes()
+    (own,) = (f for f in play.report(tmp_path).findings if f.slug == "answered-by-balancer.error")
+    assert (f'The answer says "{told}".' in own.text) == (not told.startswith("503"))
