@@ -18,7 +18,7 @@ typedef struct {
     enum Kind kind;
     Column column[6]; /* what each kind has in them stands where it is written */
     PyObject *texts;  /* list of str or bytes */
-    Memory common;    /* COMMON: the text */
+    Memory common;    /* COMMON: the text; BLOCK: a Lately */
     int64_t missing;  /* NUMBER: what is written as null */
     int may_miss;
 } Part;
@@ -27,6 +27,7 @@ typedef struct {
     PyObject_HEAD
     Py_ssize_t count; /* lines */
     Memory parts;     /* of Part */
+    Memory out;       /* what is written; kept from one call to the next */
 } Lines;
 
 /* Text of which the size is known when the program is built. */
@@ -34,21 +35,39 @@ typedef struct {
 
 /* what is written */
 
+static const char PAIRS[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                            "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                            "8081828384858687888990919293949596979899";
+
+/* Eight digits; the number is below 10^8. */
+static void write_eight(char *at, uint32_t number) {
+    uint32_t high = number / 10000, low = number % 10000;
+    memcpy(at, PAIRS + 2 * (high / 100), 2);
+    memcpy(at + 2, PAIRS + 2 * (high % 100), 2);
+    memcpy(at + 4, PAIRS + 2 * (low / 100), 2);
+    memcpy(at + 6, PAIRS + 2 * (low % 100), 2);
+}
+
+#define DIGITS 20 /* and the sign of the longest number */
+
 static int write_number(Memory *out, int64_t number) {
-    char digits[20], *at = digits + sizeof digits;
+    char digits[2 * DIGITS] = "", *end = digits + DIGITS, *at = end;
     uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    for (; rest >= 100; rest /= 100) {
-        unsigned two = (unsigned)(rest % 100);
-        *--at = (char)('0' + two % 10);
-        *--at = (char)('0' + two / 10);
+    for (; rest >= 100000000; rest /= 100000000) {
+        at -= 8;
+        write_eight(at, (uint32_t)(rest % 100000000));
     }
-    if (rest >= 10) {
-        *--at = (char)('0' + rest % 10);
-        rest /= 10;
+    uint32_t few = (uint32_t)rest;
+    for (; few >= 10; few /= 100) {
+        at -= 2;
+        memcpy(at, PAIRS + 2 * (few % 100), 2);
     }
-    *--at = (char)('0' + rest);
+    if (few > 0 || at == end) *--at = (char)('0' + few);
     if (number < 0) *--at = '-';
-    return memory_append(out, at, (size_t)(digits + sizeof digits - at));
+    if (memory_reserve(out, DIGITS) < 0) return -1;
+    memcpy(out->bytes + out->used, at, DIGITS); /* more than it has: its size need not be known */
+    out->used += (size_t)(end - at);
+    return 0;
 }
 
 static int needs_no_escape(unsigned char c) {
@@ -65,12 +84,10 @@ static int eight_need_none(uint64_t word) {
     return (found & tops) == 0;
 }
 
-/* Bytes as latin-1 in a JSON string, without the quotes. */
-static int write_escaped(Memory *out, const char *text, size_t size) {
+/* Bytes as latin-1 in a JSON string, without the quotes: at most six for each. Where they end. */
+static char *escaped(char *at, const char *text, size_t size) {
     static const char hex[] = "0123456789abcdef", short_from[] = "\"\\\b\f\n\r\t";
     static const char short_to[] = "\"\\bfnrt";
-    if (size > SIZE_MAX / 8 || memory_reserve(out, 6 * size) < 0) return size ? -1 : 0;
-    char *at = out->bytes + out->used;
     for (size_t k = 0; k < size; k++) {
         uint64_t word;
         for (; size - k >= 8; k += 8, at += 8) {
@@ -95,7 +112,20 @@ static int write_escaped(Memory *out, const char *text, size_t size) {
         at[4] = hex[c & 15];
         at += 5;
     }
-    out->used = (size_t)(at - out->bytes);
+    return at;
+}
+
+/* Append a text of which the size is known when the program is built. Where it ends. */
+#define put(at, text) ((char *)memcpy(at, text, sizeof(text) - 1) + sizeof(text) - 1)
+
+static int write_escaped(Memory *out, const char *text, size_t size) {
+    if (size == 0) return 0;
+    if (size > SIZE_MAX / 8) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (memory_reserve(out, 6 * size) < 0) return -1;
+    out->used = (size_t)(escaped(out->bytes + out->used, text, size) - out->bytes);
     return 0;
 }
 
@@ -146,7 +176,7 @@ static int write_request(Memory *out, const Part *part, Py_ssize_t row) {
 }
 
 /* A field line that is not `name: value`: name, value, and the line as sent where it differs. */
-static int write_loose(Memory *out, const char *line, size_t size) {
+static char *loose_line(char *at, const char *line, size_t size) {
     const char *colon = memchr(line, ':', size), *end = line + size;
     size_t name = colon == NULL ? size : (size_t)(colon - line);
     const char *value = colon == NULL ? end : colon + 1, *value_end = end;
@@ -154,50 +184,86 @@ static int write_loose(Memory *out, const char *line, size_t size) {
     while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t')) value_end--;
     size_t value_size = (size_t)(value_end - value);
     int exact = size == name + 2 + value_size && memcmp(line + name, ": ", 2) == 0;
-    if (write_escaped(out, line, name) < 0 || CONSTANT(out, "\",\"") < 0 ||
-        write_escaped(out, value, value_size) < 0)
-        return -1;
-    if (exact) return 0;
-    return CONSTANT(out, "\",\"") < 0 ? -1 : write_escaped(out, line, size);
+    at = put(escaped(at, line, name), "\",\"");
+    at = escaped(at, value, value_size);
+    return exact ? at : escaped(put(at, "\",\""), line, size);
 }
 
 /* A field line, split at its first ": ". */
-static int write_line(Memory *out, const char *line, size_t size) {
-    const char *at = line, *end = line + size;
-    for (; (at = memchr(at, ':', (size_t)(end - at))) != NULL; at++)
-        if (end - at >= 2 && at[1] == ' ') break;
-    if (at == NULL) return write_escaped(out, line, size);
-    if (write_escaped(out, line, (size_t)(at - line)) < 0 || CONSTANT(out, "\",\"") < 0) return -1;
-    return write_escaped(out, at + 2, (size_t)(end - at - 2));
+static char *plain_line(char *at, const char *line, size_t size) {
+    const char *colon = line, *end = line + size;
+    for (; (colon = memchr(colon, ':', (size_t)(end - colon))) != NULL; colon++)
+        if (end - colon >= 2 && colon[1] == ' ') break;
+    if (colon == NULL) return escaped(at, line, size);
+    at = put(escaped(at, line, (size_t)(colon - line)), "\",\"");
+    return escaped(at, colon + 2, (size_t)(end - colon - 2));
 }
 
 enum { OF_ROW, FIRST, LINE, IS_LOOSE };
 
-/* An array of field lines. */
-static int write_block(Memory *out, const Part *part, Py_ssize_t row) {
+#define PLACES 256 /* a power of two */
+#define SHORT 112  /* bytes */
+
+/* Field lines that were written lately, as they were written: the line with a number has one place.
+ * Most lines of most messages recur. */
+typedef struct {
+    int32_t number[PLACES]; /* -1: none */
+    uint8_t size[PLACES];
+    char text[PLACES][SHORT];
+} Lately;
+
+/* Where the lines of a block stand among all. -1 with an error set. */
+static int block_of(const Part *part, Py_ssize_t row, int64_t *begin, int64_t *end) {
     const Column *first = &part->column[FIRST], *line = &part->column[LINE];
     int64_t block = item_i64(&part->column[OF_ROW], row);
     if (block < 0 || block >= first->count - 1) {
         PyErr_SetString(PyExc_IndexError, "no such block");
         return -1;
     }
-    int64_t begin = item_i64(first, (Py_ssize_t)block), end = item_i64(first, (Py_ssize_t)block + 1);
-    if (begin < 0 || end < begin || end > line->count) {
+    *begin = item_i64(first, (Py_ssize_t)block);
+    *end = item_i64(first, (Py_ssize_t)block + 1);
+    if (*begin < 0 || *end < *begin || *end > line->count) {
         PyErr_SetString(PyExc_IndexError, "no such lines");
         return -1;
     }
-    if (CONSTANT(out, "[") < 0) return -1;
+    return 0;
+}
+
+/* A field line as an array, which is remembered. */
+static int write_new_line(Memory *out, const Part *part, int32_t number, Lately *lately, int place) {
+    const char *text;
+    Py_ssize_t size;
+    if (item_of(part->texts, number, &text, &size) < 0) return -1;
+    int loose = number < part->column[IS_LOOSE].count && item_u8(&part->column[IS_LOOSE], number);
+    /* each byte twice, as six, and what stands around it */
+    if ((size_t)size > SIZE_MAX / 16 || memory_reserve(out, 12 * (size_t)size + 16) < 0) return -1;
+    char *begin = out->bytes + out->used, *at = put(begin, "[\"");
+    at = put((loose ? loose_line : plain_line)(at, text, (size_t)size), "\"]");
+    size_t written = (size_t)(at - begin);
+    out->used += written;
+    if (written > SHORT) return 0;
+    lately->number[place] = number;
+    lately->size[place] = (uint8_t)written;
+    memcpy(lately->text[place], begin, written);
+    return 0;
+}
+
+/* An array of field lines. */
+static int write_block(Memory *out, const Part *part, Py_ssize_t row) {
+    Lately *lately = (Lately *)(void *)part->common.bytes;
+    int64_t begin, end;
+    if (block_of(part, row, &begin, &end) < 0 || CONSTANT(out, "[") < 0) return -1;
     for (int64_t at = begin; at < end; at++) {
-        int32_t number = item_i32(line, (Py_ssize_t)at);
-        const char *text;
-        Py_ssize_t size;
-        if (item_of(part->texts, number, &text, &size) < 0) return -1;
-        int loose = number < part->column[IS_LOOSE].count && item_u8(&part->column[IS_LOOSE], number);
+        int32_t number = item_i32(&part->column[LINE], (Py_ssize_t)at);
+        int place = number & (PLACES - 1);
         if (at > begin && CONSTANT(out, ",") < 0) return -1;
-        if (CONSTANT(out, "[\"") < 0 ||
-            (loose ? write_loose : write_line)(out, text, (size_t)size) < 0 ||
-            CONSTANT(out, "\"]") < 0)
-            return -1;
+        if (number < 0 || lately->number[place] != number) {
+            if (write_new_line(out, part, number, lately, place) < 0) return -1;
+            continue;
+        }
+        if (memory_reserve(out, SHORT) < 0) return -1;
+        memcpy(out->bytes + out->used, lately->text[place], SHORT);
+        out->used += lately->size[place];
     }
     return CONSTANT(out, "]");
 }
@@ -364,7 +430,9 @@ static PyObject *blocks(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "O!OOOO", &PyList_Type, &texts, &loose, &first, &line, &column))
         return NULL;
     Part *part = new_part(lines, BLOCK, texts);
-    return noted(lines, part == NULL || per_line(lines, part, OF_ROW, column, 8) ||
+    if (part != NULL && memory_reserve(&part->common, sizeof(Lately)) == 0)
+        memset(part->common.bytes, -1, sizeof(((Lately *)0)->number));
+    return noted(lines, part == NULL || part->common.bytes == NULL || per_line(lines, part, OF_ROW, column, 8) ||
                             column_borrow(&part->column[FIRST], first, 8, -1, 0) ||
                             column_borrow(&part->column[LINE], line, 4, -1, 0) ||
                             column_borrow(&part->column[IS_LOOSE], loose, 1, -1, 0));
@@ -387,31 +455,42 @@ static PyObject *bodies(PyObject *self, PyObject *args) {
 }
 
 PyDoc_STRVAR(joined_doc,
-             "joined(between, before=None, /)\n--\n\n"
-             "The lines, with an ASCII text between each two of them. `before`: a list of ASCII\n"
-             "texts, one for each line, that are written in front of them.");
+             "joined(between, before=None, low=0, high=None, /)\n--\n\n"
+             "The lines low … high, with an ASCII text between each two of them. `before`: a list\n"
+             "of ASCII texts, one for each of all lines, that are written in front of them.");
+
+/* One line. 0, or -1 with an error set. */
+static int write_row(Memory *out, const Lines *lines, PyObject *before, Py_ssize_t row) {
+    if (before != NULL) {
+        const char *text;
+        Py_ssize_t length;
+        if (item_of(before, row, &text, &length) < 0) return -1;
+        if (memory_append(out, text, (size_t)length) < 0) return -1;
+    }
+    for (size_t k = 0; k < part_count(lines); k++)
+        if (write_part(out, part_at(lines, k), row) < 0) return -1;
+    return 0;
+}
 
 static PyObject *joined(PyObject *self, PyObject *args) {
     Lines *lines = (Lines *)self;
-    Py_ssize_t size, length;
-    const char *between, *text;
-    PyObject *before = NULL;
-    if (!PyArg_ParseTuple(args, "s#|O!", &between, &size, &PyList_Type, &before)) return NULL;
-    Memory out = {NULL, 0, 0};
-    int failed = 0;
-    for (Py_ssize_t row = 0; !failed && row < lines->count; row++) {
-        if (row > 0) failed = memory_append(&out, between, (size_t)size);
-        if (!failed && before != NULL)
-            failed = item_of(before, row, &text, &length) < 0 ||
-                     memory_append(&out, text, (size_t)length) < 0;
-        for (size_t k = 0; !failed && k < part_count(lines); k++)
-            failed = write_part(&out, part_at(lines, k), row);
+    Memory *out = &lines->out;
+    const char *between;
+    Py_ssize_t size, low = 0, high = lines->count;
+    PyObject *before = Py_None;
+    if (!PyArg_ParseTuple(args, "s#|Onn", &between, &size, &before, &low, &high)) return NULL;
+    if (before != Py_None && !PyList_Check(before)) {
+        PyErr_SetString(PyExc_TypeError, "a list is needed");
+        return NULL;
     }
-    PyObject *found = failed ? NULL
-                             : PyUnicode_DecodeASCII(out.used ? out.bytes : "",
-                                                     (Py_ssize_t)out.used, "strict");
-    memory_free(&out);
-    return found;
+    if (low < 0) low = 0;
+    if (high > lines->count) high = lines->count;
+    out->used = 0;
+    for (Py_ssize_t row = low; row < high; row++) {
+        if (row > low && memory_append(out, between, (size_t)size) < 0) return NULL;
+        if (write_row(out, lines, before == Py_None ? NULL : before, row) < 0) return NULL;
+    }
+    return PyUnicode_DecodeASCII(out->used ? out->bytes : "", (Py_ssize_t)out->used, "strict");
 }
 
 /* the type */
@@ -425,6 +504,7 @@ static void lines_free(PyObject *self) {
         memory_free(&part->common);
     }
     memory_free(&lines->parts);
+    memory_free(&lines->out);
     object_free(self);
 }
 

@@ -4,6 +4,7 @@ lead it outside its buffers.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -216,6 +217,33 @@ def test_after_an_error_no_line_is_written() -> None:
     with pytest.raises(ValueError, match="2 items"):
         lines.numbers(np.array([1]))
     assert lines.joined("\n") == ""
+
+
+@needs_core
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(0, 9, "a0-b1-c2"), (1, 2, "b1"), (1, 9, "b1-c2"), (-5, 1, "a0"), (2, 1, ""), (3, 4, "")],
+)
+def test_some_of_the_lines_may_be_asked_for(low: int, high: int, text: str) -> None:
+    assert CORE is not None
+    lines = CORE.Lines(3)
+    lines.numbers(np.arange(3))
+    assert lines.joined("-", ["a", "b", "c"], low, high) == text
+    assert lines.joined("-") == "0-1-2"
+
+
+@needs_core
+def test_every_field_line_is_its_own_however_many_there_are() -> None:
+    """Lines that were written lately are remembered in few places, and short ones only."""
+    assert CORE is not None
+    texts = [b"n%d: %s" % (k, b"v" * (k % 160)) for k in range(1000)]
+    order = [*range(1000), *range(0, 1000, 256), *range(999, -1, -1)]
+    lines = CORE.Lines(1)
+    line = np.array(order, np.int32)
+    nothing = np.zeros(1000, np.uint8)
+    lines.blocks(texts, nothing, np.array([0, len(order)]), line, np.array([0]))
+    wanted = [list(texts[k].decode().split(": ")) for k in order]
+    assert json.loads(lines.joined("")) == wanted
 
 
 @needs_core

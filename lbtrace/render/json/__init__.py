@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TextIO, TypeAlias
 
+from lbtrace import compiled
 from lbtrace._version import __version__
 from lbtrace.model.report import CaptureAlone, CaptureReport, Report
 from lbtrace.model.trace import Trace
@@ -108,8 +109,9 @@ def _only(alone: CaptureAlone, jobs: int) -> Iterator[_Lines]:
     head = parts.trace_head(trace) + ","
     with ExitStack() as stack:
         body: list[Twice | RowFiles] = [
-            Twice(partial(_before_exchanges, trace)),
-            written_side_by_side(trace, jobs) or Twice(partial(rows.texts, trace)),
+            Twice(partial(_before_exchanges, trace), keep=compiled.core is None),
+            written_side_by_side(trace, jobs)
+            or Twice(partial(rows.texts, trace), keep=not rows.are_cheap(trace)),
             Twice(partial(_behind_exchanges, trace)),
         ]
         for each in body:

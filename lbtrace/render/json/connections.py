@@ -140,7 +140,7 @@ def connections(trace: Trace) -> Iterator[str]:
     writer = _Writer(trace)
     count = len(trace.connections)
     for low in range(0, count, _ROWS):
-        yield writer.lines(low, min(low + _ROWS, count))
+        yield from writer.lines(low, min(low + _ROWS, count))
 
 
 class _Writer:
@@ -162,8 +162,8 @@ class _Writer:
         self.web_sockets = web_sockets(trace, self.frames) if trace.web_sockets else {}
         self.carried: dict[int, str] = {}  # by identity: the trace keeps its applications alive
 
-    def lines(self, low: int, high: int) -> str:
-        """The connections low … high, at least one."""
+    def lines(self, low: int, high: int) -> Iterator[str]:
+        """The connections low … high, at least one: texts of some lines each."""
         table, rows, lines = self.table, slice(low, high), json_lines(high - low)
         lines.common('{"id":')
         lines.numbers(np.arange(low, high))
@@ -187,7 +187,7 @@ class _Writer:
                 texts = [held.get(number) for number in range(low, high)]
                 _texts(lines, [f',"{key}":{text}' if text else "" for text in texts])
         lines.common("}")
-        return lines.joined("\n,")
+        return lines.pieces("\n,")
 
     def _object(
         self,

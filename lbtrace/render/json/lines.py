@@ -6,14 +6,17 @@ its item. The compiled core has the same parts (`lbtrace.compiled`); this is the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import repeat
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from lbtrace import compiled
 from lbtrace.render.json.text import named, numbers
 from lbtrace.tables.columns import Column
+
+IN_CACHE: Final = 128  # lines that the core writes at a time: they stay in a cache of the processor
 
 
 class JsonLines(Protocol):
@@ -30,6 +33,9 @@ class JsonLines(Protocol):
 
     def joined(self, between: str, /) -> str:
         """The lines, with a text between each two of them."""
+
+    def pieces(self, between: str, /) -> Iterator[str]:
+        """`joined`, in pieces of some lines each, without the text between the pieces."""
 
 
 class PlainLines:
@@ -70,6 +76,10 @@ class PlainLines:
         last = repeat(self._text, self._count)
         return between.join(map("".join, zip(*self._columns, last, strict=True)))
 
+    def pieces(self, between: str, /) -> Iterator[str]:
+        """See `JsonLines`."""
+        yield self.joined(between)
+
     def _column(self, texts: list[str]) -> None:
         self._columns += (repeat(self._text, self._count), texts)
         self._text = ""
@@ -79,7 +89,7 @@ class CompiledLines:
     """`JsonLines` with the compiled core, whose columns are of i64."""
 
     def __init__(self, core: compiled.Core, count: int) -> None:
-        self._lines = core.Lines(count)
+        self._lines, self._count = core.Lines(count), count
         self.common, self.joined = self._lines.common, self._lines.joined
 
     def numbers(self, column: Column, missing: int | None = None, /) -> None:
@@ -95,6 +105,11 @@ class CompiledLines:
             self.common(texts[int(column[0])])
         else:
             self._lines.named(texts, integers(column))
+
+    def pieces(self, between: str, /) -> Iterator[str]:
+        """See `JsonLines`."""
+        for row in range(0, self._count, IN_CACHE):
+            yield self._lines.joined(between, None, row, row + IN_CACHE)
 
 
 def json_lines(count: int) -> JsonLines:

@@ -20,7 +20,7 @@ from lbtrace.model.http import Body, Framing, HeaderLine, Mark
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter
 from lbtrace.render.json.frames import FrameWriter
-from lbtrace.render.json.lines import integers
+from lbtrace.render.json.lines import IN_CACHE, integers
 from lbtrace.render.json.text import numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.exchanges import (
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
 # how a message ends, and how a pipelined request does
 _BEHIND = '"marks":[]}', f'"marks":["{Mark.PIPELINED.value}"]}}'
-_ROWS = 512  # written at a time, fewer where their text is longer than _LONG
+_ROWS = 512  # made at a time, fewer where their text is longer than _LONG
 _LONG = 1 << 23  # characters
+_AS_MUCH = 8  # rows written by the compiled core cost less than one object
 _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor
 # CRLF as the encoder writes it; no escaped line holds it, because no line holds a CR or LF
 _EOL = "\\r\\n"
@@ -62,10 +63,24 @@ def texts(trace: Trace, which: range | None = None) -> Iterator[str]:
     rows = RowWriter(exchanges, trace, writer)
     low, step = which.start, _ROWS
     while low < which.stop:
-        text = rows.text(low, min(low + step, which.stop))
-        yield text
+        size = 0
+        for text in rows.texts(low, min(low + step, which.stop)):
+            yield text
+            size += len(text)
         low += step
-        step = min(_ROWS, 2 * step) if len(text) < _LONG else max(1, step * _LONG // len(text))
+        step = min(_ROWS, 2 * step) if size < _LONG else max(1, step * _LONG // size)
+
+
+def are_cheap(trace: Trace) -> bool:
+    """Whether to make the texts takes less time than to put them into a file: the compiled core
+    makes nearly all of them.
+    """
+    exchanges = trace.exchanges
+    return (
+        compiled.core is not None
+        and isinstance(exchanges, Exchanges)
+        and len(exchanges.objects) * _AS_MUCH < len(exchanges.table)
+    )
 
 
 def _after_commas(lines: Iterable[str], before: str) -> Iterator[str]:
@@ -94,22 +109,28 @@ class RowWriter:
         self._loose = np.zeros(len(self._table.heads.lines), np.uint8)
         self._loose[list(self._table.heads.loose)] = 1
 
-    def text(self, low: int, high: int) -> str:
+    def texts(self, low: int, high: int) -> Iterator[str]:
         """The exchanges with the ids from `low` up to `high`, one on each line; each but exchange 0
         has a comma in front.
         """
         first, last = np.searchsorted(self._table.id, (low, high)).tolist()
         if self._core is None or first == last:
-            return "\n".join(self.lines(low, high))
+            yield "\n".join(self.lines(low, high))
+            return
+        lines, before, behind = self._compiled_rows(self._core, first, last), None, ""
         between = slice(*np.searchsorted(self._object_ids, (low, high)).tolist())
-        places = np.searchsorted(self._table.id[first:last], self._object_ids[between]).tolist()
-        found: list[list[str]] = [[] for _ in range(last - first + 1)]  # in front of each row
-        for place, line in zip(places, self._writer.lines(self._objects[between]), strict=True):
-            found[place].append(f",{line}\n")
-        *before, behind = map("".join, found)
-        text = self._compiled_rows(self._core, first, last).joined("\n", before)
-        text = f"{text}\n{behind[:-1]}" if behind else text
-        return text[1:] if low == 0 else text
+        if between.start < between.stop:
+            places = np.searchsorted(self._table.id[first:last], self._object_ids[between])
+            found: list[list[str]] = [[] for _ in range(last - first + 1)]  # in front of each row
+            objects = self._writer.lines(self._objects[between])
+            for place, line in zip(places.tolist(), objects, strict=True):
+                found[place].append(f",{line}\n")
+            *before, behind = map("".join, found)
+        for row in range(0, last - first, IN_CACHE):
+            text = lines.joined("\n", before, row, row + IN_CACHE)
+            yield text[1:] if low == row == 0 else text
+        if behind:
+            yield behind[:-1]
 
     def lines(self, low: int, high: int) -> list[str]:
         """The exchanges with the ids from `low` up to `high`; each line but that of exchange 0

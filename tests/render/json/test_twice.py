@@ -125,3 +125,12 @@ def test_what_the_system_cannot_copy_is_left_to_the_writer(monkeypatch: pytest.M
     with Twice(Counting(["a line"])) as both, open(os.devnull, "w", encoding="ascii") as out:
         assert written(both.first())
         assert not both.copy_to(out)
+
+
+@given(PIECES)
+def test_what_is_not_worth_keeping_is_made_twice(pieces: list[str]) -> None:
+    made = Counting(pieces)
+    with Twice(made, keep=False) as both:
+        assert written(both.first()) == written(both.second()) == written(iter(pieces))
+        assert not both.copy_to(StringIO())
+    assert made.asked == 2
