@@ -13,10 +13,11 @@ from struct import Struct
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.capture.block import Block, NextSection
 from lbtrace.capture.on_disk import chunks, empty, filled, full, together
 from lbtrace.capture.resync import Budget, Reference, resume
-from lbtrace.capture.walk import STOP, walk
+from lbtrace.capture.walk import SEQUENTIAL_RECORDS, STOP, walk
 from lbtrace.tables.packets import Buffer, Column
 from lbtrace.tables.views import strided
 
@@ -53,6 +54,7 @@ _MAGICS = frozenset(
     m for magic in MAGIC for m in (magic, int.from_bytes(magic.to_bytes(4, "little"), "big"))
 )
 _ZEROS = bytes(16)
+_AT_ONCE = 1 << 16  # records that the compiled core walks before it comes back
 
 AIX_LINKS = {
     6: 1,
@@ -90,6 +92,7 @@ class PcapChain:
         self.length_at = length_at
         self.u32 = strided(data, order + "u4")
         self.headers = strided(data, "V16")
+        self.big = order == ">"
         self.length = Struct(order + "I")
         self.fields = Struct(order + "IIII")
 
@@ -119,6 +122,20 @@ class PcapChain:
             if until is not None and until(at):
                 break
         return found, at, False
+
+    def steps(self, start: int) -> tuple[Column, int, bool] | None:
+        """See `walk.Chain.steps`."""
+        if compiled.core is None:
+            return None
+        positions = np.empty(_AT_ONCE, np.int64)
+        count, at = compiled.core.records(
+            self.data, start, self.header, self.length_at, self.big, self.largest, positions
+        )
+        if count == _AT_ONCE:
+            return positions, at, False
+        # refused, or empty: that is for Python to tell, and empty ones come in crowds
+        more, at, stopped = self.sequence(at, SEQUENTIAL_RECORDS, None)
+        return np.append(positions[:count], np.array(more, np.int64)), at, stopped
 
     def _no_record(self, at: int) -> bool:
         """What looks like an empty packet may be another file header, or zeros: disks and broken

@@ -129,6 +129,9 @@ class BlockChain:
                 break
         return found, at, False
 
+    def steps(self, start: int) -> None:
+        """See `walk.Chain.steps`."""
+
     def many(self, positions: Column) -> Column:
         """See `walk.Chain.many`."""
         safe = np.minimum(positions, self.size - MIN_BLOCK_BYTES)

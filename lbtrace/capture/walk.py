@@ -5,6 +5,7 @@ until `next` refuses. Walking it is sequential, so plain Python pays for every r
 guesses K later starts, walks K chains in lock-step with numpy, and then keeps a guessed chain only
 when the certain chain before it lands exactly on its start. A chain is a function of its start
 alone, therefore the result is exactly the sequential walk's; a wrong guess costs time, never truth.
+Where the compiled core knows a format, it walks one record at a time.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ class Chain(Protocol):
         where `next` refuses.
         """
 
+    def steps(self, start: int) -> tuple[Column, int, bool] | None:
+        """`sequence` of as many records as please the compiled core; None where it is not there, or
+        does not know the format.
+        """
+
     def many(self, positions: Column) -> Column:
         """next() of each position, STOP where it refuses."""
 
@@ -53,10 +59,16 @@ def walk(
     """The record starts from `start` on, i64, and the position where the chain refuses."""
     found = Growing("i8")
     at = start
+    while (some := chain.steps(at)) is not None:
+        positions, at, stopped = some
+        found.append(positions)
+        if stopped:
+            return found.column(), at
+        progress(at / size)
     chains = 16
     while True:
-        positions, after, stopped = chain.sequence(at, SEQUENTIAL_RECORDS, None)
-        found.append(np.array(positions, dtype=np.int64))
+        few, after, stopped = chain.sequence(at, SEQUENTIAL_RECORDS, None)
+        found.append(np.array(few, dtype=np.int64))
         average = max((after - at) // SEQUENTIAL_RECORDS, 1)
         at = after
         if stopped:

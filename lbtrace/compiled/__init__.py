@@ -8,6 +8,8 @@ that a test can run both roads.
     Lines      lines of JSON from columns                               (render/json)
     gathered   pieces of several buffers joined                         (http/bulk)
     fields     names and values of field lines numbered                 (tables)
+    records    where the records of a pcap file begin                   (capture)
+    segments   rows of plain packets                                    (decode)
 
 Invariant, and a law in the tests: with and without the core, every output is equal byte for byte.
 The Python road is the reference: it is the one to read, and the one that decides.
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 3  # what this Python code expects; as in core.h
+INTERFACE: Final = 4  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):
@@ -36,6 +38,8 @@ class Core(Protocol):
     Lines: type[_core.Lines]
     gathered: Callable[..., bytes]
     fields: Callable[[list[bytes]], tuple[list[str], bytes, list[str], bytes]]
+    records: Callable[..., tuple[int, int]]
+    segments: Callable[..., int]
 
 
 def load(wanted: str = "") -> Core | None:

@@ -16,6 +16,26 @@ def gathered(
     views: tuple[memoryview, ...], view: Column, begin: Column, end: Column, /
 ) -> bytes: ...
 def fields(lines: list[bytes], /) -> tuple[list[str], bytes, list[str], bytes]: ...
+def records(
+    data: memoryview,
+    at: int,
+    header: int,
+    length_at: int,
+    big: bool,
+    largest: int,
+    positions: Column,
+    /,
+) -> tuple[int, int]: ...
+def segments(
+    data: memoryview,
+    offset: Column,
+    captured: Column,
+    wire: Column,
+    header: int,
+    kind_at: int,
+    columns: tuple[Column, ...],
+    /,
+) -> int: ...
 
 class Heads:
     def __init__(

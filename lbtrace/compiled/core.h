@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
-#define INTERFACE 3
+#define INTERFACE 4
 
 /* Memory that grows. `bytes` may move each time it grows. */
 typedef struct {
@@ -106,11 +106,13 @@ uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context,
 int index_add(Index *index, uint64_t hash, uint32_t number);
 void index_free(Index *index);
 
-/* A function of the module (fields.c). */
-PyObject *fields(PyObject *module, PyObject *lines);
-
 /* The types of the module, and what tears one of their objects down. */
 extern PyType_Spec heads_spec, lines_spec;
 void object_free(PyObject *self);
+
+/* The functions of the module that stand in files of their own. */
+PyObject *fields(PyObject *module, PyObject *lines);
+PyObject *records(PyObject *module, PyObject *args);
+PyObject *segments(PyObject *module, PyObject *args);
 
 #endif

@@ -86,7 +86,21 @@ static int execute(PyObject *module) {
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
 }
 
+PyDoc_STRVAR(records_doc,
+             "records(data, at, header, length_at, big, largest, positions, /)\n--\n\n"
+             "Walk the records of a pcap file from `at` on: (how many there are, with their\n"
+             "positions in `positions`; where the walk ended). It ends where `positions` is full,\n"
+             "and at a record that is refused or has no byte.");
+
+PyDoc_STRVAR(segments_doc,
+             "segments(data, offset, captured, wire, header, kind_at, columns, /)\n--\n\n"
+             "Packets behind a link header of `header` bytes, whose EtherType is at `kind_at`: how\n"
+             "many of them are plain TCP over IP. Their rows fill the columns; the last column gets\n"
+             "the places of the others.");
+
 static PyMethodDef functions[] = {
+    {"records", records, METH_VARARGS, records_doc},
+    {"segments", segments, METH_VARARGS, segments_doc},
     {"gathered", gathered, METH_VARARGS, gathered_doc},
     {"fields", fields, METH_O, fields_doc},
     {NULL, NULL, 0, NULL},

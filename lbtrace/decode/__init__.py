@@ -2,8 +2,9 @@
 rows, flows are numbered.
 
 Common packets go through `fast_path` (numpy, a batch at a time), everything unusual through
-`slow_path` (one packet at a time); both give the same answer where both can. Invariant: every
-record read is either a row or counted in `counts.skipped` by reason.
+`slow_path` (one packet at a time); both give the same answer where both can. Where the compiled
+core is there, the plainest packets go through `compiled_path` first. Invariant: every record read
+is either a row or counted in `counts.skipped` by reason.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.decode import fast_path, slow_path
+from lbtrace.decode.compiled_path import PlainPackets
 from lbtrace.decode.direction import packet_directions as packet_directions
 from lbtrace.decode.dispatch import FAST_LINKS, LINK_TYPES
 from lbtrace.decode.duplicates import Copies, copies_in, find_duplicates
@@ -134,16 +137,19 @@ class _Decoding:
         link = FAST_LINKS.get(link_type)
         if link is None or not len(self.views[buffer].u64):
             return alike
+        offset = self.records.offset[alike]
         captured = self.records.captured[alike].astype(np.int64)
-        wire = self.records.wire[alike].astype(np.int64)
+        wire = np.maximum(self.records.wire[alike].astype(np.int64), captured)
+        if compiled.core is not None and link.kind_at >= 0:
+            packets = PlainPackets(self.buffers[buffer], buffer, alike, offset, captured, wire)
+            rows, left = packets.rows(compiled.core, link)
+            if len(rows):
+                parts.append(rows)
+            if not len(left):
+                return left
+            alike, offset, captured, wire = (c[left] for c in (alike, offset, captured, wire))
         batch = fast_path.Batch(
-            alike,
-            self.records.offset[alike],
-            captured,
-            np.maximum(wire, captured),
-            self.views[buffer],
-            buffer,
-            self.networks,
+            alike, offset, captured, wire, self.views[buffer], buffer, self.networks
         )
         done = fast_path.decode(batch, link)
         parts += done.parts

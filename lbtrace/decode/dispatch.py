@@ -132,11 +132,13 @@ LocateTunnel: TypeAlias = Callable[[Views, Column], tuple[Column, Column, Column
 class FastLink:
     """A link type read for many packets at once. `header_bytes` is its shortest header. `locate`
     takes the offsets of packets (that many bytes of each are captured) to the offsets behind the
-    header and the EtherTypes there, −1 where only the step can tell.
+    header and the EtherTypes there, −1 where only the step can tell. `kind_at`: where the EtherType
+    stands in a header that always has `header_bytes`; −1 where that is not so.
     """
 
     header_bytes: int
     locate: LocateLink
+    kind_at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +157,13 @@ FAST_IP_PROTOCOLS: dict[int, FastTunnel] = {}
 FAST_UDP_PORTS: dict[int, FastTunnel] = {}
 
 
-def fast_link(*numbers: int, header_bytes: int) -> Callable[[LocateLink], LocateLink]:
+def fast_link(
+    *numbers: int, header_bytes: int, kind_at: int = -1
+) -> Callable[[LocateLink], LocateLink]:
     """A decorator: these link types are located so."""
 
     def registered(locate: LocateLink) -> LocateLink:
-        FAST_LINKS.update(dict.fromkeys(numbers, FastLink(header_bytes, locate)))
+        FAST_LINKS.update(dict.fromkeys(numbers, FastLink(header_bytes, locate, kind_at)))
         return locate
 
     return registered

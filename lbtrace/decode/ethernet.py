@@ -51,7 +51,7 @@ def ethernet(packet: Packet) -> Outcome:
     return ethertype_at(packet, 12)
 
 
-@fast_link(1, header_bytes=ETHERNET_BYTES)
+@fast_link(1, header_bytes=ETHERNET_BYTES, kind_at=12)
 def locate_ethernet(views: Views, offset: Column) -> tuple[Column, Column]:
     """See FastLink."""
     return offset + ETHERNET_BYTES, views.u16[offset + 12].astype("i8")
@@ -79,7 +79,7 @@ def linux_cooked(packet: Packet) -> Outcome:
     return ethertype_at(packet, 14)
 
 
-@fast_link(113, header_bytes=SLL_BYTES)
+@fast_link(113, header_bytes=SLL_BYTES, kind_at=14)
 def locate_linux_cooked(views: Views, offset: Column) -> tuple[Column, Column]:
     """See FastLink."""
     return offset + SLL_BYTES, views.u16[offset + 14].astype("i8")
@@ -93,7 +93,7 @@ def linux_cooked_2(packet: Packet) -> Outcome:
     return ETHERTYPES[kind]
 
 
-@fast_link(276, header_bytes=SLL2_BYTES)
+@fast_link(276, header_bytes=SLL2_BYTES, kind_at=0)
 def locate_linux_cooked_2(views: Views, offset: Column) -> tuple[Column, Column]:
     """See FastLink."""
     return offset + SLL2_BYTES, views.u16[offset].astype("i8")
