@@ -1,4 +1,6 @@
-"""The lock-step walk is the sequential walk, whatever is in the file."""
+"""The lock-step walk, and that of the compiled core, is the sequential walk, whatever is in the
+file.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.capture import pcap
 from lbtrace.capture import walk as walking
 from lbtrace.capture.pcap import MAX_PACKET_BYTES, PcapChain
 from lbtrace.capture.pcapng import BlockChain
 from lbtrace.capture.walk import walk
 from tests.capture.files import enhanced
+from tests.compiled import on_both
 from tests.laws import examples
 
 
@@ -25,6 +29,18 @@ def sequential(chain: walking.Chain, size: int) -> tuple[list[int], int]:
         found += part
     assert at <= size
     return found, at
+
+
+def walked(chain: walking.Chain, size: int) -> tuple[list[int], int]:
+    """The walk, which is the same with the compiled core and without."""
+
+    def walk_all() -> tuple[list[int], int]:
+        positions, end = walk(chain, 0, size, lambda _part: None)
+        return positions.tolist(), end
+
+    plain, compiled = on_both(walk_all)
+    assert plain == compiled
+    return plain
 
 
 def records(seed: int, count: int, order: str) -> bytes:
@@ -56,8 +72,7 @@ def test_pcap_chains_meet_the_sequential_walk(
     if seed % 2:
         data = data[:-5]
     chain = PcapChain(data, order, 16, MAX_PACKET_BYTES)
-    positions, end = walk(chain, 0, len(data), lambda _part: None)
-    assert (positions.tolist(), end) == sequential(chain, len(data))
+    assert walked(chain, len(data)) == sequential(chain, len(data))
 
 
 def test_pcapng_chains_meet_the_sequential_walk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,16 +85,16 @@ def test_pcapng_chains_meet_the_sequential_walk(monkeypatch: pytest.MonkeyPatch)
     ]
     data = b"".join(enhanced(body, i) for i, body in enumerate(bodies))
     chain = BlockChain(data, "<")
-    positions, end = walk(chain, 0, len(data), lambda _part: None)
-    assert (positions.tolist(), end) == sequential(chain, len(data))
+    assert walked(chain, len(data)) == sequential(chain, len(data))
 
 
 @examples(60)
 @given(
     st.integers(0, 1 << 30),
     st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 255)), max_size=5),
+    st.sampled_from([1, 7, 500, 2000]),
 )
-def test_damaged_files_too(seed: int, changes: list[tuple[int, int]]) -> None:
+def test_damaged_files_too(seed: int, changes: list[tuple[int, int]], at_once: int) -> None:
     random.seed(seed)
     sizes = random.choices([0, 9, 30], k=1500)
     data = bytearray(
@@ -93,5 +108,5 @@ def test_damaged_files_too(seed: int, changes: list[tuple[int, int]]) -> None:
         patch.setattr(walking, "SEQUENTIAL_RECORDS", 32)
         patch.setattr(walking, "CHAIN_RECORDS", 8)
         chain = PcapChain(bytes(data), "<", 16, MAX_PACKET_BYTES)
-        positions, end = walk(chain, 0, len(data), lambda _part: None)
-        assert (positions.tolist(), end) == sequential(chain, len(data))
+        patch.setattr(pcap, "_AT_ONCE", at_once)
+        assert walked(chain, len(data)) == sequential(chain, len(data))

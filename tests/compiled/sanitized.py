@@ -24,6 +24,8 @@ FLAGS = (
 )  # fmt: skip
 TESTS = (
     "tests/compiled",
+    "tests/capture/test_walk.py",
+    "tests/decode/test_compiled_path.py",
     "tests/http/bulk",
     "tests/render/json",
     "tests/fuzz/test_targets.py",
