@@ -240,7 +240,7 @@ def _holds_no_url(text: str) -> bool:
 
 def may_hold_url(line: bytes) -> bool:
     """Whether the value of a public field may hold a URL in which a credential could stand: the
-    first tests of `Mask.line`.
+    first tests of `Mask.line`. `render.masked` asks the same of many lines together.
     """
     return (
         (b"=" in line and _SENT_BEFORE_PARAMETER(line) is not None) or b"%" in line or b"//" in line
