@@ -26,7 +26,13 @@ from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import lowered
 from lbtrace.http_fields.masking import may_hold_url
 from lbtrace.http_fields.secrets import is_secret
-from lbtrace.render.masked import _like_urls, masked_capture_report, masked_report
+from lbtrace.render.masked import (
+    LEAST,
+    _Beginnings,
+    _like_urls,
+    masked_capture_report,
+    masked_report,
+)
 from tests.golden import SAMPLES
 from tests.simulator import Balancer, Simulation
 
@@ -440,6 +446,27 @@ def test_a_word_that_is_a_cookie_too_is_not_blotted_out(tmp_path: Path) -> None:
 )
 def test_lines_are_looked_at_together_as_they_are_one_by_one(lines: list[bytes]) -> None:
     assert list(_like_urls(lines)) == [i for i, line in enumerate(lines) if may_hold_url(line)]
+
+
+@given(
+    st.lists(st.text("ab…", min_size=LEAST, max_size=3 * LEAST), max_size=4),
+    st.lists(st.lists(st.text("ab…", max_size=9), min_size=1, max_size=3), max_size=4),
+    st.data(),
+)
+def test_no_text_that_holds_a_credential_is_passed_over(
+    secrets: list[str], pieces: list[list[str]], data: st.DataObject
+) -> None:
+    between = st.sampled_from([*secrets, ""])
+    texts = [data.draw(between).join(each) for each in pieces]
+    found = _Beginnings(secrets).found_in(texts)
+    assert found == sorted({*found})
+    assert {i for i, text in enumerate(texts) if any(s in text for s in secrets)} <= {*found}
+
+
+def test_ids_that_begin_alike_are_told_apart() -> None:
+    ids = [f"{n:08d}c0ffee" for n in range(100)]
+    texts = [f"/api/items/{n:08d}?page=2" for n in range(100)]
+    assert _Beginnings(ids).found_in([*texts, ids[7]]) == [100]
 
 
 def test_a_line_without_any_mark_of_a_url_is_passed_over() -> None:
