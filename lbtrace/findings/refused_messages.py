@@ -33,7 +33,8 @@ Variants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,7 @@ from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, among, distinct
+from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS, joint
@@ -71,6 +72,7 @@ KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.FIELDS)
 ONE_CAPTURE = True
 REFUSALS = (400, 411, 413, 414, 417, 431, 494, 500, 501, 502, 505)  # 494: nginx, before it says 400
+_SERVERS = 200  # and statuses, which are looked at one by one
 PARTS = {  # what a status says is too large (RFC 9110 §15.5.14 f., RFC 6585 §5)
     414: (TARGET, HEAD),
     413: (BODY,),
@@ -103,7 +105,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
-    """What the requests that one server refused with one status have and others have not."""
+    """What the requests that one server refused with one status have and others have not; of
+    thousands of servers, those that refused most.
+    """
     table = comparison.table(side)
     q, r = table.requests, table.responses
     known = q.whole_heads & q.from_client & r.there
@@ -113,9 +117,10 @@ def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
     servers = table.servers[table.connection]
     rows = np.flatnonzero(refused)
     parts = request_parts(q, table.words) if len(rows) else []
-    keys = joint(servers[rows], r.start[rows])
-    for key in dict.fromkeys(keys.tolist()):
-        failed = rows[keys == key]
+    told = cache(lambda: list(forms(q, table.words, True)))  # the same for each server
+    _, of = first_met(joint(servers[rows], r.start[rows]))
+    for place in np.sort(np.argsort(-np.bincount(of), kind="stable")[:_SERVERS]).tolist():
+        failed = rows[of == place]
         status, server = int(r.start[failed[0]]), int(servers[failed[0]])
         worked = np.flatnonzero(known & (servers == server) & (r.start < MIN_ERROR) & (r.start > 0))
         wanted = PARTS.get(status, (TARGET, LINE, HEAD))
@@ -125,7 +130,7 @@ def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
         if found is not None:
             yield _size_of_request(comparison, side, found, failed, worked)
         elif len(worked) and status < 500:
-            yield from _form(comparison, side, q, failed, worked, request=True)
+            yield from _form(comparison, side, q, told, failed, worked, request=True)
 
 
 def _made_in_between(comparison: Comparison) -> Column:
@@ -200,18 +205,17 @@ def _form(
     comparison: Comparison,
     side: Side,
     messages: Messages,
+    told: Callable[[], Sequence[tuple[str, Column]]],
     failed: Column,
     worked: Column,
     request: bool,
 ) -> Iterator[Finding]:
-    """Forms that all messages that failed have and none that worked; without any, fields; without
-    these, forms of which each that failed has some.
+    """Forms (`told`) that all messages that failed have and none that worked; without any, fields;
+    without these, forms of which each that failed has some.
     """
     table = comparison.table(side)
     unheard = [
-        (name, has[failed])
-        for name, has in forms(messages, table.words, request)
-        if has[failed].any() and not has[worked].any()
+        (name, has[failed]) for name, has in told() if has[failed].any() and not has[worked].any()
     ]
     found = [name for name, has in unheard if has.all()]
     found = found or only_in(messages, table.words, failed, worked)
@@ -283,7 +287,8 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
     found = gap(Part(HEAD, "head", head_sizes(r, table.words, request=False)), failed, worked)
     if found is None:
         if len(worked):
-            yield from _form(comparison, Side.BACKEND, r, failed, worked, request=False)
+            told = cache(lambda: list(forms(r, table.words, False)))
+            yield from _form(comparison, Side.BACKEND, r, told, failed, worked, request=False)
         return
     client = comparison.table(Side.CLIENT)
     errors = [client.ref(row) for row in replaced.client[:2].tolist()]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
+from lbtrace.findings import refused_messages
 from lbtrace.findings._message_forms import forms
 from lbtrace.findings._message_sizes import HEAD, Part, _number, gap
 from lbtrace.model.net import Side
@@ -78,6 +79,22 @@ def test_a_cookie_that_is_too_large(tmp_path: Path) -> None:
 def test_a_target_that_is_too_long(tmp_path: Path) -> None:
     (finding,) = found(refusing([request("/" + "a" * 20_000)], TOO_LONG), tmp_path)
     assert (values(finding)["part"], values(finding)["failed"]) == ("target", 20_001)
+
+
+def test_of_many_servers_those_that_refused_most_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs a look at all exchanges. Here it is one server with two statuses."""
+    long = request("/" + "a" * 20_000)
+    play = refusing([long], TOO_LONG)
+    for ask in [request("/0", "Cookie: id=" + "x" * 9000)] * 2:
+        play.front().asks(ask).answers(TOO_LARGE).closes()
+        play.wait(200)
+    both = [values(finding)["part"] for finding in found(play, tmp_path)]
+    assert both == ["target", "longest field line"]
+    monkeypatch.setattr(refused_messages, "_SERVERS", 1)
+    (finding,) = found(play, tmp_path)
+    assert values(finding)["part"] == "longest field line"
 
 
 def test_a_body_that_is_too_large_as_it_is_declared(tmp_path: Path) -> None:

@@ -226,7 +226,9 @@ def direct_return(comparison: Comparison) -> Iterator[Observation]:
     backend = comparison.sides[1]
     server, point = backend.servers[same.backend], _points(backend)[same.backend]
     address, answers = np.unique(np.stack((server, point)), axis=1)
-    points = distinct(answers[np.bincount(address)[address] > 1])
+    # by rank: an address is a number of millions, which is no place in a column
+    _, which, times = np.unique(address, return_inverse=True, return_counts=True)
+    points = distinct(answers[times[which] > 1])
     there, back = _hops(comparison, same)
     frames = comparison.connection_frames(same)
     if len(points):
