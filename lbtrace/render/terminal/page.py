@@ -121,6 +121,8 @@ class Page:
             return text
         room = max(width - len(mark), 0)
         end = set_cell_size(text[::-1], room // 3)[::-1]
+        while end and not cell_len(end[0]):  # a mark whose letter is gone would stand on ours
+            end = end[1:]
         return set_cell_size(text, room - room // 3) + mark[:width] + end
 
     def text(self, *parts: Cell) -> Text:

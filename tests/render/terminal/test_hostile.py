@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from lbtrace.model.http import HeaderLine
 from lbtrace.model.pairing import ChangeKind, HeaderChange, Pattern
@@ -91,3 +92,52 @@ def test_markup_is_not_interpreted_in_colour_either() -> None:
 @given(st.text(st.characters(max_codepoint=0xFF), max_size=12))
 def test_whatever_the_wire_carried_the_page_is_printable(nasty: str) -> None:
     assert all(c == "\n" or c.isprintable() for c in pages(hostile(nasty)))
+
+
+# letters of two columns, of one, with marks, and what nobody sees or what turns a line around
+LETTERS = {"\ud55c": "xx", "\uff21": "xx", "\xe9": "x", "e\u0301\u0301": "x", "x": "x"}
+
+
+def on_the_wire(text: str) -> str:
+    return text.encode().decode("latin-1")
+
+
+def fixed(page_: str) -> list[list[tuple[int, str]]]:
+    """Per line what stands there beside the nasty text, with its column."""
+    found = []
+    for line in page_.split("\n"):
+        column, stand = 0, []
+        for character in line:
+            if cell_len(character) == 1 and character not in "x\xe9e \u2026":
+                stand.append((column, character))
+            column += cell_len(character)
+        found.append(stand)
+    return found
+
+
+@examples(15)
+@given(st.sampled_from(sorted(LETTERS)), st.integers(1, 45))
+def test_columns_keep_their_place_whatever_the_letters(letter: str, count: int) -> None:
+    """The page is that of as many x as the text has columns: target, host, field, value, file."""
+    wide = pages(hostile(on_the_wire(letter * count)))
+    narrow = pages(hostile(LETTERS[letter] * count))
+    assert fixed(wide) == fixed(narrow)
+    assert all(cell_len(line) <= 100 for line in wide.split("\n"))
+
+
+@examples(15)
+@given(
+    st.text("\u202e\u2066\u200b\u200f\ufeff\u2028\u3164\u00ad\U000e0041ab\ud55c", max_size=9).map(
+        on_the_wire
+    )
+)
+def test_what_turns_a_line_round_or_is_not_seen_is_escaped(nasty: str) -> None:
+    text = pages(hostile(nasty))
+    assert not set(text) & set("\u202e\u2066\u200b\u200f\ufeff\u2028\u3164\u00ad\U000e0041")
+    assert all(cell_len(line) <= 100 for line in text.split("\n"))
+
+
+def test_a_mark_whose_letter_was_cut_off_is_not_put_on_the_ellipsis() -> None:
+    text = pages(hostile(on_the_wire("e\u0301\u0301" * 40)))
+    assert "\u2026" in text
+    assert "\u2026\u0301" not in text
