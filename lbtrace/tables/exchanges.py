@@ -24,7 +24,7 @@ import numpy as np
 
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column, RowsByKey
+from lbtrace.tables.columns import Column, RowsByKey, among
 from lbtrace.tables.rows import Rows, rows_of
 from lbtrace.tables.table import RowTable, Table, bounds, column, item, part, shared, table
 from lbtrace.tables.words import numbering, numbers
@@ -68,9 +68,10 @@ class HeadTexts(Table):
         starts, start = np.unique(asked.start, return_inverse=True)
         finals, final = np.unique(answered.start, return_inverse=True)
         block, count = block.astype(np.int32), len(asked)
+        loose = np.fromiter(self.loose, np.int64, len(self.loose))
         heads = HeadTexts(
             [self.lines[i] for i in lines.tolist()],
-            frozenset(np.flatnonzero(np.isin(lines, list(self.loose))).tolist()),
+            frozenset(np.flatnonzero(among(lines, loose)).tolist()),
             blocks.first,
             line.astype(np.int32),
             [self.requests[i] for i in starts.tolist()],

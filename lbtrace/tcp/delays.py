@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from lbtrace.tables.columns import among
 from lbtrace.tables.packets import Column, SegmentTable
 from lbtrace.tcp.columns import NONE
 from lbtrace.tcp.reassemble import Assembly
@@ -80,7 +81,7 @@ def _sent_twice(
 ) -> tuple[Column, Column]:
     """The repeats of payload, and how long after the first copy of their last byte each came."""
     group, start, time_ns = pieces
-    wanted = np.isin(assembly.repeat_row, repeats) & (table.wire_length[assembly.repeat_row] > 0)
+    wanted = among(assembly.repeat_row, repeats) & (table.wire_length[assembly.repeat_row] > 0)
     rows, end = assembly.repeat_row[wanted].astype(np.int64), assembly.repeat_end[wanted]
     reach = int(start.max()) + 2
     place = stream[rows].astype(np.int64) * reach + np.clip(end - 1, 0, reach - 1)

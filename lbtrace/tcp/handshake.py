@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace.tables.columns import among
 from lbtrace.tables.packets import ACK, RST, SYN, Column, SegmentTable
 from lbtrace.tables.sequence import RING, distances, sums
 from lbtrace.tcp.columns import CHUNK_ROWS, counted, first_of
@@ -136,4 +137,4 @@ def _own_syns(
         # the last one assigned stays: the nearest before the data
         nearest_last = rivals[np.lexsort((rivals, ahead, stream[rivals]))[::-1]]
         own[stream[nearest_last]] = nearest_last
-    return own, np.setdiff1d(several, distinct)
+    return own, np.sort(several[~among(several, distinct)])

@@ -24,10 +24,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lbtrace.http.h1.start_line import COMMON_METHODS
+from lbtrace.tables.columns import among
 from lbtrace.tables.packets import Column, StreamTable
 
 _ANSWER = b"HTTP/1."
-_METHODS = [(method + b" ")[:4] for method in COMMON_METHODS]
+_METHODS = np.array([list((method + b" ")[:4]) for method in COMMON_METHODS], np.uint8)
 _LEAST = 12  # bytes; a burst whose first piece is shorter is left out: "HTTP/1.1 200"
 
 
@@ -118,9 +119,9 @@ def _surely_begin_messages(streams: StreamTable, rows: Column, who: Column) -> C
     """
     found = _answers(streams, rows, who)
     asks = np.flatnonzero((streams.length[rows] >= _LEAST) & (who & 1 == 0))
-    asks = asks[np.isin(_byte(streams, rows[asks], 0), [word[0] for word in _METHODS])]
-    four = np.stack([_byte(streams, rows[asks], at) for at in range(4)], axis=1).view("S4")[:, 0]
-    found[asks] = np.isin(four, _METHODS)
+    asks = asks[among(_byte(streams, rows[asks], 0), _METHODS[:, 0])]
+    four = np.stack([_byte(streams, rows[asks], at) for at in range(4)], axis=1)
+    found[asks] = among(four.view(np.uint32)[:, 0], _METHODS.view(np.uint32)[:, 0])
     return found
 
 
