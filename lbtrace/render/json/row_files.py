@@ -75,7 +75,7 @@ def captures_side_by_side(
     `written_side_by_side`, or where another process has nothing to do.
     """
     sizes = [len(trace.exchanges) * _EACH for trace in traces]
-    if jobs < 2 or sum(size >= WORTH for size in sizes) < 2:
+    if jobs < 2 or len([size for size in sizes if size >= WORTH]) < 2:
         return None
 
     def behind_comma(trace: Trace) -> Iterator[str]:
