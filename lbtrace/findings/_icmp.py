@@ -55,7 +55,9 @@ def of_connections(
     server: bool,
     kinds: Collection[IcmpKind],
 ) -> list[tuple[Trace, IcmpError]]:
-    """The messages about what an end of these connections (their numbers) sent."""
+    """The messages about what an end of these connections (their numbers) sent, each once: a
+    message does not say which of the connections between the same two ports it is about.
+    """
     known = about(comparison, side, kinds)
     found: list[tuple[Trace, IcmpError]] = []
     for row in connections.tolist() if known else ():
@@ -63,7 +65,7 @@ def of_connections(
         held = comparison.connection(side, ref)
         ends = (held.server, held.client) if server else (held.client, held.server)
         trace = comparison.traces(side)[ref.point]
-        found += [(trace, error) for error in known.get((trace.point, *ends), ())]
+        found += [(trace, error) for error in known.pop((trace.point, *ends), ())]
     return found
 
 
