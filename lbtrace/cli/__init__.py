@@ -13,6 +13,7 @@ The only place that knows exit codes, stdout and stderr.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
-
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _LONG = 300  # characters of a message of click that are shown
 COMMANDS = {
     "compare": "Compare the two sides of a balancer: what did it do?",
@@ -168,12 +169,17 @@ def run(arguments: list[str]) -> int:
         return INTERRUPTED
     except KeyboardInterrupt:
         return _interrupted()
+    except SystemExit:  # click, when the reader of a pipe has seen enough
+        return DONE
     except MemoryError:
         _complain("there is not enough memory for this input. Cut it: editcap -c 1000000 IN OUT.")
         return COULD_NOT_RUN
     except Exception as error:  # noqa: BLE001 - the last resort: a bug never looks like a result
         if is_interrupt(error):
             return _interrupted()
+        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
+            _complain(f"Cannot write to standard output: {error.strerror}.")
+            return COULD_NOT_RUN
         _complain(_bug(error))
         return BUG
     return result if isinstance(result, int) else DONE

@@ -5,6 +5,9 @@ traceback.
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +358,37 @@ def test_ten_thousand_words_too_many_are_not_all_repeated(
     assert err.count("\n") == 1
     assert len(err) < 500
     assert " …. See lbtrace" in err
+
+
+TELLING = [["profiles"], ["explain", "retries"], ["demo", "--list"], ["--help"], ["show", CLIENT]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device is here")
+@pytest.mark.parametrize("words", TELLING)
+def test_a_full_disk_is_one_line(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lbtrace", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == ("lbtrace: Cannot write to standard output: No space left on device.\n")
+
+
+@pytest.mark.parametrize("words", TELLING)
+def test_a_reader_that_has_seen_enough_is_no_failed_expectation(words: list[str]) -> None:
+    """Exit code 1 says that an expectation failed."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "lbtrace", *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
