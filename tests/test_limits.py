@@ -9,9 +9,11 @@ import pytest
 from lbtrace import capture, options
 from lbtrace.capture import pcap, resync, source
 from lbtrace.decode import fragments, ip, networks, slow_path
+from lbtrace.findings import refused_messages
 from lbtrace.http import budget, digest, weirds
 from lbtrace.http.h1 import body, head, reader
 from lbtrace.http.h2 import direction, hpack_tolerant
+from lbtrace.render import html
 
 PAGE = Path(__file__).resolve().parents[1] / "SECURITY.md"
 KIB, MIB = 1 << 10, 1 << 20
@@ -43,6 +45,8 @@ LIMITS = {
     "sections of a file": (capture.MAX_SECTIONS,),
     "networks (VLANs, tunnels)": (networks.MAX_NETWORKS,),
     "details of a diagnostic": (weirds._MAX_DETAILS,),
+    "servers whose refused requests": (refused_messages._SERVERS,),
+    "exchanges of a page of HTML": (html.MOST,),
 }
 
 
