@@ -180,6 +180,9 @@ def run(arguments: list[str]) -> int:
         if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
             _complain(f"Cannot write to standard output: {error.strerror}.")
             return COULD_NOT_RUN
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            _complain("more files are open than the system allows. Allow more: ulimit -n 1024.")
+            return COULD_NOT_RUN
         _complain(_bug(error))
         return BUG
     return result if isinstance(result, int) else DONE

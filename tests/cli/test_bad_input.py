@@ -4,6 +4,7 @@ traceback.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -392,3 +393,17 @@ def test_a_reader_that_has_seen_enough_is_no_failed_expectation(words: list[str]
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit is here")
+def test_too_few_files_may_be_open(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("lbtrace.cli.cli.main", refused)
+    assert run(["profiles"]) == 2
+    assert capsys.readouterr().err == (
+        "lbtrace: more files are open than the system allows. Allow more: ulimit -n 1024.\n"
+    )
