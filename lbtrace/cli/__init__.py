@@ -177,15 +177,21 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: a bug never looks like a result
         if is_interrupt(error):
             return _interrupted()
-        if isinstance(error, OSError) and error.errno in _NO_ROOM and error.filename is None:
-            _complain(f"Cannot write to standard output: {error.strerror}.")
-            return COULD_NOT_RUN
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            _complain("more files are open than the system allows. Allow more: ulimit -n 1024.")
-            return COULD_NOT_RUN
+        return _unforeseen(error)
+    return result if isinstance(result, int) else DONE
+
+
+def _unforeseen(error: Exception) -> int:
+    """Say what no command has foreseen, in one line; the exit code."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _NO_ROOM and isinstance(error, OSError) and error.filename is None:
+        _complain(f"Cannot write to standard output: {os.strerror(number or 0)}.")
+    elif number in (errno.EMFILE, errno.ENFILE):
+        _complain("more files are open than the system allows. Allow more: ulimit -n 1024.")
+    else:
         _complain(_bug(error))
         return BUG
-    return result if isinstance(result, int) else DONE
+    return COULD_NOT_RUN
 
 
 def _interrupted() -> int:
