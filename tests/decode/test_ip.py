@@ -51,6 +51,7 @@ def test_link_types_of_ip(tmp_path: Path, link: int, packet: bytes) -> None:
     [
         (101, b"\x50" + FOUR[1:], "not-ip"),
         (0, b"\x07\0\0\0" + FOUR, "address family 7"),
+        (0, b"\0\0\xff\xff" + FOUR, "address family 65535"),
         (0, b"\2\0\0\0" + b"\x50" + FOUR[1:], "not-ip"),
     ],
 )

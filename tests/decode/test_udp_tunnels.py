@@ -140,3 +140,12 @@ def test_the_length_of_a_datagram_limits_what_is_inside(
         assert reason(tmp_path, packet) == "truncated-headers"
     else:
         assert request_in(tmp_path, packet).counts.decoded == 1
+
+
+@pytest.mark.parametrize("length", [60000, None])
+def test_a_datagram_is_no_longer_than_its_packet_whatever_it_says(
+    tmp_path: Path, length: int | None
+) -> None:
+    """What is inside says no length, as a host writes that leaves the cutting to its card."""
+    inside = SIX[:4] + bytes(2) + SIX[6:]
+    assert request_in(tmp_path, datagram(40000, 3544, inside, length)).counts.decoded == 1
