@@ -85,6 +85,7 @@ SOMETHING_BEHIND = (
     "came, that is not known to belong to another request."
 )
 MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
+MAX_REASON = 100  # characters: more is a page, not a reason
 MINUTE_NS = 60_000_000_000
 NOTICED_NS = 1_000_000_000  # an error that comes later comes by a time limit, or after retries
 
@@ -180,14 +181,15 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _reason(comparison: Comparison, exchanges: Column) -> str:
     """What the body of these answers gives as the reason, where all have the same body and it says
-    more than the status line; else "".
+    more than the status line, in a few words; else "".
     """
     client = comparison.sides[0]
     response = client.exchange(int(exchanges[0])).response
     if response is None or len(distinct(client.responses.digest[exchanges])) > 1:
         return ""
     reason = client.trace_of(int(exchanges[0])).reasons.get(response.body.digest or "", "")
-    return "" if reason in (response.reason, f"{response.status} {response.reason}") else reason
+    known = (response.reason, f"{response.status} {response.reason}")
+    return "" if reason in known or len(reason) > MAX_REASON else reason
 
 
 def _checks(comparison: Comparison) -> str:
