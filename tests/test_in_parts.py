@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -261,9 +262,7 @@ print(most[0] - before, len(trace.exchanges))
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
 def test_parts_take_a_fraction_of_the_memory(tmp_path: Path) -> None:
-    """After each stage of TCP, the memory that the process alone holds. Some megabytes for a batch
-    of packets are the same however large the capture is.
-    """
+    """After each stage of TCP, the memory that the process alone holds."""
     import subprocess
     import sys
 
@@ -278,8 +277,10 @@ def test_parts_take_a_fraction_of_the_memory(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
+            # glibc: what is freed goes back to the system at once
+            env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},
         )
         kilobytes[how], exchanges[how] = map(int, done.stdout.split())
     assert exchanges["parts"] == exchanges["at once"] > 0
-    assert kilobytes["at once"] > 20_000
-    assert kilobytes["parts"] < kilobytes["at once"] * 3 / 4
+    assert kilobytes["at once"] > 15_000
+    assert kilobytes["parts"] < kilobytes["at once"] / 3
