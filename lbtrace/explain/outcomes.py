@@ -28,6 +28,7 @@ _ANY_ANSWER = fields_of(HOP, Meaning.CONTENT) | {SERVER}
 
 
 WAY_NS = 1_000_000_000  # longer than any way between two captures takes
+STAMPED_LATE_NS = 5_000_000  # by which a packet may be: so close together, no order is known
 FEW = 3  # requests: fewer show no mirror
 _USED = [OUTCOMES.index(o) for o in (AttemptOutcome.ANSWERED, AttemptOutcome.EITHER)]
 
@@ -242,7 +243,11 @@ def _outcome(
     if (
         not in_time
         and not client_left
-        and not (others and e.response is not None and (ours is None or ours > e.response.first_ns))
+        and not (
+            others
+            and e.response is not None
+            and (ours is None or ours + STAMPED_LATE_NS > e.response.first_ns)
+        )
     ):
         return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:

@@ -109,21 +109,23 @@ def test_an_answer_that_is_not_in_the_capture_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("closed_ns", "outcome"),
+    ("closed_ms", "outcome"),
     [
         (15, AttemptOutcome.TIMEOUT),  # before the response began: the balancer had given up
+        (16, AttemptOutcome.SUPERSEDED),  # that close together, a packet may be stamped late
         (25, AttemptOutcome.SUPERSEDED),  # in the middle of it: the client had another answer
         (35, AttemptOutcome.SUPERSEDED),
         (None, AttemptOutcome.SUPERSEDED),
     ],
 )
 def test_a_response_that_had_begun_before_the_balancer_closed_was_not_waited_for_in_vain(
-    closed_ns: int | None, outcome: AttemptOutcome
+    closed_ms: int | None, outcome: AttemptOutcome
 ) -> None:
-    end = SimpleNamespace(fin_ns=closed_ns, rst_ns=None)
+    ms = 1_000_000
+    end = SimpleNamespace(fin_ns=None if closed_ms is None else closed_ms * ms, rst_ns=None)
     backend = SimpleNamespace(
         exchange=lambda _: SimpleNamespace(
-            marks=(), response=SimpleNamespace(first_ns=20, last_ns=30)
+            marks=(), response=SimpleNamespace(first_ns=20 * ms, last_ns=30 * ms)
         ),
         connection_of=lambda _: SimpleNamespace(
             from_client=end, from_server=SimpleNamespace(fin_ns=None, rst_ns=None)

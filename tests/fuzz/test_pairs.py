@@ -40,6 +40,7 @@ FOUND = (
     "2d0103010df505619752",  # two handshakes and a PROXY header, no request: "l4-proxy"
     "0505736861726564b0ff",  # the failed try of two alone: "got another status"
     "2e0202626f756e6473636f6c75c16e3c",  # begins with an answer; a law took the ends wrong
+    "0565e6d8270329da8890",  # an answer and a FIN stamped the other way round: "timeout"
 )
 
 
