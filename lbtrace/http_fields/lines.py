@@ -47,10 +47,12 @@ def field_lines(message: Request | Response, name: str) -> list[HeaderLine]:
 
 def field_value(message: Request | Response, name: str) -> str | None:
     """The values of a field joined with ", " (RFC 9110 §5.3), None when absent."""
-    lines = field_lines(message, name)
-    if not lines:
-        return None
-    return lines[0].value if len(lines) == 1 else ", ".join(line.value for line in lines)
+    wanted, size = lowered(name), len(name)
+    found: str | None = None
+    for line_name, value, _ in message.lines:
+        if len(line_name) == size and lowered(line_name) == wanted:
+            found = value if found is None else f"{found}, {value}"
+    return found
 
 
 def host_of(request: Request) -> str | None:

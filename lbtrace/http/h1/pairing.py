@@ -138,19 +138,18 @@ class _Evidence:
 
     def _anchors(self) -> list[tuple[int, int]]:
         """(request, response) where an anchor names the request and no anchor names another one."""
-        requests = self.requests
-        begun = {begin: j for j, begin in enumerate(self.answer_begins)}
+        ends, asked, heads = self.requests.ends, self.asked, self.query_heads
+        answer_begins = self.answer_begins
+        begun = {begin: j for j, begin in enumerate(answer_begins)}
         by_asked = {
-            begun[offset]: i
-            for i, offset in reversed(list(enumerate(self.asked)))
-            if offset in begun
+            begun[offset]: i for i, offset in reversed(list(enumerate(asked))) if offset in begun
         }
         sure: dict[int, int] = {}  # by the request: what it asked and what the server had agree
         others: list[tuple[int, int]] = []
         for j, had in enumerate(self.had):
             i = by_asked.get(j, -1)
-            k = bisect_right(self.query_heads, had) - 1 if had > 0 else -1
-            exact = k >= 0 and had <= requests.ends[k] and self.asked[k] <= self.answer_begins[j]
+            k = bisect_right(heads, had) - 1 if had > 0 else -1
+            exact = k >= 0 and had <= ends[k] and asked[k] <= answer_begins[j]
             if i >= 0 and (k == i or had <= 0):
                 sure[i] = j
             elif i < 0 and exact:
@@ -162,19 +161,22 @@ class _Evidence:
         """The pairs of request chain a and response chain b under a shift, as far as `asked` and
         `had` allow them.
         """
-        requests, responses, frame = self.requests, self.responses, self.requests.pieces.frame
+        asked, had, heads, answer_begins = (
+            self.asked,
+            self.had,
+            self.query_heads,
+            self.answer_begins,
+        )
+        asking_rows, answering_rows = self.requests.rows, self.responses.rows
+        frame, named = self.requests.pieces.frame, direct.get
         low, high = bisect_left(self.asking, a), bisect_right(self.asking, a)
         begin, stop = bisect_left(self.answering, b), bisect_right(self.answering, b)
         found = {}
         for i in range(max(low, begin - shift), min(high, stop - shift)):
             j = i + shift
-            if (
-                direct.get(i, j) != j
-                or self.asked[i] > self.answer_begins[j]
-                or 0 < self.had[j] < self.query_heads[i]
-            ):
+            if named(i, j) != j or asked[i] > answer_begins[j] or 0 < had[j] < heads[i]:
                 continue
-            if self.had[j] != 0 or frame[responses.rows[j]] > frame[requests.rows[i]]:
+            if had[j] != 0 or frame[answering_rows[j]] > frame[asking_rows[i]]:
                 found[i] = j
         return found
 
