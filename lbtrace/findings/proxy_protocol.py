@@ -31,7 +31,7 @@ from lbtrace.http_fields.addresses import node
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import ProxyHeader
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Confidence, Ref
+from lbtrace.model.pairing import Confidence, ConnectionBasis, Ref
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.connections import NEVER
 
@@ -151,6 +151,8 @@ def _truth(comparison: Comparison) -> Iterator[Finding]:
     if not any(application.proxy for application in applications):
         return
     clients = client_side.client_address[pairs.client].tolist()
+    # a statement that paired two connections is true of them, if only behind a NAT
+    by_it = pairs.by(ConnectionBasis.STATED_ADDRESS).tolist()
     for row, connection in enumerate(pairs.backend.tolist()):
         stated = next((h.source for h in applications[connection].proxy if h.source), "")
         source = node(stated)
@@ -159,8 +161,9 @@ def _truth(comparison: Comparison) -> Iterator[Finding]:
         client = client_side.words.text_list[clients[row]]
         if source.address in comparison.addresses_of(client):
             right.append(row)
-        elif comparison.is_stated(client) or not comparison.may_be_behind_nat(
-            client, (source.address,)
+        elif not by_it[row] and (
+            comparison.is_stated(client)
+            or not comparison.may_be_behind_nat(client, (source.address,))
         ):
             wrong.append(row)
     if right or wrong:

@@ -41,6 +41,7 @@ FOUND = (
     "0505736861726564b0ff",  # the failed try of two alone: "got another status"
     "2e0202626f756e6473636f6c75c16e3c",  # begins with an answer; a law took the ends wrong
     "0565e6d8270329da8890",  # an answer and a FIN stamped the other way round: "timeout"
+    "1931313530a47ada2e3530a47ada43",  # cut heads, paired by PROXY headers that "name another"
 )
 
 
