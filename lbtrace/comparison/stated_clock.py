@@ -35,8 +35,11 @@ def other_offset(
         return None
     if best.low_ns - SLACK_NS <= stated_ns <= best.high_ns + SLACK_NS:
         return None
-    shown = pairs_of(PairedSides(given.clients, given.backends, found, given.sides))
-    shown = shown.where(shown.answered)[:SHOWN]
+    every = pairs_of(PairedSides(given.clients, given.backends, found, given.sides))
+    answered = every.where(every.answered)
+    shown = (answered if len(answered) else every)[:SHOWN]
+    if not len(shown):
+        return None  # no pair to show: a clock that connections alone hold
     return OtherOffset(
         stated_ns,
         fitting,

@@ -42,6 +42,7 @@ FOUND = (
     "2e0202626f756e6473636f6c75c16e3c",  # begins with an answer; a law took the ends wrong
     "0565e6d8270329da8890",  # an answer and a FIN stamped the other way round: "timeout"
     "1931313530a47ada2e3530a47ada43",  # cut heads, paired by PROXY headers that "name another"
+    "e4030713aa828913aa07",  # another offset that only unanswered pairs hold: an exception
 )
 
 
