@@ -117,12 +117,12 @@ class Latencies(PairedSides):
             [(t.marks | t.requests.marks | t.responses.marks)[rows] for t, rows in ends]
         )
         there = np.logical_and.reduce([t.responses.there[rows] for t, rows in ends])
+        yield PAST_THE_BALANCER, ~among(pairs.place, through_the_balancer(self).place)
         yield NO_ANSWER, ~there | ~pairs.answered
         yield SEVERAL_ATTEMPTS, pairs.attempts > 1
         yield SENT_AGAIN, marked(marks, Mark.RETRANSMITTED)
         yield PIPELINED, marked(marks, Mark.PIPELINED)
         yield NOT_WHOLE, pairs.alone | marked(marks, *NO_TIME)
-        yield PAST_THE_BALANCER, ~among(pairs.place, through_the_balancer(self).place)
         yield INTERCHANGEABLE, np.ones(len(pairs), bool)
 
     @cached_property

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lbtrace.comparison.straight import went_straight
 from lbtrace.http_fields.addresses import is_public
 from lbtrace.match.connections import Stated
 from lbtrace.match.pairing import Pairing
@@ -57,7 +58,7 @@ def topology(
         mine, passed_on = fronts[:0], np.zeros(len(theirs), bool)
     balancers = fronts
     if state.caused and passed_on.any():
-        balancers = mine[once & ~_straight(front, back, mine, theirs, passed_on)]
+        balancers = mine[once & ~went_straight(front, back, mine, theirs, passed_on)]
     addresses = state.client.table.words.text_list
     backs = theirs[~(passed_on & _clients_own(front, back)[theirs])] if passed_on.any() else theirs
     return Topology(
@@ -69,17 +70,6 @@ def topology(
             addresses, front.client_address[mine], back.client_address[theirs][: len(mine)], stated
         ),
     )
-
-
-def _straight(
-    front: SideTable, back: SideTable, mine: Column, theirs: Column, passed_on: Column
-) -> Column:
-    """Which attempts went straight to a backend, past the balancer: their packets were passed on
-    to the same server, and others go to it on connections that were not passed on.
-    """
-    server = back.servers[theirs]
-    straight: Column = passed_on & (front.servers[mine] == server)
-    return straight & among(server, server[~passed_on])
 
 
 def _clients_own(front: SideTable, back: SideTable) -> Column:

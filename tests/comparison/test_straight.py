@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.comparison.latency import PAST_THE_BALANCER
 from lbtrace.model.report import Kind, Report
 from tests.findings.through import exchange, message, request
 from tests.simulator.script import FRONT, Script
@@ -35,6 +36,7 @@ def test_the_verdict_is_about_what_went_through_the_balancer(past: int, tmp_path
     assert report.summary.past_the_balancer == past
     assert report.latency is not None
     assert report.latency.count == 4
+    assert report.latency.left_out == ((PAST_THE_BALANCER, past),)
     assert {e.address for e in report.correlation.topology.fronts} == {FRONT}
 
 
