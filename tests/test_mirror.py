@@ -49,7 +49,6 @@ ELSEWHERE = {
     "http/h1/ready_messages": ("http/bulk/test_messages.py", "the bulk reader fills it"),
     "http_fields/agents": ("explain/test_health_checks.py", "names, that health checks give"),
     "live/tap": ("live/test_session.py", "one of the places that a session starts"),
-    "tables/side_table": ("tables/test_sides.py", "columns that `sides` fills"),
     "tables/views": ("decode/test_laws.py", "numbers in bytes, read by the fast path"),
     "verdict/modifiers": ("verdict/test_traits.py", "each modifier is a trait"),
 }

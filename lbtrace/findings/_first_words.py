@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._names import counted
 from lbtrace.model.http import Application, Exchange, Protocol
@@ -94,23 +92,13 @@ def closed_unanswered(comparison: Comparison, side: Side) -> Column:
     nothing = (table.of_ends("bytes", server=True) == 0) & (
         table.of_ends("missing", server=True) == 0
     )
-    ends = {
-        server: _end_ns(table.of_ends("fin_ns", server), table.of_ends("rst_ns", server))
-        for server in (False, True)
-    }
+    left, ended = (table.ended_ns(server) for server in (False, True))
     closed: Column = (
         nothing
         & (table.of_connections("synacks") > 0)
         & (spoke_ns != NEVER)
-        & (ends[True] < ends[False])
-        & (ends[True] >= spoke_ns)
-        & (ends[True] - spoke_ns < AT_ONCE_NS)
+        & (ended < left)
+        & (ended >= spoke_ns)
+        & (ended - spoke_ns < AT_ONCE_NS)
     )
     return closed
-
-
-def _end_ns(fin_ns: Column, rst_ns: Column) -> Column:
-    """When an end was closed or reset; the largest time for never."""
-    never = np.iinfo(np.int64).max
-    ends: Column = np.minimum(*(np.where(at == NEVER, never, at) for at in (fin_ns, rst_ns)))
-    return ends

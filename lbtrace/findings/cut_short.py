@@ -36,7 +36,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
-from lbtrace.tables.connections import NEVER as NO_TIME
+from lbtrace.tables.connections import LATER, NO_FRAME
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -85,25 +85,16 @@ def _behind(comparison: Comparison, rows: Column) -> _Behind:
     pairs, table = comparison.all_pairs, comparison.sides[1]
     backend = np.unique(pairs.backend[np.isin(pairs.client, rows)])
     r, connection = table.responses, table.connection[backend]
-    closed, ended = (
-        np.minimum(*(_times(table, f"{what}_ns", server)[connection] for what in ("fin", "rst")))
-        for server in (False, True)
-    )
+    closed, ended = (table.ended_ns(server)[connection] for server in (False, True))
     silent = closed - r.last_ns[backend]
     early = (
         r.whole_heads[backend]
         & np.isin(r.framing[backend], SIZED)
         & table.last_on_connection[backend]
     )
-    early &= (closed != NEVER) & (closed < ended) & (~r.complete[backend] | (silent < 0))
+    early &= (closed != LATER) & (closed < ended) & (~r.complete[backend] | (silent < 0))
     early &= (table.of_ends("missing", server=True) == 0)[connection]
     return _Behind(backend[early], np.maximum(silent[early], 0))
-
-
-def _times(table: SideTable, name: str, server: bool) -> Column:
-    """Per connection a time of one end; NEVER without."""
-    times = table.of_ends(name, server)
-    return np.where(times == NO_TIME, NEVER, times)
 
 
 def _cut(table: SideTable) -> Column:
@@ -114,18 +105,15 @@ def _cut(table: SideTable) -> Column:
         for server in (True, False)
     )
     whole = table.of_ends("missing", server=True) == 0
-    ended = ((mine != NEVER) & (mine < theirs) & whole)[table.connection]
+    ended = ((mine != LATER) & (mine < theirs) & whole)[table.connection]
     cut: Column = r.whole_heads & ~r.complete & np.isin(r.framing, SIZED) & ended
     return cut & table.last_on_connection
 
 
-NEVER = np.iinfo(np.int64).max
-
-
 def _frames(table: SideTable, name: str, server: bool) -> Column:
-    """Per connection a frame of one end; NEVER without."""
+    """Per connection a frame of one end; LATER without."""
     frames = table.of_ends(name, server).astype(np.int64)
-    return np.where(frames == 0, NEVER, frames)
+    return np.where(frames == NO_FRAME, LATER, frames)
 
 
 def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> Finding:

@@ -48,7 +48,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
-from lbtrace.tables.connections import NEVER
+from lbtrace.tables.connections import LATER, NEVER
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
@@ -60,7 +60,6 @@ EXAMPLES = 2
 MAX_LOOKED_AT = 50  # clients that left, for what failed behind the balancer
 AT_ONCE_NS = 100_000_000
 WAITED_NS = 1_000_000_000  # without an answer, that is worth a sentence of its own
-LATER = np.iinfo(np.int64).max
 REMEDY = (
     "Find out why the answer takes longer than the {client} waits, or let the {client} wait longer."
 )
@@ -89,14 +88,12 @@ def _left_waiting(comparison: Comparison) -> Iterator[Finding]:
     """
     (side,) = comparison.captured
     table = comparison.table(side)
-    q, closed = table.requests, _end(table, "fin_ns", False)[table.connection]
+    q, closed = table.requests, table.ended_ns(False, "fin")[table.connection]
     waited = closed - q.last_ns
     unknown = MARKS[Mark.LOST]
     rows = q.there & q.complete & ~table.responses.there & ~table.interim & ~table.both_ask
     rows &= (table.marks & unknown == 0) & (closed != LATER) & (waited >= WAITED_NS)
-    rows &= (
-        closed < np.minimum(*(_end(table, w, True) for w in ("fin_ns", "rst_ns")))[table.connection]
-    )
+    rows &= closed < table.ended_ns(server=True)[table.connection]
     # the other end had the request, and the client end had nothing of an answer
     rows &= (table.of_ends("unacked", server=False) == 0)[table.connection]
     rows &= (table.of_ends("last_packet_ns", server=True))[table.connection] >= q.last_ns
@@ -133,12 +130,9 @@ def _midway(comparison: Comparison) -> Iterator[Finding]:
     side, who = comparison.captured[0], "The client end" if comparison.alone else "The client"
     table = comparison.table(side)
     q, r, c = table.requests, table.responses, table.connection
-    gone, ended = (
-        np.minimum(*(_end(table, what, server) for what in ("fin_ns", "rst_ns")))[c]
-        for server in (False, True)
-    )
+    gone, ended = (table.ended_ns(server)[c] for server in (False, True))
     left = q.there & q.complete & r.whole_heads & np.isin(r.framing, SIZED) & ~table.both_ask
-    left &= (_end(table, "rst_ns", False)[c] != LATER) & (gone > r.first_ns) & (gone < ended)
+    left &= (table.ended_ns(False, "rst")[c] != LATER) & (gone > r.first_ns) & (gone < ended)
     left &= (r.last_ns > gone) | ~r.complete
     left &= (table.of_ends("missing", server=True) == 0)[c] & table.last_on_connection
     rows = np.flatnonzero(left)
@@ -270,11 +264,8 @@ def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
     answer may have come.
     """
     q = table.requests
-    gone, ended = (
-        np.minimum(*(_end(table, what, server) for what in ("fin_ns", "rst_ns")))[table.connection]
-        for server in (False, True)
-    )
-    reset = _end(table, "rst_ns", False)[table.connection] == gone
+    gone, ended = (table.ended_ns(server)[table.connection] for server in (False, True))
+    reset = table.ended_ns(False, "rst")[table.connection] == gone
     for row, each in resets.items():
         left_it = each.frame.from_client and each.frame.code == Http2Error.CANCEL
         gone[row], reset[row] = each.frame.time_ns if left_it else LATER, left_it
@@ -290,12 +281,6 @@ def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
 
         left &= ~table.responses.there | given_up(table)
     return np.where(left, waited, NEVER)
-
-
-def _end(table: SideTable, name: str, server: bool) -> Column:
-    """When each connection was ended by one of its ends; LATER if it was not."""
-    at = table.of_ends(name, server)
-    return np.where(at == NEVER, LATER, at)
 
 
 def _answered(comparison: Comparison, rows: Column, waited: Column) -> tuple[Column, Column]:

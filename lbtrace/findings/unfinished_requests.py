@@ -41,7 +41,6 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
-from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
@@ -52,7 +51,6 @@ OF_DURATIONS = True
 EXAMPLES = 2
 SILENT_NS = 1_000_000_000  # who pauses for less may go on sending
 REQUEST_TIMEOUT, SERVER_ERROR = 408, 500
-LATER = np.iinfo(np.int64).max
 REMEDY = (
     "Look at what the {sender} does: a Content-Length that is too large, a connection that broke "
     "off, slow requests on purpose. Slow ones need longer limits: client_header_timeout, "
@@ -86,7 +84,7 @@ def _broken_off(table: SideTable) -> Column:
 def _unfinished(table: SideTable) -> Column:
     """Those that the other end waited for no longer."""
     q, r = table.requests, table.responses
-    ended, left = (_end_ns(table, server) for server in (True, False))
+    ended, left = (table.ended_ns(server)[table.connection] for server in (True, False))
     until = np.where(r.there, r.first_ns, np.where(ended < left, ended, q.last_ns))
     silent = until - q.last_ns >= SILENT_NS
     late = r.there & (r.start == REQUEST_TIMEOUT)
@@ -97,20 +95,14 @@ def _unfinished(table: SideTable) -> Column:
     return unfinished
 
 
-def _end_ns(table: SideTable, server: bool) -> Column:
-    """Per exchange, when an end of its connection closed or reset it; LATER if it did not."""
-    ends_ns = (table.of_ends(f"{what}_ns", server)[table.connection] for what in ("fin", "rst"))
-    first: Column = np.minimum(*(np.where(at == NEVER, LATER, at) for at in ends_ns))
-    return first
-
-
 def _finding(comparison: Comparison, side: Side, rows: Column) -> Finding:
     table, (sender, server) = comparison.table(side), ends(comparison, side)
     q, r = table.requests, table.responses
     answered = r.there[rows]
     statuses = [f"answered {status}" for status in r.start[rows[answered]].tolist()]
     closed = ["ended the connection"] * int((~answered).sum())
-    until = np.where(r.there, r.first_ns, _end_ns(table, server=True))[rows]
+    ended = table.ended_ns(server=True)[table.connection]
+    until = np.where(r.there, r.first_ns, ended)[rows]
     waited = until - q.first_ns[rows]
     shortest, longest = int(waited.min()), int(waited.max())
     both = differ(shortest, longest)

@@ -24,6 +24,9 @@ from lbtrace.tables.table import RowTable, Table, column, part, shared, table
 
 NONE: Final = -1
 NEVER: Final = -(1 << 63)  # a time that is not known; ns since the epoch never get there
+LATER: Final = (1 << 63) - 1  # after any other time: when that never happened
+# by which a packet may be stamped late: times that are closer together have no order that is known
+STAMPED_LATE_NS: Final = 5_000_000
 # sendings in vain, the first included, that show that nobody is there: two may be an
 # acknowledgement that was late
 TRIES = 3

@@ -21,7 +21,7 @@ from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, RowsByKey, among
-from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.connections import LATER, NEVER, ConnectionTable
 from lbtrace.tables.exchanges import NO_STREAM
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.table import Table, column, part, shared, table
@@ -98,6 +98,14 @@ class SideTable(Table):
         return _end_to_end(
             [getattr(table.ends, name)[int(server) :: 2] for table in self.connections]
         )
+
+    def ended_ns(self, server: bool, *by: str) -> Column:
+        """When one end of each connection ended it, by FIN or RST (or `by` one of "fin" and "rst");
+        LATER where it did not.
+        """
+        ends = [self.of_ends(f"{what}_ns", server) for what in by or ("fin", "rst")]
+        first: Column = np.minimum.reduce([np.where(at == NEVER, LATER, at) for at in ends])
+        return first
 
     @cached_property
     def both_ask(self) -> Column:
