@@ -13,8 +13,8 @@ import numpy as np
 
 from lbtrace.comparison.pairs import PairedSides, pairs_of
 from lbtrace.model.pairing import Correlation, OtherOffset, Ref
+from lbtrace.tables.connections import STAMPED_LATE_NS
 
-SLACK_NS = 5_000_000  # packets are stamped late
 ENOUGH = 3  # pairs: fewer may agree on an offset by chance
 SHOWN = 3
 
@@ -33,7 +33,7 @@ def other_offset(
     best = max(clocks, key=lambda clock: clock.pairs, default=None)
     if best is None or best.pairs < ENOUGH or best.pairs <= 2 * fitting:
         return None
-    if best.low_ns - SLACK_NS <= stated_ns <= best.high_ns + SLACK_NS:
+    if best.low_ns - STAMPED_LATE_NS <= stated_ns <= best.high_ns + STAMPED_LATE_NS:
         return None
     every = pairs_of(PairedSides(given.clients, given.backends, found, given.sides))
     answered = every.where(every.answered)
@@ -56,5 +56,6 @@ def _fitting(given: PairedSides, offset_ns: int) -> int:
     asked = client.requests.first_ns[pairs.client] - backend.requests.first_ns[pairs.backend]
     answered = client.responses.first_ns[pairs.client] - backend.responses.first_ns[pairs.backend]
     both = client.responses.there[pairs.client] & backend.responses.there[pairs.backend]
-    inside = (asked <= offset_ns + SLACK_NS) & (~both | (answered >= offset_ns - SLACK_NS))
+    early, late = offset_ns - STAMPED_LATE_NS, offset_ns + STAMPED_LATE_NS
+    inside = (asked <= late) & (~both | (answered >= early))
     return int(np.count_nonzero(inside))

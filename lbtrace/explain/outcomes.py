@@ -18,6 +18,7 @@ from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import RETRIED, Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
 from lbtrace.tables.columns import Column, running
+from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
 from lbtrace.tables.words import joint, numbering, numbers
 
@@ -28,7 +29,6 @@ _ANY_ANSWER = fields_of(HOP, Meaning.CONTENT) | {SERVER}
 
 
 WAY_NS = 1_000_000_000  # longer than any way between two captures takes
-STAMPED_LATE_NS = 5_000_000  # by which a packet may be: so close together, no order is known
 FEW = 3  # requests: fewer show no mirror
 _USED = [OUTCOMES.index(o) for o in (AttemptOutcome.ANSWERED, AttemptOutcome.EITHER)]
 

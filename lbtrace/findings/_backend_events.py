@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison import Comparison, Pair, Pairs
-from lbtrace.model.http import Application, Mark
+from lbtrace.model.http import MIN_ERROR, Application, Mark
 from lbtrace.model.net import FrameRef, IcmpKind, Side
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.stream import Direction
@@ -58,7 +58,6 @@ SLUGS = tuple(TEXT)
     CHECKS,
 ) = range(len(SLUGS))
 NO_EVENT = -1
-CHECK_FAILED = 400  # status of a check from here up
 NO_CHECK = -1
 FEW_CHECKS = 2  # a balancer takes a server out after as many, or more
 
@@ -123,7 +122,7 @@ def failing_checks(comparison: Comparison) -> Column:
     """
     backend = comparison.sides[1]
     checks = np.flatnonzero(comparison.check_exchanges)
-    failed = backend.responses.there[checks] & (backend.responses.start[checks] >= CHECK_FAILED)
+    failed = backend.responses.there[checks] & (backend.responses.start[checks] >= MIN_ERROR)
     every = len(checks) >= FEW_CHECKS and bool(failed.all())
     return checks if every else checks[:0]
 
@@ -157,7 +156,7 @@ class LastChecks:
                 return NO_CHECK
             upto = asked - clock.half_width_ns - clock.delta_ns(asked - clock.middle_ns)
             at = bisect_right(times, upto) - 1
-            if at < 0 or backend.responses.start[checks[at]] < CHECK_FAILED:
+            if at < 0 or backend.responses.start[checks[at]] < MIN_ERROR:
                 return NO_CHECK
             found = checks[at]
         return found

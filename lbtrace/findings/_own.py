@@ -23,7 +23,7 @@ from lbtrace.findings._backend_events import (
 from lbtrace.http_fields import AGE, LOCATION
 from lbtrace.http_fields.caches import age_s, is_cache_hit, marks_cache
 from lbtrace.http_fields.lines import lowered
-from lbtrace.model.http import Mark
+from lbtrace.model.http import MIN_ERROR, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 from lbtrace.tables.columns import Column, among
@@ -38,7 +38,6 @@ NOT_PASSED_ON = (
     AttemptOutcome.SUPERSEDED,
 )
 UNAVAILABLE = 503  # what balancers say that have no server
-MIN_ERROR = 400  # RFC 9110 §15.5
 KINDS = ("cache hit", "redirect", "error", "fixed response")
 CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
 
@@ -230,7 +229,7 @@ def _kinds(comparison: Comparison) -> Column:
     status = comparison.sides[0].responses.start
     redirect = (status >= 300) & (status < 400) & _says(comparison, LOCATION, lambda value: True)
     return np.select(
-        [_is_cached(comparison), redirect, status >= 400], [CACHED, REDIRECT, ERROR], FIXED
+        [_is_cached(comparison), redirect, status >= MIN_ERROR], [CACHED, REDIRECT, ERROR], FIXED
     )
 
 

@@ -37,6 +37,7 @@ from lbtrace.findings._own import KINDS, own_answers
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.http import MIN_ERROR
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Ref
 from lbtrace.model.report import Finding, Severity
@@ -215,7 +216,9 @@ def _waits(comparison: Comparison, exchanges: Column) -> tuple[int, int] | None:
 
 
 def _severity(status: int) -> Severity:
-    return Severity.MEDIUM if status >= 500 else Severity.LOW if status >= 400 else Severity.INFO
+    return (
+        Severity.MEDIUM if status >= 500 else Severity.LOW if status >= MIN_ERROR else Severity.INFO
+    )
 
 
 def unexplained_near(

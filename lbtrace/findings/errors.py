@@ -30,11 +30,11 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
-from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
+from lbtrace.findings._own import of_a_backend, own_answers
 from lbtrace.findings._streams import was_reset
 from lbtrace.http_fields import SERVER
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Exchange, Mark
+from lbtrace.model.http import MIN_ERROR, Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity
@@ -132,7 +132,7 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
         m.answered
         & server.responses.there[m.backend]
         & client.responses.there[m.client]
-        & (given >= 400)
+        & (given >= MIN_ERROR)
         & (given == got)
     )
     backend = m.where(failed)
@@ -152,7 +152,7 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             shares=shares or None,
         ).about(comparison.asked(Side.CLIENT, backend.client))
     own = own_answers(comparison)
-    errors = np.flatnonzero(own.status >= 400)
+    errors = np.flatnonzero(own.status >= MIN_ERROR)
     if len(errors):
         statuses = Counter(own.status[errors].tolist())
         yield KIND.finding(

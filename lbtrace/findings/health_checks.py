@@ -29,6 +29,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import USER_AGENT
 from lbtrace.http_fields.agents import is_health_checker
 from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.http import MIN_ERROR
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity
@@ -165,7 +166,9 @@ def _failing(
     comparison: Comparison, side: Side, checks: Column, target: str, confidence: Confidence
 ) -> Iterator[Finding]:
     backend = comparison.table(side)
-    failed = checks[backend.responses.there[checks] & (backend.responses.start[checks] >= 400)]
+    failed = checks[
+        backend.responses.there[checks] & (backend.responses.start[checks] >= MIN_ERROR)
+    ]
     if len(failed):
         yield KIND.finding(
             "failing",

@@ -55,11 +55,11 @@ from lbtrace.findings._message_sizes import (
     longest_field,
     request_parts,
 )
-from lbtrace.findings._own import MIN_ERROR, of_a_backend, own_answers
+from lbtrace.findings._own import of_a_backend, own_answers
 from lbtrace.findings._side import named, variant
 from lbtrace.language.plurals import noun
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Mark
+from lbtrace.model.http import MIN_ERROR, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, UnpairedReason
 from lbtrace.model.report import Finding, Severity

@@ -23,12 +23,11 @@ from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.http_fields.lines import field_value
 from lbtrace.http_fields.quoting import short
-from lbtrace.model.http import Application, Exchange, Framing, Mark
+from lbtrace.model.http import MIN_ERROR, Application, Exchange, Framing, Mark
 from lbtrace.model.known_reasons import KNOWN_REASONS
 from lbtrace.tables.exchanges import NO_STREAM, Exchanges, ExchangeTable, status_parts
 from lbtrace.tables.packets import StreamTable
 
-MIN_ERROR: Final = 400  # RFC 9110 §15.5
 _MOST: Final = 1000  # different bodies of a capture that are read
 _LOOKED_AT: Final = 1 << 12  # bytes of a body
 _HEAD: Final = 1 << 16  # bytes of the head in front of it

@@ -19,7 +19,7 @@ from lbtrace.http_fields.lines import lowered
 from lbtrace.match.exchange_times import Facts, cache_lines
 from lbtrace.match.own_pages import maker
 from lbtrace.match.pairing import Pairing
-from lbtrace.model.http import Mark, Response
+from lbtrace.model.http import MIN_ERROR, Mark, Response
 from lbtrace.model.pairing import Confidence, UnpairedDetail
 from lbtrace.tables.columns import among, distinct
 from lbtrace.tables.messages import NO_VALUE, Heads
@@ -51,7 +51,6 @@ OWN_STATUS = {
 }
 
 
-MIN_ERROR = 400  # RFC 9110 §15.5
 SEVERAL = 4  # answers that show a manner
 
 
@@ -98,7 +97,7 @@ def manner(state: Pairing) -> Manner:
         state.backend.table.responses,
         state.client.table.words,
     )
-    c, b = np.array([(c, bs[-1]) for c, bs in state.caused.items()], np.int64).reshape(-1, 2).T
+    c, b = state.last()
     passed_on = mine.there[c] & theirs.there[b] & (mine.start[c] == theirs.start[b])
     c, b = c[passed_on], b[passed_on]
     got, sent = (
@@ -141,9 +140,17 @@ def _with_capitals(table: SideTable) -> Column:
     """Per exchange, whether the name of some field of its response is not in lower case."""
     names, spelled = table.words.spelled
     capital = np.array([name != lowered(name) for name in names], bool)
-    out = np.zeros(len(table), bool)
-    out[table.responses.heads.which(np.append(capital, False)[spelled])[0]] = True
-    return out
+    return table.responses.heads.having(capital[spelled])
+
+
+def _own_case(table: SideTable, lowering: frozenset[int]) -> Column:
+    """Per exchange, whether names of fields of its response have capitals, though its server lowers
+    those that it passes on.
+    """
+    if not lowering:
+        return np.zeros(len(table), bool)
+    servers = table.servers[table.connection]
+    return _with_capitals(table) & among(servers, np.array(sorted(lowering), np.int64))
 
 
 class Signs:
@@ -169,11 +176,7 @@ class Signs:
             _first_of(answers.heads, hits),
             answers.method,
             np.where(answers.start >= MIN_ERROR, answers.digest, 0),
-            _with_capitals(facts.table)
-            & among(
-                facts.table.servers[facts.table.connection],
-                np.array(sorted(backends.lowering), np.int64),
-            ),
+            _own_case(facts.table, backends.lowering),
         )
         self._what = np.stack([column.astype(np.int32) for column in what], axis=1)
         self._facts, self._backends, self._took = facts, backends, took

@@ -20,9 +20,9 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clock, ClockRefusal, Confidence, Tier
 from lbtrace.tables.columns import distinct
+from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.packets import Column
 
-STAMPED_LATE_NS = 5_000_000
 FEW = 3  # client exchanges: fewer say nothing of the clocks by their times alone
 
 

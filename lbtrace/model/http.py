@@ -243,6 +243,7 @@ class Mismatch(NamedTuple):
 
 # statuses after which balancers can be told to try once more, and do (nginx `proxy_next_upstream`,
 # HAProxy `retry-on`, Envoy `retry_on`)
+MIN_ERROR: Final = 400  # the least status of an error (RFC 9110 §15.5)
 RETRIED: Final = (401, 403, 404, 408, 409, 425, 429, *range(500, 600))
 
 DIGESTED = 1 << 16  # bytes: what is equal so far and of equal length is equal
