@@ -74,8 +74,8 @@ NOTHING_BEHIND = (
     "and which servers it takes for healthy."
 )
 ONLY_CHECKS = (
-    "Only health checks were seen behind it: look at whether the balancer takes their answers for "
-    "healthy, and what else it has configured."
+    "None of them is seen behind it: look at whether the balancer takes the answers to its health "
+    "checks for healthy, and what else it has configured."
 )
 WAITED = (
     "It waited before: for a place in its queue (maxconn, timeout queue), or for an address that "

@@ -129,8 +129,8 @@ def _not_found(comparison: Comparison) -> Iterator[Finding]:
         before=before.target,
         after=after.target,
         statuses=counted(map(str, statuses.tolist())),
-        remedy="Look at the rules by which the balancer rewrites paths: in nginx, proxy_pass with "
-        "a path (also with / alone) decodes the path and puts another prefix in its place.",
+        remedy="Look at how the balancer rewrites paths. In nginx, proxy_pass with a path, even / "
+        "alone, decodes the client's path and replaces its prefix.",
     )
 
 

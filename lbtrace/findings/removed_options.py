@@ -21,7 +21,7 @@ Variants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -50,7 +50,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     passed = passed.where(passed.by(ConnectionBasis.SAME_PACKETS))
     if not passed:
         return
-    asked, answered = _removed(comparison, passed, lambda syns: syns.window_scale != NONE)
+    handshakes = [
+        [syn_option_columns(table, server, {}) for table in comparison.sides]
+        for server in (False, True)
+    ]
+    asked, answered = _removed(handshakes, passed, lambda syns: syns.window_scale != NONE)
     if asked.any():
         yield _window_scale(comparison, passed, passed.where(asked))
     if answered.any():
@@ -66,7 +70,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             remedy=REMEDY,
         )
     removed = np.logical_or(
-        *_removed(comparison, passed, lambda syns: syns.sack_permitted.astype(bool))
+        *_removed(handshakes, passed, lambda syns: syns.sack_permitted.astype(bool))
     )
     if removed.any():
         yield KIND.finding(
@@ -83,15 +87,15 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _removed(
-    comparison: Comparison, passed: ConnectionPairs, has: Callable[[SynOptionColumns], Column]
+    handshakes: Sequence[Sequence[SynOptionColumns]],
+    passed: ConnectionPairs,
+    has: Callable[[SynOptionColumns], Column],
 ) -> tuple[Column, Column]:
     """Per pair, whether the SYN loses an option on the way; and whether only the SYN-ACK does: one
-    without it says nothing where the SYN lost it (RFC 7323 §2.2).
+    without it says nothing where the SYN lost it (RFC 7323 §2.2). `handshakes`: the SYNs of both
+    sides, then the SYN-ACKs.
     """
-    (front, back), (front_ack, back_ack) = (
-        [syn_option_columns(table, server, {}) for table in comparison.sides]
-        for server in (False, True)
-    )
+    (front, back), (front_ack, back_ack) = handshakes
     c, b = passed.client, passed.backend
     asked: Column = front.there[c] & back.there[b] & has(front)[c] & ~has(back)[b]
     answered: Column = front_ack.there[c] & back_ack.there[b] & has(back_ack)[b]
