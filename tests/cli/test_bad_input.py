@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -364,19 +364,24 @@ def test_ten_thousand_words_too_many_are_not_all_repeated(
 TELLING = [["profiles"], ["explain", "retries"], ["demo", "--list"], ["--help"], ["show", CLIENT]]
 
 
+def told(words: list[str], out: IO[str] | int) -> tuple[int, str]:
+    """The exit code and what was complained of, with this standard output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lbtrace", *words],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device is here")
 @pytest.mark.parametrize("words", TELLING)
 def test_a_full_disk_is_one_line(words: list[str]) -> None:
+    said = "lbtrace: Cannot write to standard output: No space left on device.\n"
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "lbtrace", *words],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 2
-    assert done.stderr == ("lbtrace: Cannot write to standard output: No space left on device.\n")
+        assert told(words, full) == (2, said)
 
 
 @pytest.mark.parametrize("words", TELLING)
@@ -384,15 +389,8 @@ def test_a_reader_that_has_seen_enough_is_no_failed_expectation(words: list[str]
     """Exit code 1 says that an expectation failed."""
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(
-        [sys.executable, "-m", "lbtrace", *words],
-        stdout=write,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    assert told(words, write) == (0, "")
     os.close(write)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit is here")

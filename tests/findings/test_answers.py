@@ -298,22 +298,27 @@ class Counted(list[Exchange]):
         return super().__getitem__(index)
 
 
-def looked_at(count: int) -> int:
-    """How often an exchange is looked at when so many requests of one connection can be read in two
-    ways, and every other one is another answer behind the balancer.
-    """
+def orders(count: int, every_ms: int) -> Judged:
+    """Requests with bodies, all on one connection of the client's."""
     simulation = Simulation(seed=3, balancer=Balancer())
     client = simulation.client("192.168.0.5")
     for n in range(count):
         client.asks(
             "POST",
             f"/order/{n}",
-            at_ms=5 * n,
+            at_ms=every_ms * n,
             connection="kept",
             body=b"item=%d" % n,
             answer=b"done %d" % n,
         )
-    spoken = judge_simulation(simulation)
+    return judge_simulation(simulation)
+
+
+def looked_at(count: int) -> int:
+    """How often an exchange is looked at when so many requests of one connection can be read in two
+    ways, and every other one is another answer behind the balancer.
+    """
+    spoken = orders(count, 5)
     for traces in (spoken.recorded.clients, spoken.recorded.backends):
         (trace,) = traces
         doubtful = [
@@ -510,18 +515,7 @@ def test_a_request_inside_a_body_is_one_that_only_the_backend_answered(
     """The next request begins where the doubtful one says that its body is. Its answer came to the
     client, too: so neither side took it for a part of a body.
     """
-    simulation = Simulation(seed=3, balancer=Balancer())
-    client = simulation.client("192.168.0.5")
-    for n in range(2):
-        client.asks(
-            "POST",
-            f"/order/{n}",
-            at_ms=50 * n,
-            connection="kept",
-            body=b"item=%d" % n,
-            answer=b"done %d" % n,
-        )
-    spoken = judge_simulation(simulation)
+    spoken = orders(2, 50)
     for traces in (spoken.recorded.clients, spoken.recorded.backends):
         (trace,) = traces
         first, second = trace.exchanges
