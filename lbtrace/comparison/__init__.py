@@ -17,6 +17,7 @@ above it:
     arrival        in how many parts, and over what time, messages came
     unanswered     what was sent again and again and never acknowledged
     latency        the time that the balancer added
+    not_compared   what no pair tells, where sentences say that nothing was changed
     summary        what pairs and exchanges without a partner add up to
 
 This file adds what needs several of them: which connections belong to another client.

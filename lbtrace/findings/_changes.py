@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lbtrace.comparison import Comparison, confidence_of
+from lbtrace.comparison.not_compared import requests_not_compared, responses_not_compared
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.http_fields import HOST
@@ -122,16 +123,19 @@ def _unchanged(
     if (compared.tier != Tier.ORDER).any():
         compared = compared.where(compared.tier != Tier.ORDER)
     if len(compared):
+        left = (requests_not_compared if request else responses_not_compared)(comparison, compared)
         yield kind.finding(
             "unchanged",
             Severity.INFO,
             confidence_of(compared),
             f"No header line of any of {{count}} {what} was touched: the heads are the same on "
-            "both sides, line for line.",
+            "both sides, line for line."
+            + (" {not_compared} more could not be compared." if left else ""),
             comparison.request_frames(compared)
             if request
             else comparison.response_frames(compared),
             count=len(compared),
+            not_compared=left,
         )
 
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import ABSENT, Comparison, Pair, Pairs, confidence_of, field_values
+from lbtrace.comparison.not_compared import requests_not_compared
 from lbtrace.comparison.targets import changed_targets
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
@@ -58,6 +59,7 @@ def _host(comparison: Comparison) -> Iterator[Finding]:
     if not given.any():
         return
     changed = bool((sent != arrived).any())
+    left = requests_not_compared(comparison, heads)
     shown = np.flatnonzero(sent != arrived if changed else given)
     pairs = heads.where(shown)
     before, after = texts[sent[shown[0]]], texts[arrived[shown[0]]]
@@ -70,10 +72,12 @@ def _host(comparison: Comparison) -> Iterator[Finding]:
         confidence_of(pairs),
         "Host is changed in {count} of {of} requests: {before} becomes {after}" + note + "."
         if changed
-        else "Host reaches the backend as the client sent it, in {count} of {of} requests.",
+        else "Host reaches the backend as the client sent it, in {count} of {of} requests"
+        + (" ({not_compared} more could not be compared)." if left else "."),
         comparison.request_frames(pairs),
         count=len(shown),
         of=int(given.sum()),
+        not_compared=left,
         before=before if before is not None else "(absent)",
         after=after if after is not None else "(absent)",
     )
@@ -153,6 +157,7 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
         return
     q, p = client.requests, backend.requests
     changed = targets.where(q.start[targets.client] != p.start[targets.backend])
+    left = requests_not_compared(comparison, targets)
     form_only = not len(changed_targets(comparison))
     yield from _not_found(comparison)
     pairs = changed if len(changed) else targets
@@ -167,10 +172,11 @@ def _target(comparison: Comparison) -> Iterator[Finding]:
         )
         if len(changed)
         else "The request target reaches the backend as the client sent it, in {count} of {of} "
-        "requests.",
+        "requests" + (" ({not_compared} more could not be compared)." if left else "."),
         comparison.request_frames(pairs),
         count=len(pairs),
         of=len(targets),
+        not_compared=left,
         before=before.target,
         after=after.target,
     )

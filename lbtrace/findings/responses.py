@@ -28,6 +28,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison, Pairs, confidence_of, field_values
+from lbtrace.comparison.not_compared import responses_not_compared
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.model.frame_parts import FramePart
@@ -98,7 +99,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     )
     same = answered.where(bodies == SAME)
     if not rewritten.any() and not len(different) and len(same):
-        unknown = len(answered) - len(same)
+        left = responses_not_compared(comparison, answered)
+        unknown = len(answered) - len(same) + left
         recoded = int((got.digest[same.client] != gave.digest[same.backend]).sum())
         fields = (
             " Some header fields differ: see the response header fields."
@@ -115,7 +117,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             + fields,
             comparison.response_frames(same),
             count=len(same),
-            of=len(answered),
+            of=len(answered) + left,
             unknown=unknown,
             recoded=recoded,
         )

@@ -31,6 +31,7 @@ OPPOSITES = (
     ("retries.not-idempotent", "retries.mirrored"),
     ("protocol-changes.upgrade", "protocol-changes.upgrade-one-side"),
 )
+LEFT_OPEN = "could not be compared"
 # what damage may add: sentences about the damage, and about what it left open
 ABOUT_DAMAGE = (
     "capture-quality",
@@ -83,11 +84,13 @@ def claims(report: Json, origin: Origin) -> Iterator[tuple[object, object]]:
 
 
 def _of_the_whole(report: Json) -> Iterator[tuple[object, object]]:
-    """The verdict, and the findings that have an opposite."""
+    """The verdict, and the findings that have an opposite. A sentence that leaves some requests
+    open claims nothing of the whole.
+    """
     kind = report["verdict"]["kind"]
     if kind in DEFINITE:
         yield "verdict", kind
-    slugs = {finding["slug"] for finding in report["findings"]}
+    slugs = {f["slug"] for f in report["findings"] if LEFT_OPEN not in f["text"]}
     for one, other in OPPOSITES:
         for slug in {one, other} & slugs:
             yield ("opposites", one, other), slug

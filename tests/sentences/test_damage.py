@@ -171,7 +171,7 @@ def test_a_sentence_that_only_damage_made_is_found() -> None:
 def test_a_sentence_that_became_its_opposite_is_found(one: str, other: str) -> None:
     report = whole(SAMPLES[0])
     frames = {("client", 0): WHOLE, ("backend", 0): WHOLE}
-    told_of = {**report, "findings": [{"slug": one, "evidence": []}]}
-    turned = {**report, "findings": [{"slug": other, "evidence": []}]}
+    told_of = {**report, "findings": [{"slug": one, "text": "", "evidence": []}]}
+    turned = {**report, "findings": [{"slug": other, "text": "", "evidence": []}]}
     assert contradictions(told_of, told_of, frames) == []
     assert any(other in complaint for complaint in contradictions(told_of, turned, frames))
