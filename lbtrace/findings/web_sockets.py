@@ -19,7 +19,8 @@ Remedy:
 Variants:
     closed, closed-client, closed-backend: with a code.
     failed, failed-client, failed-backend: with a code that says that something failed.
-    cut, cut-client, cut-backend: without a Close frame.
+    cut, cut-client, cut-backend: without a Close frame. Where all were silent before, the problem
+        is told as an idle limit.
     idle, idle-client, idle-backend: without one, by an idle limit.
 """
 
@@ -30,6 +31,7 @@ from typing import NamedTuple
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import ns
+from lbtrace.comparison.unanswered import IDLE_NS
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._side import ends, named, told, variant
@@ -200,7 +202,7 @@ SEVERITY = {
     "closed": Severity.INFO,
     "failed": Severity.MEDIUM,
     "cut": Severity.LOW,
-    "idle": Severity.INFO,  # the problem is told by `idle_limits`
+    "idle": Severity.INFO,
 }
 REMEDY = {"closed": "", "failed": LOOK, "cut": WHO_CUT, "idle": PINGS}
 
@@ -211,7 +213,8 @@ def _told(comparison: Comparison, side: Side, name: str, those: list[_Ended], of
     silences = [e.silent_ns for e in those]
     return KIND.finding(
         variant(comparison, name, side),
-        SEVERITY[name],
+        # what was silent before is told as a problem by `idle_limits`
+        Severity.INFO if name == "cut" and min(silences) >= IDLE_NS else SEVERITY[name],
         Confidence.HIGH if name == "idle" else Confidence.CERTAIN,
         told(comparison, STATEMENT[name]),
         [e.frame for e in those[:FRAMES_PER_SIDE]],

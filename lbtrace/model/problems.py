@@ -5,7 +5,8 @@ Findings of severity INFO are facts, no problems. Two findings are one problem
 - if both are about requests that failed and they share a frame, or a connection behind the
   balancer that failed: one is the cause and one what came of it. The one that stands first in
   `CAUSES` leads, and a third belongs to it that shares either with one of them;
-- if both are about something else and have the same slug: the same thing, seen in two places.
+- if both are about something else and have the same slug, or slugs that `SEEN_TWICE` joins: the
+  same thing, seen in two places.
 
 A finding joins the first problem that it fits and never unites two. Problems are ordered by
 severity, requests that failed before anything else, then by how many are concerned; their ids are
@@ -46,6 +47,11 @@ CAUSES = (
     "grpc-errors",
     "errors",
 )
+# what is not about failures, has one cause, and is told of each side of the balancer
+SEEN_TWICE = {
+    "idle-limits.closed-by-client-backend": "the idle limit of the balancer",
+    "idle-limits.closed-by-server-client": "the idle limit of the balancer",
+}
 # the number of errors, per status: so says each of the other kind, with what was behind it
 REPEATED, BY = "errors.balancer", "answered-by-balancer."
 
@@ -129,7 +135,7 @@ def _groups(findings: Sequence[Finding]) -> list[list[int]]:
 def _has(finding: Finding) -> list[object]:
     """What makes it one problem with another finding that has it, too."""
     if not _of_failures(finding):
-        return [finding.slug]
+        return [SEEN_TWICE.get(finding.slug, finding.slug)]
     return [*_frames([finding]), *(("failed", connection) for connection in finding.failed)]
 
 

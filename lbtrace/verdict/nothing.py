@@ -397,17 +397,30 @@ def _cut(comparison: Comparison) -> str:
 def _likenesses(comparison: Comparison) -> str:
     """Requests that may be on both sides."""
     alike, front, back = _alike(comparison), *_requests(comparison)
-    if comparison.correlation.pairs and front == back == 1:
+    if not comparison.correlation.pairs:
+        if not alike:
+            return ""
+        return f"{_numbers(comparison)}, though both sides have requests like {alike}."
+    if front == back == 1:
         return (
             "Too little tells whether the only request behind is the client's, though both are "
             "alike."
         )
-    if comparison.correlation.pairs:
+    though = f"though both sides have requests like {alike or 'some of them'}."
+    if back == 1:
         return (
-            f"Too little tells which of {back} backend requests belong to which of {front} client "
-            f"requests, though both sides have requests like {alike or 'some of them'}."
+            f"Too little tells to which of {front} client requests the only backend request "
+            f"belongs, {though}"
         )
-    return f"{_numbers(comparison)}, though both sides have requests like {alike}." if alike else ""
+    if front == 1:
+        return (
+            f"Too little tells which of {back} backend requests belongs to the only client "
+            f"request, {though}"
+        )
+    return (
+        f"Too little tells which of {back} backend requests belong to which of {front} client "
+        f"requests, {though}"
+    )
 
 
 def _few(comparison: Comparison) -> str:

@@ -78,12 +78,22 @@ def test_cut_after_the_same_silence_each_time(tmp_path: Path) -> None:
     "silences", [[60 * S, 60 * S], [S, S, S], [60 * S, 60 * S, 20 * S]], ids=str
 )
 def test_cut_for_another_reason(tmp_path: Path, silences: list[int]) -> None:
-    """Two may be an accident; a second is no idle limit; and neither is now this, now that."""
+    """Two may be an accident; a second is no idle limit; and neither is now this, now that. That
+    they were idle is told as a problem by another finding.
+    """
     wires = [chat(n, None, silent, "RST+ACK") for n, silent in enumerate(silences)]
     (found,) = told(tmp_path, *wires)
-    assert (found.slug, found.severity) == ("web-sockets.cut", "low")
+    assert (found.slug, found.severity) == ("web-sockets.cut", "info")
     assert values(found)["longest"] == max(silences)
     assert values(found)["sender"] == "server end"
+
+
+@pytest.mark.parametrize(("silent", "severity"), [(S, "info"), (S - 1, "low")])
+def test_cut_in_the_middle_of_traffic_is_a_problem(
+    tmp_path: Path, silent: int, severity: str
+) -> None:
+    (found,) = told(tmp_path, chat(0, None, 60 * S), chat(1, None, silent))
+    assert (found.slug, found.severity) == ("web-sockets.cut", severity)
 
 
 @pytest.mark.parametrize(("shortest", "slug"), [(54, "idle"), (53.9, "cut")])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lbtrace.findings._kind import compared_with
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref
-from lbtrace.model.problems import BY, CAUSES, REPEATED, _rank, problems
+from lbtrace.model.problems import BY, CAUSES, REPEATED, SEEN_TWICE, _rank, problems
 from lbtrace.model.report import Evidence, Finding, Severity, Value
 
 
@@ -76,6 +76,13 @@ def test_the_same_elsewhere_is_the_same_problem() -> None:
         (0,),
         (1,),
     ]
+
+
+def test_an_idle_limit_of_the_balancer_is_one_problem_on_both_sides() -> None:
+    behind = finding("idle-limits.closed-by-client-backend", 1)
+    front = finding("idle-limits.closed-by-server-client", 2)
+    backends = finding("idle-limits.closed-by-server-backend", 3)
+    assert grouped(behind, front, backends) == [(0, 1), (2,)]
 
 
 def test_errors_that_another_finding_tells_with_their_cause_are_said_once() -> None:
@@ -157,8 +164,8 @@ any_finding = st.builds(
     lambda kind, variant, severity, numbers: finding(
         f"{kind}.{variant}", *numbers, severity=severity
     ),
-    st.sampled_from([*CAUSES, "xff-trust", "capture-quality"]),
-    st.sampled_from(["a", "balancer"]),
+    st.sampled_from([*CAUSES, "xff-trust", "capture-quality", "idle-limits"]),
+    st.sampled_from(["a", "balancer", *(slug.partition(".")[2] for slug in SEEN_TWICE)]),
     st.sampled_from(Severity),
     st.lists(st.integers(1, 6), min_size=1, max_size=3),
 )
@@ -179,7 +186,8 @@ def fits(problem: list[Finding], other: Finding) -> bool:
     """Whether a finding is part of a problem, as the module says it."""
     failures = [_rank(f) < len(CAUSES) for f in (problem[0], other)]
     if not any(failures):
-        return problem[0].slug == other.slug
+        one, two = (SEEN_TWICE.get(f.slug, f.slug) for f in (problem[0], other))
+        return one == two
     shown = {frame for f in problem for e in f.evidence for frame in e.frames}
     failed = {connection for f in problem for connection in f.failed}
     theirs = {frame for e in other.evidence for frame in e.frames}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +28,9 @@ from lbtrace.verdict.nothing import (
     mostly_elsewhere,
     without_pairs,
 )
+from tests.findings.through import message, request
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import Script
 from tests.verdict.recorded import XFF, compared, simulation
 
 FRONT = [("GET", f"/front/{n}", b"front %d" % n) for n in range(4)]
@@ -402,3 +405,27 @@ def test_nine_of_ten_client_exchanges_must_have_one(alone: int, testify: bool) -
         Comparison(given.clients, given.backends, replace(some.correlation, unpaired=own))
     )
     assert found.pairs, "what the balancer answered itself has no partner to be found"
+
+
+@pytest.mark.parametrize(
+    ("front", "behind", "words"),
+    [
+        (1, 1, "whether the only request behind is the client's"),
+        (2, 1, "to which of 2 client requests the only backend request belongs"),
+        (1, 2, "which of 2 backend requests belongs to the only client request"),
+        (2, 2, "which of 2 backend requests belong to which of 2 client requests"),
+    ],
+)
+def test_a_few_that_are_alike_are_counted_in_words_that_fit(
+    front: int, behind: int, words: str, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(max(front, behind)):
+        asked = play.front().asks(request("/a")) if n < front else None
+        if n < behind:
+            play.back().asks(request("/a")).answers(message("204 No Content"), 5)
+        if asked:
+            asked.answers(message("204 No Content")).leaves()
+        play.wait(50)
+    verdict = play.report(tmp_path).verdict
+    assert f"Too little tells {words}" in verdict.reason
