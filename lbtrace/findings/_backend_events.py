@@ -13,11 +13,10 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison import Comparison, Pair, Pairs
-from lbtrace.model.http import MIN_ERROR, Application, Mark
+from lbtrace.model.http import MIN_ERROR, Mark
 from lbtrace.model.net import FrameRef, IcmpKind, Side
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.stream import Direction
-from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among
 from lbtrace.tables.connections import NEVER, ConnectionTable
@@ -111,11 +110,6 @@ def failed_attempts(trace: Trace, connections: ConnectionTable) -> Column:
     return events
 
 
-def fatal_alert(application: Application) -> TlsAlert | None:
-    """The alert that ended the TLS handshake of a connection."""
-    return next((alert for alert in application.alerts if alert.fatal), None)
-
-
 def failing_checks(comparison: Comparison) -> Column:
     """The exchanges (their numbers) of the health checks, if all of them failed: so long the
     balancer has no server to send anything to.
@@ -179,7 +173,7 @@ class FailedHandshakes:
             comparison.backends, table.connections, table.first_connection, strict=True
         ):
             events = failed_attempts(trace, connections)
-            alerted = [fatal_alert(a) is not None for a in trace.applications]
+            alerted = [a.fatal_alert is not None for a in trace.applications]
             events[np.array(alerted, bool)] = TLS_ALERT
             failed = np.flatnonzero(
                 (events != NO_EVENT)
@@ -225,7 +219,7 @@ class FailedHandshakes:
         ref = self.comparison.sides[1].connection_ref(connection)
         syn = self.comparison.connection_frame(Side.BACKEND, ref)
         trace = self.comparison.backends[ref.point]
-        alert = fatal_alert(trace.applications[ref.id])
+        alert = trace.applications[ref.id].fatal_alert
         if alert is not None:
             return syn, trace.ref(alert.frame, alert.time_ns)
         held = trace.connections[ref.id]

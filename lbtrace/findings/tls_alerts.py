@@ -29,7 +29,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.findings._backend_events import fatal_alert
 from lbtrace.findings._first_words import Opening, first_words, listed, openings, shown
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, variant
@@ -74,7 +73,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         for opening in openings(comparison, side):
             if opening.application.tls is None:
                 continue  # no handshake: see protocol_mismatch
-            alert = fatal_alert(opening.application)
+            alert = opening.application.fatal_alert
             if alert is not None:
                 key = int(table.servers[opening.number]), alert.from_client, alert.description
                 groups[key].append((opening, alert))

@@ -117,6 +117,9 @@ class ConnectionReader:
         if application.protocol is Protocol.OTHER:
             digests = self._digest(2 * number, begin), self._digest(2 * number + 1, 0)
             application = application._replace(digests=digests)
+        if application.tls is not None:
+            asking = self._cursor(client.stream, begin)
+            application = application._replace(asked_nothing=tls.asked_nothing(asking))
         self._number(begun)
         self.budget.spend(len(self.found) - begun + self._stream_rows() - in_rows)
         if proxy or alerts or mismatch:

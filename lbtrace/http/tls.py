@@ -1,5 +1,5 @@
 """The first bytes of a TLS client → ClientHello (RFC 8446 §4.1.2 and §5.1); what an end says before
-it encrypts → its alerts (§6).
+it encrypts → its alerts (§6); the sizes of a client's records → whether it sent any data (§5.2).
 
 The hello may be spread over several records and segments; of one that is cut, what is there is
 read.
@@ -19,6 +19,11 @@ _RECORD_HEAD: Final = 5  # type, version, length (§5.1)
 _ALERT, _APPLICATION_DATA = 0x15, 0x17
 _ALERT_SIZE: Final = 2  # level and description; an encrypted alert is longer
 _LOOKED_AT: Final = 64  # records; a handshake has fewer
+_HANDSHAKE, _CLIENT_HELLO = 0x16, 1
+# TLS 1.3 encrypts the end of the handshake as if it were data (§5.2): the text, a byte that says
+# what it is, and 16 bytes of the AEAD
+_HIDDEN_ALERT: Final = _ALERT_SIZE + 17
+_HIDDEN_FINISHED: Final = (4 + 32 + 17, 4 + 48 + 17)  # by the hash of the cipher suite (§4.4.4)
 
 
 def looks_like(data: bytes) -> bool:
@@ -53,6 +58,33 @@ def alerts(cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
             found.append(TlsAlert(from_client, said[0], said[1], *at))
         cursor.take(_RECORD_HEAD + size, None)
     return tuple(found)
+
+
+def asked_nothing(cursor: Cursor) -> bool:
+    """Whether a client sent no data, from its ClientHello at the cursor on, which moves, to the end
+    of its stream. False where that cannot be known: bytes are missing, or early data was offered.
+    """
+    first = offer(_handshake(cursor), 0)
+    if first is None or first.early_data:
+        return False
+    older = finished = False
+    for _ in range(_LOOKED_AT):
+        head = cursor.peek(_RECORD_HEAD + 1)
+        if not head:
+            return cursor.ended()
+        size = int.from_bytes(head[3:_RECORD_HEAD], "big")
+        if len(head) <= _RECORD_HEAD or not looks_like(head):
+            return False
+        # in TLS 1.3 only a ClientHello is a handshake record of the client
+        older |= head[0] == _HANDSHAKE and head[_RECORD_HEAD] != _CLIENT_HELLO
+        if head[0] == _APPLICATION_DATA:
+            finishes = size in _HIDDEN_FINISHED and not finished
+            if older or not (finishes or size == _HIDDEN_ALERT):
+                return False
+            finished |= finishes
+        if cursor.take(_RECORD_HEAD + size, None) < _RECORD_HEAD + size:
+            return False
+    return False
 
 
 def _handshake(cursor: Cursor) -> bytes:

@@ -259,7 +259,8 @@ class Application(NamedTuple):
     server sent (32 hex digits each), PROXY headers off, or of the first DIGESTED bytes of it; None
     where the beginning was not captured or bytes of it are missing. `alerts` are the TLS alerts in
     the clear, those of the client first. `schemes` are what `:scheme` says in its requests of
-    HTTP/2, each once, the first four of them.
+    HTTP/2, each once, the first four of them. `asked_nothing`: the records of its TLS client, to
+    the last one, are as long as those of a handshake and of its end, so it sent no data.
     """
 
     protocol: Protocol
@@ -272,11 +273,20 @@ class Application(NamedTuple):
     alerts: tuple[TlsAlert, ...] = ()
     mismatch: Mismatch | None = None
     schemes: tuple[str, ...] = ()
+    asked_nothing: bool = False
 
     @property
     def hidden(self) -> bool:
-        """Whether TLS hides what it carried. A handshake that ended in an alert carried nothing."""
-        return self.protocol is Protocol.TLS and not any(alert.fatal for alert in self.alerts)
+        """Whether TLS hides what was asked on it. A handshake that ended in an alert, and a client
+        that sent no data, asked nothing.
+        """
+        asked = not self.asked_nothing and self.fatal_alert is None
+        return asked and self.protocol is Protocol.TLS
+
+    @property
+    def fatal_alert(self) -> TlsAlert | None:
+        """The alert that ended its TLS handshake."""
+        return next((alert for alert in self.alerts if alert.fatal), None)
 
     @property
     def opened(self) -> bool:

@@ -96,14 +96,21 @@ def _at_once(comparison: Comparison) -> str:
 
 
 def _failed(comparison: Comparison) -> str:
-    """A side whose TLS handshakes failed, all of them: no capture of it shows a request."""
+    """A side whose TLS connections came to nothing, all of them: no capture of it shows a
+    request.
+    """
     for side in Side:
         spoken = [a for trace in comparison.traces(side) for a in trace.applications]
         tried = [a for a in spoken if a.protocol is Protocol.TLS]
         if tried and not any(a.hidden for a in tried) and not _asked(comparison, side):
+            if all(a.fatal_alert for a in tried):
+                return (
+                    f"First mend the TLS handshakes on the {side} side, which all fail; no request "
+                    "comes through before that."
+                )
             return (
-                f"First mend the TLS handshakes on the {side} side, which all fail; no request "
-                "comes through before that."
+                f"First find out why the TLS connections on the {side} side end before anything is "
+                "asked; no request comes through before that."
             )
     return ""
 

@@ -523,10 +523,12 @@ def _encrypted(traces: Sequence[Trace]) -> int:
 def _silent(comparison: Comparison, front: bool) -> str:
     traces = comparison.clients if front else comparison.backends
     encrypted, side = _encrypted(traces), "client" if front else "backend"
-    failed = sum(a.protocol is Protocol.TLS for t in traces for a in t.applications) - encrypted
-    if failed and not encrypted:
-        number = f"{failed} {noun(failed, 'connection')}"
-        return f"The TLS handshakes of {number} on the {side} side ended in an alert."
+    spoken = [a for t in traces for a in t.applications if a.protocol is Protocol.TLS]
+    if spoken and not encrypted:
+        number = f"{len(spoken)} {noun(len(spoken), 'connection')}"
+        if all(a.fatal_alert for a in spoken):
+            return f"The TLS handshakes of {number} on the {side} side ended in an alert."
+        return f"Nothing was asked on {number} with TLS on the {side} side."
     if encrypted:
         number = f"{encrypted} {noun(encrypted, 'connection')}"
         return (

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.http.cursor import Cursor, StreamPieces
-from lbtrace.http.tls import alerts, client_hello, looks_like
+from lbtrace.http.tls import alerts, asked_nothing, client_hello, looks_like
 from lbtrace.model.http import ClientHello
 from tests.http.streams import MS, Talk, table
 from tests.laws import examples
@@ -177,3 +177,70 @@ def test_an_alert_has_the_frame_it_begins_in_and_a_name() -> None:
     assert not alert._replace(description=0).fatal
     assert not alert._replace(level=1).fatal
     assert alert._replace(description=99).name == "alert 99"
+
+
+def asks_nothing(*parts: bytes, lost: int = -1) -> bool:
+    talk = Talk()
+    for n, part in enumerate(parts):
+        talk.client(part, lost=n == lost)
+    return asked_nothing(Cursor(StreamPieces(table([talk])), 0))
+
+
+def data(size: int) -> bytes:
+    """A record that is data, or looks like it."""
+    return record(0x17, bytes(size))
+
+
+HELLO = records(WHOLE)
+CHANGE = record(0x14, b"\1")  # ChangeCipherSpec
+KEY_EXCHANGE, OLD_FINISHED = record(0x16, b"\x10\0\0\0"), record(0x16, bytes(40))
+EARLY = records(hello(versions(0x0304), extension(42, b"")))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [HELLO],
+        [HELLO, CHANGE, data(19)],  # an alert in place of Finished
+        [HELLO, CHANGE, data(53), data(19)],  # Finished with SHA-256, close_notify
+        [HELLO, data(69)],  # … with SHA-384
+        [HELLO, CHANGE, HELLO, data(53)],  # asked for another key share
+        [HELLO, KEY_EXCHANGE, CHANGE, OLD_FINISHED],  # TLS 1.2
+        [HELLO, KEY_EXCHANGE, CHANGE, OLD_FINISHED, record(0x15, bytes(26))],
+        [HELLO + KEY_EXCHANGE + CHANGE + OLD_FINISHED],
+    ],
+)
+def test_a_handshake_and_its_end_ask_nothing(parts: list[bytes]) -> None:
+    assert asks_nothing(*parts)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [HELLO, CHANGE, data(53), data(40)],
+        [HELLO, CHANGE, data(53), data(53)],  # a request as long as Finished
+        [HELLO, CHANGE, data(20)],
+        [HELLO, KEY_EXCHANGE, CHANGE, OLD_FINISHED, data(53)],  # TLS 1.2 hides no Finished so
+        [HELLO, KEY_EXCHANGE, CHANGE, OLD_FINISHED, data(19)],
+        [EARLY, data(53)],  # early data, perhaps
+        [HELLO, CHANGE, data(53)[:-1]],  # cut
+        [HELLO, CHANGE[:3]],
+        [HELLO, b"GET / HTTP/1.1\r\n\r\n"],
+        [b"GET / HTTP/1.1\r\n\r\n"],
+        [CHANGE, data(19)],  # the beginning was not captured
+        [HELLO, *[CHANGE] * 100],
+    ],
+)
+def test_what_may_be_a_request(parts: list[bytes]) -> None:
+    assert not asks_nothing(*parts)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_lost_bytes_may_be_a_request(lost: int) -> None:
+    assert not asks_nothing(HELLO, CHANGE, data(53), data(19), lost=lost)
+
+
+@examples(100)
+@given(st.binary(max_size=60), st.integers(0, 400))
+def test_any_records_of_a_client_are_read(tail: bytes, kept: int) -> None:
+    asks_nothing((HELLO + CHANGE + tail)[:kept])
