@@ -34,7 +34,6 @@ from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._own import KINDS, own_answers
-from lbtrace.findings.connection_reuse import CLIENT, first_close
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.frame_parts import FramePart
@@ -46,7 +45,7 @@ from lbtrace.tables.columns import Column, distinct, first_met, parted
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (FramePart.START_LINE, SERVER, FramePart.END, FramePart.TLS)
+RESTS_ON = (FramePart.START_LINE, SERVER, FramePart.END)
 WHAT_TO_DO = {  # by what happened behind the balancer
     "refused": "Start the backend there, or take it out of the balancer's list.",
     "no-answer": "Look at what drops SYNs on the way to that backend: a firewall, a security "
@@ -85,12 +84,6 @@ WAITED = (
 SOMETHING_BEHIND = (
     "Look at the backend packets named here: about that time a connection began, or a request "
     "came, that is not known to belong to another request."
-)
-TLS_GIVEN_UP = (
-    "The balancer opened the TLS connections named here, and closed each of them itself without a "
-    "request. It may not accept the backend's certificate: look at its authority, its names and "
-    "its dates, at what the balancer checks (nginx: proxy_ssl_verify, proxy_ssl_name; HAProxy: "
-    "verify, verifyhost), and at its error log."
 )
 MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
 MAX_REASON = 100  # characters: more is a page, not a reason
@@ -176,7 +169,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     if status < 500
                     else WHAT_TO_DO[event]
                     if event
-                    else (TLS_GIVEN_UP if _gave_up_tls(comparison, failed) else SOMETHING_BEHIND)
+                    else SOMETHING_BEHIND
                     if behind
                     else (ONLY_CHECKS if checks else NOTHING_BEHIND)
                     + (" " + WAITED if waits else "")
@@ -198,18 +191,6 @@ def _reason(comparison: Comparison, exchanges: Column) -> str:
     reason = client.trace_of(int(exchanges[0])).reasons.get(response.body.digest or "", "")
     known = (response.reason, f"{response.status} {response.reason}")
     return "" if reason in known or len(reason) > MAX_REASON else reason
-
-
-def _gave_up_tls(comparison: Comparison, connections: Column) -> bool:
-    """Whether the balancer closed each of these backend connections first, and all it had sent was
-    a TLS handshake.
-    """
-    backend = comparison.sides[1]
-    who, _, _ = first_close(backend)
-    refs = map(backend.connection_ref, connections.tolist())
-    return bool((who[connections] == CLIENT).all()) and all(
-        comparison.backends[ref.point].applications[ref.id].asked_nothing for ref in refs
-    )
 
 
 def _checks(comparison: Comparison) -> str:

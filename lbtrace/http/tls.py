@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from lbtrace.http.cursor import Cursor
-from lbtrace.model.http import ClientHello
+from lbtrace.model.http import ClientHello, Mark
 from lbtrace.model.tls_alerts import FATAL, WARNING, TlsAlert
 from lbtrace.tls_messages import offer
 
@@ -18,6 +18,7 @@ _MAX_HELLO: Final = 1 << 16
 _RECORD_HEAD: Final = 5  # type, version, length (§5.1)
 _ALERT, _APPLICATION_DATA = 0x15, 0x17
 _ALERT_SIZE: Final = 2  # level and description; an encrypted alert is longer
+_OVER: Final = (Mark.CLOSED, Mark.RESET)
 _LOOKED_AT: Final = 64  # records; a handshake has fewer
 _HANDSHAKE, _CLIENT_HELLO = 0x16, 1
 # TLS 1.3 encrypts the end of the handshake as if it were data (§5.2): the text, a byte that says
@@ -61,8 +62,8 @@ def alerts(cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
 
 
 def asked_nothing(cursor: Cursor) -> bool:
-    """Whether a client sent no data, from its ClientHello at the cursor on, which moves, to the end
-    of its stream. False where that cannot be known: bytes are missing, or early data was offered.
+    """Whether a client sent no data, from its ClientHello at the cursor on, which moves, to its FIN
+    or a RST. False where that cannot be known: bytes are missing, or early data was offered.
     """
     first = offer(_handshake(cursor), 0)
     if first is None or first.early_data:
@@ -71,7 +72,7 @@ def asked_nothing(cursor: Cursor) -> bool:
     for _ in range(_LOOKED_AT):
         head = cursor.peek(_RECORD_HEAD + 1)
         if not head:
-            return cursor.ended()
+            return cursor.ended() and cursor.pieces.cut_mark(cursor.stream) in _OVER
         size = int.from_bytes(head[3:_RECORD_HEAD], "big")
         if len(head) <= _RECORD_HEAD or not looks_like(head):
             return False

@@ -25,6 +25,7 @@ from lbtrace.model.report import Finding, Severity
 CAUSES = (
     "protocol-mismatch",
     "tls-alerts",
+    "unused-tls",
     "return-path",
     "keep-alive-race",
     "unfinished-requests",

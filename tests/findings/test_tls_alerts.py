@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from lbtrace.findings.answered_by_balancer import SOMETHING_BEHIND, TLS_GIVEN_UP
 from lbtrace.findings.tls_alerts import REMEDY, SNI
 from lbtrace.model.report import Finding, Report, Severity
 from tests.findings.simulated import values
@@ -119,40 +116,3 @@ def test_an_alert_is_something_that_happened_behind(tmp_path: Path) -> None:
     front.answers(GATEWAY).leaves()
     (finding,) = told(play.report(tmp_path), "answered-by-balancer")
     assert values(finding)["event"] == "a TLS handshake ended in a fatal alert"
-
-
-FINISHED, CLOSE = b"\x17\x03\x03\x00\x35" + bytes(53), b"\x17\x03\x03\x00\x13" + bytes(19)
-
-
-def test_a_proxy_that_gives_its_handshakes_up_says_so_by_asking_nothing(tmp_path: Path) -> None:
-    """TLS 1.3 encrypts what it did not like: its records are as long as a Finished and an alert."""
-    play = Script()
-    for _ in range(3):
-        front = play.front().asks(GET)
-        handshake(play, "a.example").answers(SERVER_HELLO).asks(FINISHED).asks(CLOSE).leaves()
-        front.answers(GATEWAY).leaves()
-        play.wait(200)
-    report = play.report(tmp_path)
-    (finding,) = told(report, "answered-by-balancer")
-    assert finding.remedy == TLS_GIVEN_UP
-    assert told(report, "encrypted-traffic") == []
-    assert "Nothing was asked on 3 connections with TLS" in report.verdict.reason
-    assert report.verdict.next_step.startswith("First find out why the TLS connections on the back")
-
-
-@pytest.mark.parametrize("how", ["asked", "ended by the backend", "some"])
-def test_handshakes_that_the_proxy_did_not_give_up(how: str, tmp_path: Path) -> None:
-    play = Script()
-    for n in range(3):
-        front = play.front().asks(GET)
-        back = handshake(play, "a.example").answers(SERVER_HELLO).asks(FINISHED)
-        if how == "asked" or (how == "some" and n):
-            back.asks(CLOSE[:4] + b"\x40" + bytes(64))
-        if how == "ended by the backend":
-            back.closes()
-        else:
-            back.leaves()
-        front.answers(GATEWAY).leaves()
-        play.wait(200)
-    (finding,) = told(play.report(tmp_path), "answered-by-balancer")
-    assert finding.remedy == SOMETHING_BEHIND

@@ -179,10 +179,14 @@ def test_an_alert_has_the_frame_it_begins_in_and_a_name() -> None:
     assert alert._replace(description=99).name == "alert 99"
 
 
-def asks_nothing(*parts: bytes, lost: int = -1) -> bool:
+def asks_nothing(*parts: bytes, lost: int = -1, over: str = "fin") -> bool:
     talk = Talk()
     for n, part in enumerate(parts):
         talk.client(part, lost=n == lost)
+    if over == "fin":
+        talk.fin()
+    elif over == "rst":
+        talk.rst()
     return asked_nothing(Cursor(StreamPieces(table([talk])), 0))
 
 
@@ -235,7 +239,12 @@ def test_what_may_be_a_request(parts: list[bytes]) -> None:
     assert not asks_nothing(*parts)
 
 
-@pytest.mark.parametrize("lost", [0, 1, 2])
+@pytest.mark.parametrize(("over", "known"), [("fin", True), ("rst", True), ("", False)])
+def test_one_that_goes_on_may_ask_later(over: str, known: bool) -> None:
+    assert asks_nothing(HELLO, CHANGE, data(53), over=over) == known
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 3])
 def test_lost_bytes_may_be_a_request(lost: int) -> None:
     assert not asks_nothing(HELLO, CHANGE, data(53), data(19), lost=lost)
 

@@ -1,0 +1,115 @@
+"""TLS connections on which nothing was asked.
+
+Meaning:
+    A client, or a balancer in front of its backend, opened TLS connections and closed them itself
+    before it sent any data. An end that does not accept the certificate of the other does so, and a
+    balancer then answers 502 itself. Health checks, scanners and connections that were opened in
+    advance look the same.
+Decided by:
+    The records of the end that opened the connection: all of them, up to its FIN or RST, are as
+    long as those of a handshake and of the alert that ends it (RFC 8446 §5.2, §6), and its FIN or
+    RST came first. What TLS 1.3 encrypts cannot be read; its length can. Alerts in the clear are
+    told as such (tls-alerts).
+Evidence:
+    The ClientHello, and the FIN or RST.
+Remedy:
+    Where requests fail, look at whether the end that closed accepts the certificate of the other:
+    its authority, its names and its dates. nginx: `proxy_ssl_verify`, `proxy_ssl_name`; HAProxy:
+    `verify`, `verifyhost`, `ca-file`; Envoy: `validation_context`.
+Variants:
+    "", client, backend: of one capture alone, in front of the balancer, behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.findings._first_words import first_words, shown
+from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import ends, named, variant
+from lbtrace.findings.connection_reuse import CLIENT, first_close
+from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.http import Application
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column, parted
+
+KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.TLS, FramePart.END)
+ONE_CAPTURE = True
+CERTIFICATE = (
+    "Where requests fail, look at whether the end that closed accepts the certificate of the "
+    "server: its authority, its names and its dates."
+)
+BALANCERS = (
+    "Look at whether the balancer accepts the certificate of that server: its authority, its names "
+    "and its dates (nginx: proxy_ssl_verify, proxy_ssl_name; HAProxy: verify, verifyhost), and at "
+    "its error log. A health check that only opens TLS looks the same."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding a side and server."""
+    for side in comparison.captured:
+        table = comparison.table(side)
+        spoken = [a for trace in comparison.traces(side) for a in trace.applications]
+        unused = np.array([_unused(a) for a in spoken], bool)
+        if not unused.any():
+            continue
+        who, _, _ = first_close(table)
+        unused &= (who == CLIENT) & (table.of_ends("bytes", server=True) > 0)
+        if side is Side.BACKEND and not comparison.alone:
+            unused &= ~(comparison.check_connections | _passed_on(comparison))
+        in_tls = np.array([a.tls is not None for a in spoken], bool)
+        servers, found = np.unique(table.servers[unused], return_inverse=True)
+        for server, at in zip(servers.tolist(), parted(found, len(servers)), strict=True):
+            of = int((in_tls & (table.servers == server)).sum())
+            yield _told(comparison, side, server, np.flatnonzero(unused)[at], of)
+
+
+def _passed_on(comparison: Comparison) -> Column:
+    """Per backend connection, whether its ClientHello is one of the client side: then the client
+    closed it, and the balancer only followed.
+    """
+    front, behind = (
+        [a.tls and a.tls.random for trace in comparison.traces(side) for a in trace.applications]
+        for side in Side
+    )
+    known = set(filter(None, front))
+    return np.array([random in known for random in behind], bool)
+
+
+def _unused(application: Application) -> bool:
+    return application.asked_nothing and application.fatal_alert is None
+
+
+def _told(comparison: Comparison, side: Side, server: int, those: Column, of: int) -> Finding:
+    closer, _ = ends(comparison, side)
+    table = comparison.table(side)
+    _, frame, time_ns = first_close(table)
+    point = [table.connection_ref(number).point for number in those.tolist()]
+    traces = [comparison.traces(side)[p] for p in point]
+    every = len(those) == of
+    return KIND.finding(
+        variant(comparison, "", side),
+        Severity.LOW if every else Severity.INFO,
+        Confidence.HIGH,
+        "The {closer} closed {count} of {of} TLS connections with {server} and had sent no data on "
+        "{count:it|them}: so does an end that does not accept the certificate, and so do checks "
+        "and spare connections.",
+        shown(
+            (first_words(comparison, side, n), trace.ref(int(frame[n]), int(time_ns[n])))
+            for n, trace in zip(those.tolist(), traces, strict=True)
+        ),
+        note="the ClientHello, and the FIN or RST",
+        remedy="" if not every else BALANCERS if side is Side.BACKEND else CERTIFICATE,
+        closer=closer,
+        count=len(those),
+        of=of,
+        server=str(table.endpoint(server)),
+        side=named(comparison, side),
+    ).on(comparison.failed(side, those))

@@ -1,0 +1,101 @@
+"""TLS connections that were closed before anything was asked: by whom, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.findings.unused_tls import BALANCERS, CERTIFICATE
+from lbtrace.model.report import Severity
+from lbtrace.pipeline import show
+from tests.findings.simulated import values
+from tests.findings.test_protocol_mismatch import GATEWAY, GET, frames, told
+from tests.findings.test_tls_alerts import SERVER_HELLO
+from tests.http.test_detect import hello
+from tests.simulator.script import Script, Spoken, alert
+
+# TLS 1.3: as long as a Finished, as an alert, as a request
+FINISHED, CLOSE, ASKED = (bytes((0x17, 3, 3, 0, size)) + bytes(size) for size in (53, 19, 64))
+
+
+def handshake(connection: Spoken, random: int = 0) -> Spoken:
+    begin = hello("a.example", [])
+    begin = begin[:11] + random.to_bytes(32, "big") + begin[43:]
+    return connection.asks(begin).answers(SERVER_HELLO).asks(FINISHED)
+
+
+def refused(play: Script, count: int = 3) -> None:
+    for n in range(count):
+        front = play.front().asks(GET)
+        handshake(play.back(8443), n).asks(CLOSE).leaves()
+        front.answers(GATEWAY).leaves()
+        play.wait(200)
+
+
+def test_a_balancer_that_does_not_accept_the_certificate(tmp_path: Path) -> None:
+    play = Script()
+    refused(play)
+    report = play.report(tmp_path)
+    (finding,) = told(report, "unused-tls")
+    assert (finding.slug, finding.severity) == ("unused-tls.backend", Severity.LOW)
+    said = values(finding)
+    assert (said["closer"], said["count"], said["of"]) == ("balancer", 3, 3)
+    assert said["server"] == "10.0.9.11:8443"
+    assert finding.remedy == BALANCERS
+    assert frames(finding)[:2] == [("backend", 4), ("backend", 12)]
+    # the 502s are what came of it, and nothing is hidden where nothing was asked
+    (problem,) = report.problems
+    kinds = [slug.partition(".")[0] for slug in problem.slugs]
+    assert kinds == ["unused-tls", "answered-by-balancer", "errors"]
+    assert told(report, "encrypted-traffic") == []
+    assert "Nothing was asked on 3 connections with TLS" in report.verdict.reason
+    assert report.verdict.next_step.startswith("First find out why the TLS connections on the back")
+
+
+def test_beside_connections_that_were_used_it_is_a_fact(tmp_path: Path) -> None:
+    play = Script()
+    refused(play)
+    handshake(play.back(8443), 9).asks(ASKED).answers(ASKED).leaves()
+    (finding,) = told(play.report(tmp_path), "unused-tls")
+    assert (values(finding)["count"], values(finding)["of"]) == (3, 4)
+    assert (finding.severity, finding.remedy) == (Severity.INFO, "")
+
+
+@pytest.mark.parametrize("how", ["asked", "closed by the server", "alert", "no answer"])
+def test_who_asked_or_did_not_close_is_not_told(how: str, tmp_path: Path) -> None:
+    play = Script()
+    for n in range(3):
+        if how == "no answer":
+            play.back(8443).asks(hello(str(n), [])).leaves()
+            continue
+        back = handshake(play.back(8443), n)
+        if how == "asked":
+            back.asks(ASKED).leaves()
+        elif how == "alert":
+            back.answers(alert(40)).leaves()
+        else:
+            back.closes()
+    assert told(play.report(tmp_path), "unused-tls") == []
+
+
+def test_what_a_balancer_passes_on_the_client_closed(tmp_path: Path) -> None:
+    play = Script()
+    for n in range(2):
+        front, back = play.front(443), play.back(8443)
+        for connection in (front, back):
+            handshake(connection, n + 1).asks(CLOSE)
+        front.leaves()
+        back.leaves()
+    (finding,) = told(play.report(tmp_path), "unused-tls")
+    assert (finding.slug, values(finding)["closer"]) == ("unused-tls.client", "client")
+    assert finding.remedy == CERTIFICATE
+
+
+def test_of_one_capture(tmp_path: Path) -> None:
+    play = Script()
+    refused(play, 1)
+    play.report(tmp_path)
+    (path,) = tmp_path.glob("backend*")
+    (finding,) = [f for f in show([[str(path)]]).findings if f.slug.startswith("unused-tls")]
+    assert (finding.slug, values(finding)["closer"]) == ("unused-tls", "client end")
