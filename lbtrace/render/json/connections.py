@@ -264,7 +264,7 @@ def _application(a: Application, frames: FrameWriter) -> str:
             "upgraded": a.upgraded,
             "reversed": a.reversed,
             "proxy": [_proxy(header, frames) for header in a.proxy],
-            "tls": None if a.tls is None else _tls(a.tls, frames),
+            "tls": None if a.tls is None else _tls(a.tls, a.asked_nothing, frames),
             "digests": list(a.digests),
             "alerts": [_alert(alert, frames) for alert in a.alerts],
             "mismatch": None if a.mismatch is None else _mismatch(a.mismatch, frames),
@@ -310,7 +310,7 @@ def _proxy(header: ProxyHeader, frames: FrameWriter) -> Json:
     }
 
 
-def _tls(hello: ClientHello, frames: FrameWriter) -> Json:
+def _tls(hello: ClientHello, asked_nothing: bool, frames: FrameWriter) -> Json:
     file, number = frames.split(hello.frame)
     return {
         "server_name": hello.server_name,
@@ -322,6 +322,7 @@ def _tls(hello: ClientHello, frames: FrameWriter) -> Json:
         "first_file": file,
         "time_ns": hello.time_ns,
         "session": None if hello.session is None else _session(hello.session),
+        "asked_nothing": asked_nothing,
     }
 
 

@@ -97,6 +97,7 @@ def test_no_field_of_the_model_is_left_out() -> None:
         "requests": "evidence",  # those of a finding are kept with its fact
         "failed": "evidence",  # by those of a finding, problems are put together
         "schemes": "protocol",  # among what HTTP/2 says, where there is any
+        "asked_nothing": "tls",  # part of it
         "compared": "note",  # whether its messages only show what worked
     }
     for source, target in (
