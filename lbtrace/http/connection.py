@@ -63,9 +63,9 @@ _TUNNELS = 4  # CONNECT inside CONNECT inside …
 class ConnectionReader:
     """One run over the connections of a capture point: what they share, and what was found.
 
-    `found` are exchanges as objects. `rows` are those of two messages read in bulk, five integers
-    each: connection, ordinal, row of the request, row of the response, whether the request was
-    pipelined.
+    `found` are exchanges as objects. `rows` are those of two messages read in bulk, six integers
+    each: connection, ordinal, row of the request, row of the response, and of both what is unusual
+    about them (indices in MARK_SETS).
     """
 
     def __init__(

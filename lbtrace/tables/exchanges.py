@@ -4,10 +4,10 @@ one Sequence.
     ExchangeTable   one row per exchange of ordinary shape, by id                 (http → render)
     Exchanges       all exchanges, rows and objects, by id                        (Trace.exchanges)
 
-A row holds an Exchange of two whole, undamaged messages of HTTP/1, or of HTTP/2 written as HTTP/1
-would write them. Start lines and header blocks are numbers of texts that are kept once; frames,
-times and lengths are integers. So a million rows cost as much as their distinct header lines, and a
-renderer that reads the columns makes no object.
+A row holds an Exchange of two whole messages of HTTP/1, or of HTTP/2 written as HTTP/1 would write
+them; what may be unusual about a message of it are ROW_MARKS. Start lines and header blocks are
+numbers of texts that are kept once; frames, times and lengths are integers. So a million rows cost
+as much as their distinct header lines, and a renderer that reads the columns makes no object.
 
 Invariant: a row is written as the Exchange that is made of it.
 """
@@ -141,7 +141,7 @@ class MessageTable(Table):
 
     `body` is NOTHING (no body, none declared), LENGTH (`length` bytes as declared, `digest`
     theirs), SILENT (no body, `length` declared: an answer to HEAD, a 304), or OTHER
-    (`others[length]`). `digest` means nothing but for LENGTH.
+    (`others[length]`). `digest` means nothing but for LENGTH. `marks` is an index in MARK_SETS.
     """
 
     start: Column = column("i4", "start line", "index in `requests` or `statuses` of HeadTexts")
@@ -156,6 +156,7 @@ class MessageTable(Table):
     head_ns: Column = column("i8", "time of the one that completes the head", EPOCH)
     last_ns: Column = column("i8", "time of the last", EPOCH)
     offset: Column = column("i8", "offset of its first byte in the stream", "bytes")
+    marks: Column = column("u1", "what is unusual about it", "index in MARK_SETS")
 
     def bodies(self, others: Sequence[Body]) -> list[Body]:
         """The body of each."""
@@ -183,23 +184,30 @@ class MessageTable(Table):
         """
         nothing: list[tuple[()]] = [()] * len(self)
         places = self.values(PLACES, slice(None))
-        return blocks, self.bodies(others), *places, nothing, nothing, self.offset.tolist()
+        marks = list(map(MARK_SETS.__getitem__, self.marks.tolist()))
+        return blocks, self.bodies(others), *places, marks, nothing, self.offset.tolist()
 
 
-PIPELINED: Final = (Mark.PIPELINED,)
+# The marks that a message of a row may have, in the order in which messages have them. Each is a
+# bit of an index in MARK_SETS.
+ROW_MARKS: Final = (Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PIPELINED)
+RETRANSMITTED, RESYNCED, PIPELINED = (1 << place for place in range(len(ROW_MARKS)))
+MARK_SETS: Final = tuple(
+    tuple(mark for place, mark in enumerate(ROW_MARKS) if which >> place & 1)
+    for which in range(1 << len(ROW_MARKS))
+)
 PLACES: Final = ("first_frame", "head_frame", "last_frame", "first_ns", "head_ns", "last_ns")
 
 
 @table
 class ExchangeTable(RowTable[Exchange]):
     """One row per exchange: request and response, both whole, answering each other, nothing unusual
-    about either, but that the request may have been pipelined.
+    about either but what its `marks` say.
     """
 
     id: Column = column("i8", "id in the trace, ascending")
     connection: Column = column("i4", "id of the connection")
     ordinal: Column = column("i4", "which on the connection, from 1")
-    pipelined: Column = column("?", "it was asked before the response before it was complete")
     stream: Column = column("i8", "HTTP/2 stream", none=NO_STREAM)
     request: MessageTable = part("the requests")
     response: MessageTable = part("the responses")
@@ -224,8 +232,6 @@ class ExchangeTable(RowTable[Exchange]):
             Request,
             (method, target, version, *asked.after_start(blocks[: len(rows)], self.others)),
         )
-        for at in np.flatnonzero(self.pipelined[rows]).tolist():
-            requests[at] = requests[at]._replace(marks=PIPELINED)
         responses = rows_of(
             Response,
             (status, reason, said, *answered.after_start(blocks[len(rows) :], self.others)),

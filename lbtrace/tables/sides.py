@@ -18,9 +18,9 @@ from lbtrace.tables.columns import Column, running
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import (
     LENGTH,
+    MARK_SETS,
     NO_STREAM,
     OTHER,
-    PIPELINED,
     Exchanges,
     ExchangeTable,
     HeadTexts,
@@ -35,6 +35,7 @@ from lbtrace.tables.words import Words, bits_of, numbers
 
 _NO_REQUEST = Request("", "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
 _REQUEST_LINE = ("method", "start", "version")
+_MARKS_OF_ROWS = np.array([bits_of(marks) for marks in MARK_SETS], np.int64)
 _NO_RESPONSE = Response(0, "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
 
 
@@ -127,7 +128,7 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
     requests, responses = (
         Messages(
             there=np.ones(n, bool),
-            marks=marks,
+            marks=_MARKS_OF_ROWS[rows.marks],
             **starts,
             **{
                 name: getattr(rows, name).astype(np.int64)
@@ -136,9 +137,9 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
             **_bodies_of_rows(rows, others, words, texts),
             heads=lines.taken(rows.block),
         )
-        for rows, starts, marks in (
-            (table.request, asked, table.pipelined * np.int64(bits_of(PIPELINED))),
-            (table.response, answered, nothing),
+        for rows, starts in (
+            (table.request, asked),
+            (table.response, answered),
         )
     )
     connection = table.connection.astype(np.int64)

@@ -25,7 +25,7 @@ from lbtrace.http.cursor import StreamPieces, view
 from lbtrace.http.h1.head import HeadCaches
 from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.model.http import Exchange
-from lbtrace.tables.exchanges import NO_STREAM, ExchangeTable
+from lbtrace.tables.exchanges import NO_STREAM, RETRANSMITTED, ExchangeTable
 from lbtrace.tables.packets import StreamTable
 
 
@@ -85,8 +85,7 @@ class BulkConnections:
         """The exchanges of complete connections, and those of `more`, as rows ordered by first
         frame; ids count from 0.
 
-        `more` holds five integers for each exchange: connection, ordinal, row of the request in
-        `bulk.asked`, row of the response in `bulk.answered`, whether the request was pipelined.
+        `more` holds integers for each exchange, as `ConnectionReader.rows` does.
         """
         bulk, heads = self.bulk, self.bulk.heads()
         answers = np.flatnonzero((bulk.bursts.stream & 1 != 0) & self.complete[self._connection])
@@ -95,25 +94,28 @@ class BulkConnections:
             self._ordinal[answers],
             bulk.number[answers - 1],
             bulk.number[answers],
-            np.zeros(len(answers), bool),
+            *np.zeros((2, len(answers)), np.int64),
         )
-        others = (
-            np.frombuffer(more, np.int64).reshape(-1, 5) if more else np.zeros((0, 5), np.int64)
-        )
-        connection, ordinal, asked, answered, pipelined = (
+        others = np.frombuffer(more, np.int64).reshape(-1, len(own))
+        connection, ordinal, asked, answered, asked_marks, answered_marks = (
             np.append(column, others[:, k]) for k, column in enumerate(own)
         )
         order = np.argsort(
             bulk.asked.first_frame[asked].astype(np.int64) << 32 | connection, kind="stable"
         )
-        requests, responses = bulk.asked.taken(asked[order]), bulk.answered.taken(answered[order])
+        requests, responses = (
+            held.taken(rows[order]).with_columns(marks=marks[order].astype(np.uint8))
+            for held, rows, marks in (
+                (bulk.asked, asked, asked_marks),
+                (bulk.answered, answered, answered_marks),
+            )
+        )
         if 4 * len(order) < len(bulk.bursts):  # few of the messages became rows
             heads, requests, responses = heads.only(requests, responses)
         return ExchangeTable(
             np.arange(len(order)),
             connection[order].astype(np.int32),
             ordinal[order].astype(np.int32),
-            pipelined[order].astype(bool),
             np.full(len(order), NO_STREAM),
             requests,
             responses,
@@ -137,4 +139,6 @@ class BulkConnections:
         stop = np.append(breaks + 1, len(burst))[np.searchsorted(breaks, np.arange(len(burst)))]
         first = np.searchsorted(stream, np.arange(len(bulk.streams.clean) + 1))
         columns = first, begin, begin + bulk.head[burst], end, row, bulk.number[burst], last, stop
-        return ReadyMessages(bulk, *(view(column, np.int64) for column in columns))
+        views = [view(column, np.int64) for column in columns]
+        views.append(view(found.again[burst] * RETRANSMITTED, np.uint8))
+        return ReadyMessages(bulk, *views)

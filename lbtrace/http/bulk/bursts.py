@@ -1,14 +1,13 @@
 """The pieces of all streams, in the order of the capture → bursts, each perhaps one HTTP/1 message:
 columns only, no byte copied.
 
-A burst: contiguous bytes from one end until the peer sends or data is lost. A byte that was sent
-again or came late ends a burst, too. Bytes of the peer may be missing from the capture; then an
-acknowledgement shows that the peer sent: a piece that acknowledges more than the one before it, and
-begins like a message, begins a burst. A client that pipelines sends messages without an
-acknowledgement between them: a piece that begins with a method that nearly all requests have, or
-like a response, begins a burst, too. Only bursts that begin like a message are kept: a client's
-with a capital letter, a server's with "HTTP/1.". `lbtrace.http.bulk.messages` finds out whether a
-burst is exactly one whole message.
+A burst: contiguous bytes from one end until the peer sends or data is lost. Bytes of the peer may
+be missing from the capture; then an acknowledgement shows that the peer sent: a piece that
+acknowledges more than the one before it, and begins like a message, begins a burst. A client that
+pipelines sends messages without an acknowledgement between them: a piece that begins with a method
+that nearly all requests have, or like a response, begins a burst, too. Only bursts that begin like
+a message are kept: a client's with a capital letter, a server's with "HTTP/1.".
+`lbtrace.http.bulk.messages` finds out whether a burst is exactly one whole message.
 
 A connection is *in order* when its bursts are client, server, client, server, … and nothing else:
 both streams are clean and not empty, every burst was kept, and each burst of the server
@@ -40,6 +39,7 @@ class Bursts:
     first: Column  # i64, bursts + 1 entries: the pieces of burst t are row[first[t]:first[t + 1]]
     stream: Column  # i64, the stream of each burst
     size: Column  # i64, bytes of each burst
+    again: Column  # bool, some of a burst was sent again or came late
     in_order: Column  # bool, per connection (see the top of this module)
 
     def __len__(self) -> int:
@@ -52,30 +52,25 @@ def bursts(streams: StreamTable) -> Bursts:
     per_stream = np.diff(streams.first)
     stream = np.repeat(np.arange(len(per_stream)), per_stream)
     row = np.argsort((stream >> 1 << 32) | streams.frame, kind="stable")
-    of, start, again = stream[row], streams.start[row], streams.repeated[row]
-    follows = (
-        (of[1:] == of[:-1])
-        & (start[1:] == (start + streams.length[row])[:-1])
-        & (again[1:] == again[:-1])
-    )
+    of, start = stream[row], streams.start[row]
+    follows = (of[1:] == of[:-1]) & (start[1:] == (start + streams.length[row])[:-1])
     learned = np.flatnonzero(follows & (np.diff(streams.ack[row]) != 0)) + 1
     follows[learned[_begin_messages(streams, row[learned], of[learned])] - 1] = False
     rest = np.flatnonzero(follows) + 1
     follows[rest[_surely_begin_messages(streams, row[rest], of[rest])] - 1] = False
     begins = np.flatnonzero(np.append(True, ~follows)[: len(row)])
     who = of[begins]
-    kept = _begin_messages(streams, row[begins], who) & ~again[begins]
+    kept = _begin_messages(streams, row[begins], who)
 
     in_order = _in_order(streams, row[begins], who, kept)
     sizes = np.diff(begins, append=len(row))
     row, sizes, who = row[np.repeat(kept, sizes)], sizes[kept], who[kept]
     first = np.append(0, np.cumsum(sizes))
-    size = (
-        np.add.reduceat(streams.length[row].astype(np.int64), first[:-1])
-        if len(who)
-        else np.zeros(0, np.int64)
-    )
-    return Bursts(row, first, who, size, in_order)
+    size, again = np.zeros(0, np.int64), np.zeros(0, bool)
+    if len(who):
+        size = np.add.reduceat(streams.length[row].astype(np.int64), first[:-1])
+        again = np.logical_or.reduceat(streams.repeated[row], first[:-1])
+    return Bursts(row, first, who, size, again, in_order)
 
 
 def _in_order(streams: StreamTable, rows: Column, who: Column, kept: Column) -> Column:
@@ -100,7 +95,12 @@ def no_bursts(streams: StreamTable) -> Bursts:
     """No burst: nothing is read in bulk, and every connection needs a reader."""
     nothing = np.zeros(0, np.int64)
     return Bursts(
-        nothing, np.zeros(1, np.int64), nothing, nothing, np.zeros(len(streams.clean) >> 1, bool)
+        nothing,
+        np.zeros(1, np.int64),
+        nothing,
+        nothing,
+        np.zeros(0, bool),
+        np.zeros(len(streams.clean) >> 1, bool),
     )
 
 

@@ -37,9 +37,17 @@ from lbtrace.http.h1.body_length import (
     codes,
 )
 from lbtrace.http.h1.head import HeadCaches
-from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Request, Response
+from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.tables.columns import running, spans
-from lbtrace.tables.exchanges import LENGTH, NOTHING, OTHER, SILENT, HeadTexts, MessageTable
+from lbtrace.tables.exchanges import (
+    LENGTH,
+    MARK_SETS,
+    NOTHING,
+    OTHER,
+    SILENT,
+    HeadTexts,
+    MessageTable,
+)
 from lbtrace.tables.packets import Column, StreamTable
 
 _BATCH_BYTES: Final = 1 << 23  # joined at a time
@@ -96,8 +104,8 @@ class BulkMessages:
         """The texts of all heads."""
         return self._heads.texts()
 
-    def request(self, number: int, caches: HeadCaches) -> Request:
-        """A row of `asked` as an object."""
+    def request(self, number: int, caches: HeadCaches, marks: int = 0) -> Request:
+        """A row of `asked` as an object. `marks`: an index in MARK_SETS."""
         m = self.asked
         line = caches.request[self._heads.start(0, int(m.start[number]))]
         return Request(
@@ -105,11 +113,11 @@ class BulkMessages:
             line.target,
             line.version,
             self._lines(m, number, caches),
-            *self._seen(m, number),
+            *self._seen(m, number, marks),
         )
 
-    def response(self, number: int, caches: HeadCaches) -> Response:
-        """A row of `answered` as an object."""
+    def response(self, number: int, caches: HeadCaches, marks: int = 0) -> Response:
+        """A row of `answered` as an object, likewise."""
         m = self.answered
         line = caches.status[self._heads.start(1, int(m.start[number]))]
         return Response(
@@ -117,7 +125,7 @@ class BulkMessages:
             line.reason,
             line.version,
             self._lines(m, number, caches),
-            *self._seen(m, number),
+            *self._seen(m, number, marks),
         )
 
     def _lines(self, m: MessageTable, number: int, caches: HeadCaches) -> tuple[HeaderLine, ...]:
@@ -125,9 +133,9 @@ class BulkMessages:
         return block.lines if block is not None else ()
 
     def _seen(
-        self, m: MessageTable, number: int
-    ) -> tuple[Body, int, int, int, int, int, int, tuple[()], tuple[()], int]:
-        """Body and places of a row."""
+        self, m: MessageTable, number: int, marks: int
+    ) -> tuple[Body, int, int, int, int, int, int, tuple[Mark, ...], tuple[()], int]:
+        """What stands behind the field lines of a row."""
         kind, length = m.body[number], int(m.length[number])
         body = NO_BODY
         if kind == LENGTH:
@@ -140,7 +148,7 @@ class BulkMessages:
             )
         frames = int(m.first_frame[number]), int(m.head_frame[number]), int(m.last_frame[number])
         times = int(m.first_ns[number]), int(m.head_ns[number]), int(m.last_ns[number])
-        return body, *frames, *times, (), (), int(m.offset[number])
+        return body, *frames, *times, MARK_SETS[marks], (), int(m.offset[number])
 
     # a batch
 
@@ -306,6 +314,7 @@ class BulkMessages:
             s.time_ns[middle],
             s.time_ns[end],
             s.start[begin],
+            np.zeros(len(first), np.uint8),
         )
 
 

@@ -10,6 +10,7 @@ from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Exchange, Mark, Request
+from lbtrace.tables.exchanges import PIPELINED
 
 UNASKED = "response-before-request"
 
@@ -27,10 +28,9 @@ def build(
     when all connections are together.
 
     An exchange of two messages read in bulk goes to `rows` instead, if given, when there is nothing
-    else to say about it: connection, ordinal, row of the request, row of the response, whether the
-    request was pipelined. `unasked` is
-    the weird of a response without request, where no request is missing and the server had bytes of
-    the client; "" where that needs no saying.
+    else to say about it (see `ConnectionReader.rows`). `unasked` is the weird of a response without
+    request, where no request is missing and the server had bytes of the client; "" where that needs
+    no saying.
     """
     pairs = pair(requests, responses)
     asking, answering, interims = requests.numbers, responses.numbers, responses.interims
@@ -38,7 +38,8 @@ def build(
     alone = _Alone(requests, responses, weirds, unasked)
     for ordinal, (i, j, counted) in enumerate(pairs, 1):
         if rows is not None and i >= 0 <= j and asking[i] >= 0 <= answering[j] and not counted:
-            rows.extend((connection, ordinal, asking[i], answering[j], i in ahead))
+            marked = requests.marked[i] | (PIPELINED if i in ahead else 0), responses.marked[j]
+            rows.extend((connection, ordinal, asking[i], answering[j], *marked))
             continue
         request: Request | None = None
         if i >= 0:

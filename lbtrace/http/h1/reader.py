@@ -40,6 +40,7 @@ from lbtrace.http.h1.start_line import RequestLine, StatusLine
 from lbtrace.http.place import MessagePlace, place
 from lbtrace.http.weirds import AMBIGUOUS, Weirds
 from lbtrace.model.http import Body, Framing, Mark, Request, Response
+from lbtrace.tables.exchanges import RESYNCED
 
 MAX_START_LINE: Final = 1 << 16
 LEAST_MESSAGE: Final = 16  # bytes of the shortest HTTP/1 message
@@ -81,19 +82,20 @@ class MessageReader(ABC, Generic[_Line, _Message]):
 
     Of message k, `numbers[k]` is its row in the messages read in bulk, or ~i when it is `own[i]`;
     `offsets`, `heads` and `ends` are where it begins, its head ends and it ends in the stream;
-    `rows` is the piece it began in, `lasts` the frame it ended in. `early[k]` is where its first
-    interim response began. `cut` are messages that do not end where their framing says. Before the
-    messages in `breaks` others may have been lost, before those in `holes` at least one was: a gap
-    begins where a message had to begin. `made` counts the messages read here, of which there are
-    `limit` at most (see `ExchangeBudget`).
+    `rows` is the piece it began in, `lasts` the frame it ended in. `marked[k]` is an index in
+    MARK_SETS if it was read in bulk. `early[k]` is where its first interim response began. `cut`
+    are messages that do not end where their framing says. Before the messages in `breaks` others
+    may have been lost, before those in `holes` at least one was: a gap begins where a message had
+    to begin. `made` counts the messages read here, of which there are `limit` at most (see
+    `ExchangeBudget`).
     """
 
     SIDE: ClassVar[int]
     KIND: Callable[..., _Message]
     __slots__ = (
         "breaks", "caches", "clean", "cursor", "cut", "decode", "early", "ends", "heads", "holes",
-        "lasts", "limit", "made", "numbers", "offsets", "own", "pieces", "ready", "resynced",
-        "rows", "stopped", "stream", "weirds",
+        "lasts", "limit", "made", "marked", "numbers", "offsets", "own", "pieces", "ready",
+        "resynced", "rows", "stopped", "stream", "weirds",
     )  # fmt: skip
 
     def __init__(self, cursor: Cursor, context: ReaderContext) -> None:
@@ -111,6 +113,7 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         self.ends: list[int] = []
         self.rows: list[int] = []
         self.lasts: list[int] = []
+        self.marked = bytearray()
         self.early: dict[int, int] = {}
         self.cut: set[int] = set()
         self.breaks: list[int] = []
@@ -241,18 +244,21 @@ class MessageReader(ABC, Generic[_Line, _Message]):
     def take(self, most: int = 1 << 60) -> bool:
         """Take up to `most` messages that were read in bulk and follow each other from here on;
         False when there is none.
-
-        False, too, when bytes are missing since the last message: the next one is marked RESYNCED,
-        which a message read in bulk never is.
         """
-        missing = self.resynced or (not self.ends and self.late)
-        if (missing and not self.clean) or self.stream & 1 != self.SIDE:
+        if self.stream & 1 != self.SIDE:
             return False
         ready = self.ready
         k = ready.at(self.stream, self.cursor.offset)
         if k < 0:
             return False
+        missing = not self.clean and not self.ends and self.late
+        if missing and not self.begins(self.cursor.peek(_LOOKED_AT)):
+            return False
         stop = min(ready.stop[k], k + most)
+        self.marked += ready.marks[k:stop]
+        if not self.clean and (missing or self.resynced):
+            self.marked[len(self.ends)] |= RESYNCED
+            self.resynced = False
         self.numbers += ready.number[k:stop]
         self.offsets += ready.begin[k:stop]
         self.heads += ready.head[k:stop]
@@ -324,6 +330,7 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         if not whole:
             self.cut.add(len(self.ends))
         self.numbers.append(~(len(self.own) - 1))
+        self.marked.append(0)
         self.offsets.append(head.offset)
         self.heads.append(head_end)
         self.ends.append(self.cursor.offset)

@@ -15,10 +15,10 @@ from lbtrace.model.http import Request, Response
 class MessageSource(Protocol):
     """Rows of messages, made into objects when somebody asks for one."""
 
-    def request(self, number: int, caches: HeadCaches, /) -> Request:
-        """Row `number` of the requests."""
+    def request(self, number: int, caches: HeadCaches, marks: int, /) -> Request:
+        """Row `number` of the requests; `marks` is an index in MARK_SETS."""
 
-    def response(self, number: int, caches: HeadCaches, /) -> Response:
+    def response(self, number: int, caches: HeadCaches, marks: int, /) -> Response:
         """Row `number` of the responses."""
 
 
@@ -29,7 +29,8 @@ class ReadyMessages:
     Message k lies from offset `begin[k]` to `end[k]`, its head up to `head[k]`. It begins with
     piece `row[k]`, ends in frame `last[k]`, and is row `number[k]` of the source. The messages k to
     `stop[k]` - 1 follow each other without a byte between them. Those of stream s are `first[s]` to
-    `first[s + 1]` - 1. All columns are memory views of i64.
+    `first[s + 1]` - 1. `marks[k]` is an index in MARK_SETS, of what its pieces say about it. All
+    columns are memory views, of i64, but `marks` of bytes.
     """
 
     source: MessageSource
@@ -41,6 +42,7 @@ class ReadyMessages:
     number: memoryview
     last: memoryview
     stop: memoryview
+    marks: memoryview
 
     def at(self, stream: int, offset: int) -> int:
         """The message of a stream that begins at `offset`; -1 when none does."""

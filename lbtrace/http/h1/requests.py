@@ -52,7 +52,9 @@ class RequestReader(MessageReader[RequestLine, Request]):
     def message(self, i: int) -> Request:
         """Request i."""
         number = self.numbers[i]
-        return self.own[~number] if number < 0 else self.ready.source.request(number, self.caches)
+        if number < 0:
+            return self.own[~number]
+        return self.ready.source.request(number, self.caches, self.marked[i])
 
     def pipelined(self) -> bool:
         """Two requests were sent in the same knowledge of the responses."""

@@ -74,7 +74,9 @@ class ResponseReader(MessageReader[StatusLine, Response]):
     def message(self, i: int) -> Response:
         """Response i."""
         number = self.numbers[i]
-        return self.own[~number] if number < 0 else self.ready.source.response(number, self.caches)
+        if number < 0:
+            return self.own[~number]
+        return self.ready.source.response(number, self.caches, self.marked[i])
 
     def _started(self) -> bool:
         return bool(self.pending)

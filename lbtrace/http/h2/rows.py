@@ -137,7 +137,6 @@ class StreamRows:
             np.arange(count),
             connection.astype(np.int32),
             ordinal.astype(np.int32),
-            np.zeros(count, bool),
             stream.copy(),
             _messages(self._messages[0], block[::2]),
             _messages(self._messages[1], block[1::2]),
@@ -164,6 +163,7 @@ def _messages(held: array[int], block: Column) -> MessageTable:
         head_ns,
         last_ns,
         offset,
+        np.zeros(len(block), np.uint8),
     )
 
 

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lbtrace import compiled
-from lbtrace.model.http import Body, Framing, HeaderLine, Mark
+from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter
 from lbtrace.render.json.frames import FrameWriter
 from lbtrace.render.json.lines import IN_CACHE, integers
-from lbtrace.render.json.text import numbers, quoted
+from lbtrace.render.json.text import encode, numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.exchanges import (
     LENGTH,
+    MARK_SETS,
     NO_STREAM,
     NOTHING,
     OTHER,
@@ -38,8 +39,8 @@ from lbtrace.tables.packets import Column
 if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
-# how a message ends, and how a pipelined request does
-_BEHIND = '"marks":[]}', f'"marks":["{Mark.PIPELINED.value}"]}}'
+# how messages end, by what is unusual about them
+_BEHIND = [f'"marks":{encode([mark.value for mark in marks])}}}' for marks in MARK_SETS]
 _ROWS = 512  # made at a time, fewer where their text is longer than _LONG
 _LONG = 1 << 23  # characters
 _AS_MUCH = 8  # rows written by the compiled core cost less than one object
@@ -158,16 +159,13 @@ class RowWriter:
         )
         heads = t.id[rows].tolist(), t.connection[rows].tolist(), t.ordinal[rows].tolist()
         streams = numbers(t.stream[rows], NO_STREAM)
-        requests = self._messages(asked, t.request, rows)
-        for k in np.flatnonzero(t.pipelined[rows]).tolist():
-            requests[k] = requests[k].removesuffix(_BEHIND[0]) + _BEHIND[1]
         return [
             f',{{"id":{id_},"connection":{connection},"ordinal":{ordinal},'
             f'"stream_id":{stream},"marks":[],"request":{{{request},"interim":[],"response":{{{response}}}'
             for id_, connection, ordinal, stream, request, response in zip(
                 *heads,
                 streams,
-                requests,
+                self._messages(asked, t.request, rows),
                 self._messages(answered, t.response, rows),
                 strict=True,
             )
@@ -189,17 +187,15 @@ class RowWriter:
         lines.common(',"marks":[],"request":{')
         lines.requests(t.heads.requests, integers(asked.start[rows]))
         self._compiled_message(lines, asked, rows)
-        lines.common(",")
-        lines.named(list(_BEHIND), t.pipelined[rows].astype(np.int64))
         lines.common(',"interim":[],"response":{')
         statuses = self._answers(answered.start[rows].tolist())
         lines.named(statuses, np.arange(high - low))
         self._compiled_message(lines, answered, rows)
-        lines.common(f",{_BEHIND[0]}}}")
+        lines.common("}")
         return lines
 
     def _compiled_message(self, lines: _core.Lines, m: MessageTable, rows: slice) -> None:
-        """What stands behind the start line of a message up to its offset, as in `_messages`."""
+        """What stands behind the start line of a message, as in `_messages`."""
         heads = self._table.heads
         lines.common(',"headers":')
         lines.blocks(
@@ -227,6 +223,12 @@ class RowWriter:
         for name in ("first_ns", "head_ns", "last_ns", "offset"):
             lines.common(f',"{name}":')
             lines.numbers(integers(getattr(m, name)[rows]))
+        lines.common(",")
+        marks = m.marks[rows]
+        if marks.any():
+            lines.named(_BEHIND, marks.astype(np.int64))
+        else:
+            lines.common(_BEHIND[0])
 
     def _messages(self, starts: list[str], m: MessageTable, rows: slice) -> list[str]:
         """The messages of some rows, without the brace in front."""
@@ -235,9 +237,15 @@ class RowWriter:
         offsets = m.offset[rows].tolist()
         return [
             f'{start},"headers":{block},"body":{body},"trailers":[],{place},"offset":{offset},'
-            f"{_BEHIND[0]}"
-            for start, block, body, place, offset in zip(
-                starts, blocks, self._bodies(m, rows), places, offsets, strict=True
+            f"{_BEHIND[marks]}"
+            for start, block, body, place, offset, marks in zip(
+                starts,
+                blocks,
+                self._bodies(m, rows),
+                places,
+                offsets,
+                m.marks[rows].tolist(),
+                strict=True,
             )
         ]
 

@@ -233,8 +233,8 @@ def rows(talk: Talk) -> int:
 def test_what_is_around_damage_is_read_in_bulk() -> None:
     calm: list[tuple[bytes, bytes, list[int]]] = [(get("/a"), ok(b"a"), [])] * 3
     assert rows(spoken(calm).client(get("/lost"), lost=True)) == 3
-    assert rows(spoken(calm, spoken(calm).client(get("/b")).server(ok(b"b"), repeated=True))) == 6
-    assert rows(spoken(calm, spoken(calm).client(get("/b"), lost=True).server(ok(b"b")))) == 5
+    assert rows(spoken(calm, spoken(calm).client(get("/b")).server(ok(b"b"), repeated=True))) == 7
+    assert rows(spoken(calm, spoken(calm).client(get("/b"), lost=True).server(ok(b"b")))) == 6
     assert (
         rows(
             spoken(

@@ -62,26 +62,26 @@ def surely_begins(who: int, data: bytes) -> bool:
     return begins(who, data) and (who == 1 or data.split(b" ")[0] in COMMON_METHODS)
 
 
-def oracle(talk: Talk) -> list[tuple[int, bytes, bool]]:
-    """(who, bytes, whether it is kept) of each burst."""
+def oracle(talk: Talk) -> list[tuple[int, bytes, bool, bool]]:
+    """(who, bytes, whether it is kept, whether some of it came again) of each burst."""
     pieces = sorted(
         ((p.frame, who, p) for who in (0, 1) for p in talk.pieces[who]), key=lambda x: x[0]
     )
-    found: list[tuple[int, bytes, bool]] = []
+    found: list[tuple[int, bytes, bool, bool]] = []
     before = None
     for _, who, piece in pieces:
         goes_on = (
             before is not None
             and before[0] == who
             and before[1].start + len(before[1].data) == piece.start
-            and before[1].repeated == piece.repeated
             and not (piece.ack != before[1].ack and begins(who, piece.data))
             and not surely_begins(who, piece.data)
         )
         if goes_on:
-            found[-1] = (who, found[-1][1] + piece.data, found[-1][2])
+            _, data, kept, again = found[-1]
+            found[-1] = (who, data + piece.data, kept, again or piece.repeated)
         else:
-            found.append((who, piece.data, begins(who, piece.data) and not piece.repeated))
+            found.append((who, piece.data, begins(who, piece.data), piece.repeated))
         before = who, piece
     return found
 
@@ -97,9 +97,9 @@ def test_bursts_are_what_a_walk_over_the_pieces_finds(steps: list[tuple[int, byt
         rows = found.row[found.first[t] : found.first[t + 1]].tolist()
         places = [(int(streams.payload[r]), int(streams.length[r])) for r in rows]
         texts.append(b"".join(bytes(streams.buffers[0][o : o + n]) for o, n in places))
-    expected = [(who, data) for who, data, kept in oracle(talk) if kept]
-    assert list(zip(found.stream.tolist(), texts, strict=True)) == expected
-    assert found.size.tolist() == [len(data) for _, data in expected]
+    expected = [(who, data, again) for who, data, kept, again in oracle(talk) if kept]
+    assert list(zip(found.stream.tolist(), texts, found.again.tolist(), strict=True)) == expected
+    assert found.size.tolist() == [len(data) for _, data, _ in expected]
 
 
 @examples(400)
@@ -111,19 +111,19 @@ def test_a_connection_is_in_order_when_clean_ends_take_turns(
     streams = table([talk])
     every = oracle(talk)
     clean = bool(streams.clean.all()) and all(talk.pieces)
-    turns = [who for who, _, _ in every] == [k % 2 for k in range(len(every))]
+    turns = [who for who, *_ in every] == [k % 2 for k in range(len(every))]
     answered = True
     at = [0, 0]
     acks = {(who, p.start): p.ack for who in (0, 1) for p in talk.pieces[who]}
     asked = 0
-    for who, data, _ in every:
+    for who, data, *_ in every:
         ack = acks.get((who, at[who]), 0)
         if who and 0 < ack <= asked:
             answered = False
         if not who:
             asked = at[0]
         at[who] += len(data)
-    kept = all(is_kept for _, _, is_kept in every)
+    kept = all(is_kept for _, _, is_kept, _ in every)
     assert bursts(streams).in_order.tolist() == [clean and kept and turns and answered]
 
 

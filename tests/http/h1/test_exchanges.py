@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbtrace.model.http import Mark
-from lbtrace.tables.exchanges import Exchanges
+from lbtrace.tables.exchanges import PIPELINED, RESYNCED, RETRANSMITTED, Exchanges
 from tests.http.streams import Talk, get, hear, ok, story
 
 BODY = b"b" * 40
@@ -74,9 +74,31 @@ def test_only_an_exchange_with_nothing_else_to_say_is_a_row() -> None:
     heard = hear(talk.client(get("/e") + get("/f")).server(ok(BODY)).server(ok(BODY))).exchanges
     assert isinstance(heard, Exchanges)
     assert [e.request.target for e in heard.objects if e.request] == ["/e", "/f"]
-    assert heard.table.pipelined.tolist() == [False, False, True, True]
+    assert heard.table.request.marks.tolist() == [0, 0, PIPELINED, PIPELINED]
     marks = [e.request.marks for e in heard if e.request]
     assert marks == [(), (), *[(Mark.PIPELINED,)] * 2, (), (Mark.PIPELINED,)]
+
+
+def test_whole_messages_that_loss_or_repetition_touched_are_rows() -> None:
+    talk = Talk().client(get("/a"), repeated=True).server(ok(BODY))
+    talk.client(get("/b"), lost=True).server(ok(BODY)).client(get("/c")).server(ok(BODY))
+    talk.client(get("/d")).server(ok(BODY), lost=True)
+    talk.client(get("/e")).server(ok(BODY), repeated=True)
+    talk.client(get("/f")[:20]).client(get("/f")[20:], repeated=True).server(ok(BODY))
+    heard = hear(talk).exchanges
+    assert isinstance(heard, Exchanges)
+    table = heard.table
+    assert table.request.marks.tolist() == [RETRANSMITTED, RESYNCED, 0, RETRANSMITTED]
+    assert table.response.marks.tolist() == [0, 0, RETRANSMITTED | RESYNCED, 0]
+    assert len(heard.objects) == 2  # the halves whose other half was lost
+    assert list(hear(talk, careful=True).exchanges) == list(heard)
+
+
+def test_the_first_message_of_which_the_one_before_is_missing_is_a_row() -> None:
+    lost = Talk().client(get("/a"), lost=True).server(ok(BODY)).client(get("/b")).server(ok(BODY))
+    heard = hear(lost).exchanges
+    assert isinstance(heard, Exchanges)
+    assert heard.table.request.marks.tolist() == [RESYNCED]
 
 
 def test_exchanges_in_a_tunnel_are_no_rows_and_count_on() -> None:
