@@ -4,7 +4,7 @@
 
 Each call is one segment: frames count from 1, one millisecond apart, and each acknowledges all the
 other side sent before. `lost=True` sends a segment that the capture does not have; `cut=n` keeps
-only its first n bytes.
+only its first n bytes; `early_ns=n` stamps it so much earlier than the capture has it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Piece:
     frame: int
     ack: int
     repeated: bool = False
+    early_ns: int = 0
 
 
 @dataclass
@@ -58,15 +59,15 @@ class Talk:
         cut: int | None = None,
         repeated: bool = False,
         ack: int | None = None,
+        early_ns: int = 0,
     ) -> Talk:
         self.frame += 1
         start = self.sent[who]
         self.sent[who] += len(data)
         kept = b"" if lost else data[:cut]
         if kept:
-            self.pieces[who].append(
-                Piece(start, kept, self.frame, self.sent[1 - who] if ack is None else ack, repeated)
-            )
+            had = self.sent[1 - who] if ack is None else ack
+            self.pieces[who].append(Piece(start, kept, self.frame, had, repeated, early_ns))
         return self
 
     def client(self, data: bytes, **how: object) -> Talk:
@@ -88,7 +89,7 @@ class Talk:
 def table(talks: Sequence[Talk]) -> StreamTable:
     """The talks as one StreamTable, connection i being talks[i]."""
     buffer = bytearray()
-    rows: list[tuple[int, int, int, int, int, bool]] = []
+    rows: list[tuple[int, int, int, int, int, bool, int]] = []
     first = [0]
     clean, known, end, fin, reset = [], [], [], [], []
     for talk in talks:
@@ -106,6 +107,7 @@ def table(talks: Sequence[Talk]) -> StreamTable:
                         piece.frame,
                         piece.ack,
                         piece.repeated,
+                        piece.frame * MS - piece.early_ns,
                     )
                 )
                 buffer += piece.data
@@ -115,16 +117,15 @@ def table(talks: Sequence[Talk]) -> StreamTable:
             end.append(talk.sent[who])
             fin.append(talk.fins[who])
             reset.append(talk.reset)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
-    frames = np.array(columns[3], dtype=np.uint32)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
     return StreamTable(
         first=np.array(first, dtype=np.int64),
         start=np.array(columns[0], dtype=np.int64),
         length=np.array(columns[1], dtype=np.uint32),
         payload=np.array(columns[2], dtype=np.int64),
         buffer=np.zeros(len(rows), dtype=np.uint8),
-        frame=frames,
-        time_ns=frames.astype(np.int64) * MS,
+        frame=np.array(columns[3], dtype=np.uint32),
+        time_ns=np.array(columns[6], dtype=np.int64),
         ack=np.array(columns[4], dtype=np.int64),
         repeated=np.array(columns[5], dtype=bool),
         clean=np.array(clean, dtype=bool),

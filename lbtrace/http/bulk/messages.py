@@ -76,6 +76,7 @@ class BulkMessages:
         self.head = np.zeros(len(found), np.int64)  # bytes of the head
         self.kind = np.zeros(len(found), np.uint8)  # of the start line
         self.closed = _closed(streams, found.stream)
+        self.shuffled = _shuffled(streams, found)
         # Bytes before each piece; and before each burst, as far as bursts are joined.
         self.before = running(streams.length[found.row])
         self.joined = running(np.where(found.size > _LARGE, _BEGINNING, found.size))
@@ -300,7 +301,12 @@ class BulkMessages:
         over = np.flatnonzero(batch.head > s.length[found.row[first]])
         ends = self.before[first[over]] + batch.head[over] - 1
         at[over] = np.searchsorted(self.before, ends, "right") - 1
-        begin, middle, end = (found.row[place] for place in (first, np.minimum(at, last), last))
+        at = np.minimum(at, last)
+        begin, middle, end = (found.row[place] for place in (first, at, last))
+        head_ns, last_ns = s.time_ns[middle], s.time_ns[end]
+        for k in np.flatnonzero(self.shuffled[batch.burst]).tolist():
+            times = s.time_ns[found.row[first[k] : last[k] + 1]]
+            head_ns[k], last_ns[k] = times[: at[k] - first[k] + 1].max(), times.max()
         return MessageTable(
             batch.start.astype(np.int32),
             batch.block.astype(np.int32),
@@ -311,8 +317,8 @@ class BulkMessages:
             s.frame[middle],
             s.frame[end],
             s.time_ns[begin],
-            s.time_ns[middle],
-            s.time_ns[end],
+            head_ns,
+            last_ns,
             s.start[begin],
             np.zeros(len(first), np.uint8),
         )
@@ -339,6 +345,18 @@ class _Batch:
     def rest(self) -> Column:
         """Bytes behind each head."""
         return self.size - self.head
+
+
+def _shuffled(streams: StreamTable, found: Bursts) -> Column:
+    """Per burst: its stream is damaged, and a piece of it has an earlier time than the piece before
+    (bool).
+    """
+    shuffled = np.zeros(len(found), bool)
+    back = np.flatnonzero(np.diff(streams.time_ns[found.row]) < 0) + 1
+    burst = np.searchsorted(found.first, back, "right") - 1
+    inside = burst[found.first[burst] < back]
+    shuffled[inside[~streams.clean[found.stream[inside]]]] = True
+    return shuffled
 
 
 def _closed(streams: StreamTable, stream: Column) -> Column:

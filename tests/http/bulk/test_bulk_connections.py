@@ -248,6 +248,28 @@ def test_what_is_around_damage_is_read_in_bulk() -> None:
     assert rows(pipelined(calm * 2, 3, spoken(calm))) == 9
 
 
+@examples(300)
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(12, 40), st.integers(0, 60), st.integers(0, 3)),
+        min_size=1,
+        max_size=4,
+    )
+)
+@example([(True, 12, 20, 2)])
+def test_a_part_ends_with_the_last_of_its_segments_by_their_times(
+    said: list[tuple[bool, int, int, int]],
+) -> None:
+    """Times go back by less than a second between packets that waited in different queues."""
+    talk = Talk()
+    for again, cut_at, more, early in said:
+        body = ok(b"x" * 70)
+        talk.client(get("/a"), repeated=again).server(body[:cut_at])
+        for k, piece in enumerate(cut(body[cut_at:], [more])):
+            talk.server(piece, early_ns=(early * 700_000 if k else 0), repeated=again)
+    both_roads(talk)
+
+
 def test_a_connection_that_was_open_is_read_in_bulk() -> None:
     assert rows(spoken([(get("/a"), ok(b"a"), [])] * 4, Talk(syn=False))) == 4
 
