@@ -17,6 +17,7 @@ and 1.9 GB; 10 000 header blocks in 2.7 MB, each 1 MiB unfolded, would be 12 GB 
 from __future__ import annotations
 
 BYTES_EACH = 256
+_LEAST = 8  # bytes of anything that is counted
 SPARE = 100_000
 FRAMES_EACH = 4
 UNFOLDED_EACH = 4096
@@ -44,6 +45,10 @@ class ExchangeBudget:
         self._frames = self._unfolded = 0
         self.limit = self._own + self._spare
 
+    def allows(self, size: int, open_: int) -> bool:
+        """A connection of `size` bytes cannot reach its limit, even if `open_` more were spent."""
+        return size // _LEAST < size // BYTES_EACH + self._spare - open_
+
     def keep(self, frames: int, unfolded: int) -> None:
         """So many of its control frames are kept, and its header blocks unfolded to so many
         bytes.
@@ -54,4 +59,11 @@ class ExchangeBudget:
     def spend(self, made: int) -> None:
         """It had so many exchanges."""
         made = max(made, self._frames // FRAMES_EACH, self._unfolded // UNFOLDED_EACH)
-        self._spare -= min(self._spare, max(0, made - self._own))
+        self._spend(made - self._own)
+
+    def spend_late(self, size: int, made: int) -> None:
+        """An earlier connection of `size` bytes had so many exchanges more."""
+        self._spend(made - size // BYTES_EACH)
+
+    def _spend(self, beyond: int) -> None:
+        self._spare -= min(self._spare, max(0, beyond))

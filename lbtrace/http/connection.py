@@ -19,11 +19,12 @@ import numpy as np
 from xxhash import xxh3_128_hexdigest
 
 from lbtrace.http import detect, proxy_protocol, socks, tls, websocket
-from lbtrace.http.budget import ExchangeBudget
+from lbtrace.http.budget import BYTES_EACH, ExchangeBudget
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.h1 import exchanges
 from lbtrace.http.h1.conversation import Conversation
 from lbtrace.http.h1.head import HeadCaches
+from lbtrace.http.h1.pairing_in_bulk import Talk
 from lbtrace.http.h1.reader import ReaderContext
 from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.http.h1.requests import RequestReader
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)
 LIMITED = "exchanges-limited"  # the weird of a stream that was not read to its end
+_TOGETHER = 1 << 17  # messages that are paired together
 _TUNNELS = 4  # CONNECT inside CONNECT inside …
 
 
@@ -94,13 +96,19 @@ class ConnectionReader:
         self.rows = array("q")
         self.streams: StreamRows | None = None  # of HTTP/2, with the first connection that has some
         self._begun = 0  # exchanges found before the present connection
+        self._waiting: list[Talk] = []  # for being paired
+        self._messages = self._open = 0  # how many messages it has, and may spend at most
         self._sizes = np.diff(running(streams.length)[streams.first[::2]]).tolist()
 
     def connection(self, number: int) -> Application:
-        """Read one connection; its exchanges are appended to `found` or `rows`."""
+        """Read one connection; its exchanges are appended to `found` or `rows`, some of them only
+        when all are read (`finish`).
+        """
         size = self._sizes[number]
         if not size:
             return _NONE
+        if self._messages > _TOGETHER or not self.budget.allows(size, self._open):
+            self.finish()
         client, server = Cursor(self.pieces, 2 * number), Cursor(self.pieces, 2 * number + 1)
         begun = self._begun = len(self.found)
         in_rows = self._stream_rows()
@@ -125,6 +133,25 @@ class ConnectionReader:
         if proxy or alerts or mismatch:
             return application._replace(proxy=proxy, alerts=alerts, mismatch=mismatch)
         return application
+
+    def finish(self) -> None:
+        """Pair the messages that wait for it."""
+        if not self._waiting:
+            return
+        talks, self._waiting = self._waiting, []
+        self._messages = self._open = 0
+        made = exchanges.build_all(talks, self.weirds, self.found, self.rows)
+        for talk, count in zip(talks, made, strict=True):
+            self.budget.spend_late(self._sizes[talk.connection], count)
+
+    def _later(self, talk: Talk) -> None:
+        """Pair these messages together with those of other connections."""
+        messages = len(talk.requests.ends) + len(talk.responses.ends)
+        for side in (talk.requests, talk.responses):
+            side.cursor.forget()
+        self._waiting.append(talk)
+        self._messages += messages
+        self._open += max(0, messages - self._sizes[talk.connection] // BYTES_EACH)
 
     def _stream_rows(self) -> int:
         """How many exchanges of HTTP/2 are rows."""
@@ -409,12 +436,14 @@ class ConnectionReader:
             begin = detect.first_request(self._cursor(server.stream, answering))
             if begin >= 0:
                 return self._both_ask(number, talk, asking, begin)
-        rows = None if depth or talk.goes_on else self.rows
-        exchanges.build(
-            number, talk.requests, talk.responses, self.weirds, self.found, rows, unasked
-        )
         self._limited(talk.requests.unread, client)
         self._limited(talk.responses.unread, server)
+        if not (depth or talk.goes_on):
+            self._later(Talk(number, talk.requests, talk.responses, unasked))
+            return HTTP1
+        exchanges.build(
+            number, talk.requests, talk.responses, self.weirds, self.found, None, unasked
+        )
         if talk.responses.tunnel:
             return self._tunnel(number, client, server, talk.responses.upgraded, depth)
         if talk.requests.preface:

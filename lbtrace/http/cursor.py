@@ -163,6 +163,10 @@ class Cursor:
         self.row = row
         return True
 
+    def forget(self) -> None:
+        """Let go of the window, when nothing is read any more. The offset stays."""
+        self.base, self.pos, self.data = self.offset, 0, b""
+
     def ended(self) -> bool:
         """True when no byte of the stream follows, not even after a gap."""
         return self.pos >= len(self.data) and self.row >= self.end_row

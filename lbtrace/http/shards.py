@@ -105,6 +105,7 @@ def read_shard(
         if done % _STEP == 0 and done:
             progress("reading HTTP", i / count)
         applications[i] = reading.connection(i)
+    reading.finish()
     table = bulk.table(reading.rows)
     if reading.streams is not None and len(reading.streams):
         table = merged([table, reading.streams.table()])

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from lbtrace.http.h1.pairing import pair
+from lbtrace.http.h1.pairing_in_bulk import Pairing, Talk, paired
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.weirds import Weirds
-from lbtrace.model.http import Exchange, Mark, Request
+from lbtrace.model.http import Exchange, Mark
+from lbtrace.tables.columns import running
 from lbtrace.tables.exchanges import PIPELINED
+from lbtrace.tables.packets import Column
 
 UNASKED = "response-before-request"
 
@@ -33,30 +40,112 @@ def build(
     no saying.
     """
     pairs = pair(requests, responses)
-    asking, answering, interims = requests.numbers, responses.numbers, responses.interims
+    asking, answering = requests.numbers, responses.numbers
     ahead = _sent_ahead(requests, responses, pairs)
-    alone = _Alone(requests, responses, weirds, unasked)
+    make = _Maker(connection, requests, responses, weirds, unasked)
     for ordinal, (i, j, counted) in enumerate(pairs, 1):
         if rows is not None and i >= 0 <= j and asking[i] >= 0 <= answering[j] and not counted:
             marked = requests.marked[i] | (PIPELINED if i in ahead else 0), responses.marked[j]
             rows.extend((connection, ordinal, asking[i], answering[j], *marked))
-            continue
-        request: Request | None = None
-        if i >= 0:
-            request = requests.message(i)
-            if i in ahead:
-                request = request._replace(marks=(*request.marks, Mark.PIPELINED))
-        response = responses.message(j) if j >= 0 else None
-        marks = alone.marks(i, j) if i < 0 or j < 0 else (Mark.PAIRED_BY_ORDER,) * counted
-        out.append(Exchange(0, connection, ordinal, request, response, interims.get(j, ()), marks))
+        else:
+            out.append(make.exchange(ordinal, i, j, i in ahead, counted))
     if (
         len(pairs) > max(len(asking), len(answering))
         and (requests.damaged or responses.damaged)
         and requests.pipelined()
     ):
-        weirds.add("pairing-in-doubt", requests.pieces.frame[requests.rows[0]])
+        _doubt(requests, weirds)
     if responses.pending:
         _announce(connection, responses, out, len(pairs))
+
+
+def build_all(
+    talks: Sequence[Talk], weirds: Weirds, out: list[Exchange], rows: array[int]
+) -> list[int]:
+    """The same for many connections, which are paired in bulk where they are plain. What is
+    returned is how many exchanges of each are objects.
+    """
+    pairing = paired(talks)
+    made = [0] * len(talks)
+    for t in np.flatnonzero(~pairing.plain).tolist():
+        before, talk = len(out), talks[t]
+        build(talk.connection, talk.requests, talk.responses, weirds, out, rows, talk.unasked)
+        made[t] = len(out) - before
+    steps = _Steps.of(pairing, len(talks))
+    for t, count in enumerate(_build_plain(talks, pairing, steps, weirds, out, rows)):
+        made[t] += count
+    q, a = pairing.requests, pairing.answers
+    more = np.bincount(steps.talk, minlength=len(talks)) > np.maximum(q.size, a.size)
+    at_once = np.bincount(q.talk[q.alike(0)], minlength=len(talks)) > 0
+    for t in np.flatnonzero(more & (q.damaged | a.damaged) & at_once).tolist():
+        _doubt(talks[t].requests, weirds)
+    return made
+
+
+class _Steps(NamedTuple):
+    """The exchanges of plain talks: their talk, their ordinal, request and response as rows of the
+    pairing (-1: missing), and whether the request was sent ahead (see `_sent_ahead`).
+    """
+
+    talk: Column
+    ordinal: Column
+    request: Column
+    answer: Column
+    ahead: Column
+
+    @classmethod
+    def of(cls, pairing: Pairing, talks: int) -> _Steps:
+        """All of them, in order."""
+        q, a = pairing.requests, pairing.answers
+        talk, i, j = pairing.steps()
+        first = running(np.bincount(talk, minlength=talks))[talk]
+        place = np.arange(len(talk))
+        # of each step, the last one before it that has a response
+        before = np.maximum.accumulate(np.append(-1, np.where(j >= 0, place, -1)))[:-1]
+        k = np.flatnonzero((i >= 0) & (before >= first))
+        asked, answered = i[k], j[before[k]]
+        ahead = np.zeros(len(talk), bool)
+        ahead[k] = (q.frame[asked] < a.last[answered]) & (q.had[asked] < a.end[answered])
+        return cls(talk, place - first + 1, i, j, ahead)
+
+    def where(self, which: Column) -> _Steps:
+        """Those of a mask."""
+        return _Steps(*(column[which] for column in self))
+
+
+def _build_plain(
+    talks: Sequence[Talk],
+    pairing: Pairing,
+    steps: _Steps,
+    weirds: Weirds,
+    out: list[Exchange],
+    rows: array[int],
+) -> list[int]:
+    """What `build_all` does, of plain talks."""
+    q, a = pairing.requests, pairing.answers
+    whole = (steps.request >= 0) & (steps.answer >= 0)
+    both = np.flatnonzero(whole)
+    whole[both] = (q.number[steps.request[both]] >= 0) & (a.number[steps.answer[both]] >= 0)
+    talk, ordinal, i, j, ahead = steps.where(whole)
+    connection = np.fromiter((each.connection for each in talks), np.int64, len(talks))
+    marked = q.marked[i] | PIPELINED * ahead, a.marked[j]
+    columns = connection[talk], ordinal, q.number[i], a.number[j], *marked
+    rows.frombytes(np.stack(columns, axis=1, dtype=np.int64).tobytes())
+
+    talk, ordinal, i, j, ahead = steps.where(~whole)
+    i, j = np.where(i < 0, i, i - q.first[talk]), np.where(j < 0, j, j - a.first[talk])
+    makers: dict[int, _Maker] = {}
+    for t, *step in zip(*(column.tolist() for column in (talk, ordinal, i, j, ahead)), strict=True):
+        if t not in makers:
+            number, requests, responses, unasked = talks[t]
+            makers[t] = _Maker(number, requests, responses, weirds, unasked)
+        out.append(makers[t].exchange(*step))
+    made: list[int] = np.bincount(talk, minlength=len(talks)).tolist()
+    return made
+
+
+def _doubt(requests: RequestReader, weirds: Weirds) -> None:
+    weirds.add("pairing-in-doubt", requests.pieces.frame[requests.rows[0]])
 
 
 def _sent_ahead(
@@ -89,19 +178,41 @@ def _announce(connection: int, responses: ResponseReader, out: list[Exchange], m
         out.append(Exchange(0, connection, made + 1, None, None, interim, (responses.cut_mark,)))
 
 
-class _Alone:
-    """Why a half of an exchange stands alone."""
+class _Maker:
+    """Makes exchanges of a connection; a half that stands alone says why."""
 
     def __init__(
-        self, requests: RequestReader, responses: ResponseReader, weirds: Weirds, unasked: str
+        self,
+        connection: int,
+        requests: RequestReader,
+        responses: ResponseReader,
+        weirds: Weirds,
+        unasked: str,
     ) -> None:
+        self.connection = connection
         self.requests, self.responses, self.weirds = requests, responses, weirds
         self._weird = unasked
         self._gaps: dict[int, tuple[list[int], list[int]]] = {}
 
-    def marks(self, i: int, j: int) -> tuple[Mark, ...]:
-        """The marks of request i without response (j < 0), or of response j without request."""
-        return self._unanswered(i) if j < 0 else self._unasked(j)
+    def exchange(
+        self, ordinal: int, i: int, j: int, ahead: bool, counted: bool = False
+    ) -> Exchange:
+        """Request i, which was sent `ahead`, with response j; -1: there is none. `counted`: only
+        counting says that they belong together.
+        """
+        requests, responses = self.requests, self.responses
+        request = requests.message(i) if i >= 0 else None
+        if request is not None and ahead:
+            request = request._replace(marks=(*request.marks, Mark.PIPELINED))
+        response = responses.message(j) if j >= 0 else None
+        if response is None:
+            marks = self._unanswered(i)
+        elif request is None:
+            marks = self._unasked(j)
+        else:
+            marks = (Mark.PAIRED_BY_ORDER,) * counted
+        interim = responses.interims.get(j, ())
+        return Exchange(0, self.connection, ordinal, request, response, interim, marks)
 
     def _missing(self, side: RequestReader | ResponseReader, low: int, high: int) -> bool:
         """True when bytes of [low, high) are missing."""

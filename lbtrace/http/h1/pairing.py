@@ -23,6 +23,7 @@ stays unpaired: a wrong pair is worse than none.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from lbtrace.http.h1.reader import LEAST_MESSAGE
@@ -78,7 +79,7 @@ class _Evidence:
         p = requests.pieces
         self.requests, self.responses = requests, responses
         self.asking, self.answering = requests.chains(), responses.chains()  # of each message
-        self.query_begins, self.query_heads = requests.offsets, requests.heads
+        self.query_heads = requests.heads
         self.answer_begins = responses.begins_of()
         self.asked = [p.ack[row] for row in requests.rows]
         self.had = [p.ack[row] for row in responses.rows]
@@ -131,7 +132,7 @@ class _Evidence:
             if len(candidates) == 1:
                 found.update(self._spread(a, b, next(iter(candidates)), direct))
         pairs: list[Pair] = [(i, j, False) for i, j in sorted(found.items())]
-        answered = self._all_answered()
+        answered = all_answered(self.requests, self.responses, self.asked, self.had)
         if answered and found.items() <= dict(answered).items():
             return [(i, j, i not in found) for i, j in answered]
         return _monotone(pairs + self._counted(pairs))
@@ -180,57 +181,6 @@ class _Evidence:
                 found[i] = j
         return found
 
-    def _all_answered(self) -> list[tuple[int, int]]:
-        """All pairs of a connection of which only whole requests are missing: as many as there are
-        more responses than requests. Empty when it is not certain in which holes they were, or the
-        holes have the wrong size for them.
-        """
-        requests, responses, holes = self.requests, self.responses, self.requests.holes
-        missing = len(responses.ends) - len(requests.ends)
-        if (
-            missing <= 0
-            or set(requests.breaks) != holes
-            or missing != len(holes) > 1
-            or not self._all_seen_but_holes()
-        ):
-            return []
-        each = missing // len(holes)
-        begins, ends = self.query_begins, requests.ends
-        sizes = [end - begin for begin, end in zip(begins, ends, strict=True)]
-        lost = [begins[k] - (ends[k - 1] if k else 0) for k in holes]
-        if any(2 * gap < each * min(sizes) or gap > 2 * each * max(sizes) for gap in lost):
-            return []
-        pairs = [(i, i + each * sum(k <= i for k in holes)) for i in range(len(begins))]
-        fits = all(
-            self.asked[i] <= self.answer_begins[j] and not 0 < self.had[j] < self.query_heads[i]
-            for i, j in pairs
-        )
-        return pairs if fits else []
-
-    def _all_seen_but_holes(self) -> bool:
-        """From SYN to FIN only whole requests are missing, and the server did not close before it
-        had answered all.
-        """
-        requests, responses, p = self.requests, self.responses, self.requests.pieces
-        last = responses.message(-1)
-        return (
-            bool(
-                p.known_start[requests.stream]
-                and p.known_start[responses.stream]
-                and p.fin[requests.stream] >= 0
-            )
-            and not (p.reset[requests.stream] or requests.cut or responses.cut or responses.breaks)
-            and requests.end <= requests.ends[-1]
-            and responses.end <= responses.ends[-1]
-            and last.version == "HTTP/1.1"
-            and last.status != 408
-            and last.body.framing is not Framing.UNTIL_CLOSE
-            and not any(
-                line.name.lower() == CONNECTION and "close" in line.value.lower()
-                for line in last.lines
-            )
-        )
-
     def _counted(self, pairs: list[Pair]) -> list[Pair]:
         """Pairs of response chains that allow a single shift, on a connection where every request
         was seen; `asked` and `had` bound the shift from above.
@@ -273,6 +223,60 @@ class _Evidence:
             low += stop - j
             j = stop
         return found
+
+
+def all_answered(
+    requests: RequestReader, responses: ResponseReader, asked: Sequence[int], had: Sequence[int]
+) -> list[tuple[int, int]]:
+    """All pairs of a connection of which only whole requests are missing: as many as there are more
+    responses than requests. Empty when it is not certain in which holes they were, or the holes
+    have the wrong size for them.
+    """
+    holes = requests.holes
+    missing = len(responses.ends) - len(requests.ends)
+    if (
+        missing <= 0
+        or set(requests.breaks) != holes
+        or missing != len(holes) > 1
+        or not _all_seen_but_holes(requests, responses)
+    ):
+        return []
+    each = missing // len(holes)
+    begins, ends = requests.offsets, requests.ends
+    sizes = [end - begin for begin, end in zip(begins, ends, strict=True)]
+    lost = [begins[k] - (ends[k - 1] if k else 0) for k in holes]
+    if any(2 * gap < each * min(sizes) or gap > 2 * each * max(sizes) for gap in lost):
+        return []
+    answer_begins = responses.begins_of()
+    pairs = [(i, i + each * sum(k <= i for k in holes)) for i in range(len(begins))]
+    fits = all(
+        asked[i] <= answer_begins[j] and not 0 < had[j] < requests.heads[i] for i, j in pairs
+    )
+    return pairs if fits else []
+
+
+def _all_seen_but_holes(requests: RequestReader, responses: ResponseReader) -> bool:
+    """From SYN to FIN only whole requests are missing, and the server did not close before it
+    had answered all.
+    """
+    p = requests.pieces
+    last = responses.message(-1)
+    return (
+        bool(
+            p.known_start[requests.stream]
+            and p.known_start[responses.stream]
+            and p.fin[requests.stream] >= 0
+        )
+        and not (p.reset[requests.stream] or requests.cut or responses.cut or responses.breaks)
+        and requests.end <= requests.ends[-1]
+        and responses.end <= responses.ends[-1]
+        and last.version == "HTTP/1.1"
+        and last.status != 408
+        and last.body.framing is not Framing.UNTIL_CLOSE
+        and not any(
+            line.name.lower() == CONNECTION and "close" in line.value.lower() for line in last.lines
+        )
+    )
 
 
 def _monotone(pairs: list[Pair]) -> list[Pair]:

@@ -15,6 +15,7 @@ else is read here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable
 from itertools import pairwise
 from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
@@ -107,12 +108,8 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         self.stream = cursor.stream
         self.clean = bool(p.clean[cursor.stream])
         self.own: list[_Message] = []
-        self.numbers: list[int] = []
-        self.offsets: list[int] = []
-        self.heads: list[int] = []
-        self.ends: list[int] = []
-        self.rows: list[int] = []
-        self.lasts: list[int] = []
+        self.numbers, self.offsets, self.heads = array("q"), array("q"), array("q")
+        self.ends, self.rows, self.lasts = array("q"), array("q"), array("q")
         self.marked = bytearray()
         self.early: dict[int, int] = {}
         self.cut: set[int] = set()
@@ -200,7 +197,7 @@ class MessageReader(ABC, Generic[_Line, _Message]):
             found += [number] * (high - low)
         return found
 
-    def begins_of(self) -> list[int]:
+    def begins_of(self) -> array[int]:
         """Where each message began, its interim responses included."""
         found = self.offsets[:]
         for k, begin in self.early.items():
@@ -259,12 +256,15 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         if not self.clean and (missing or self.resynced):
             self.marked[len(self.ends)] |= RESYNCED
             self.resynced = False
-        self.numbers += ready.number[k:stop]
-        self.offsets += ready.begin[k:stop]
-        self.heads += ready.head[k:stop]
-        self.ends += ready.end[k:stop]
-        self.rows += ready.row[k:stop]
-        self.lasts += ready.last[k:stop]
+        for column, read in (
+            (self.numbers, ready.number),
+            (self.offsets, ready.begin),
+            (self.heads, ready.head),
+            (self.ends, ready.end),
+            (self.rows, ready.row),
+            (self.lasts, ready.last),
+        ):
+            column.frombytes(read[k:stop].tobytes())
         self.cursor.skip(self.ends[-1])
         return True
 
