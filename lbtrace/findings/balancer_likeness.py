@@ -38,7 +38,7 @@ from lbtrace.model.http import HeaderLine
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, distinct
+from lbtrace.tables.columns import Column, first_met
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.FIELDS)
@@ -117,7 +117,8 @@ def _lines(comparison: Comparison, side: Side) -> list[tuple[tuple[str, ...], bo
         (IN_RESPONSES, True, _of_balancers),
     ):
         heads = (table.responses if response else table.requests).heads
-        used = distinct(heads.which(table.words.fields_named(wanted))[1]).tolist()
+        written = heads.which(table.words.fields_named(wanted))[1]
+        used = written[first_met(written)[0]].tolist()
         used = [n for n in used if _tells(table.words.line_list[n])]
         if used:
             found.append((places, response, used))

@@ -31,7 +31,7 @@ from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, NotCaptured, Severity
-from lbtrace.tables.columns import Column, among, distinct
+from lbtrace.tables.columns import Column, among, first_met
 from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -95,7 +95,8 @@ def _fields(table: SideTable, rows: Column, response: bool) -> str:
     )
     owners, lines = messages.heads.which(table.words.fields_named(adds))
     spelled: dict[str, str] = {}
-    for line in distinct(lines[among(owners, rows)]).tolist():
+    written = lines[among(owners, rows)]
+    for line in written[first_met(written)[0]].tolist():
         name = table.words.line_list[line].name
         spelled.setdefault(name.lower(), name)
     if not response and (table.proxied[table.connection[rows]] > 0).any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lbtrace.findings import all_findings, registry
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Finding
 from lbtrace.pipeline import show
+from lbtrace.tables.exchanges import Exchanges
 from tests.findings.simulated import ALB, four, judge_alone, judge_simulation, values
 from tests.findings.test_connection_failures import attempt
 from tests.findings.test_registry import PLAYS
@@ -46,6 +48,21 @@ def test_of_one_side_of_a_play_no_side_is_named(play: str) -> None:
     recorded = PLAYS[play]().run()
     for trace in (*recorded.clients, *recorded.backends):
         assert complaints(judge_alone(trace).findings) == []
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: f"{p.parent.name}-{p.name}")
+def test_what_is_told_does_not_depend_on_which_exchanges_are_rows(path: Path) -> None:
+    trace = show([[str(path)]]).trace
+    held = trace.exchanges
+    assert isinstance(held, Exchanges)
+    rows = held.table.id % 2 == 1
+    others = [held[id_] for id_ in held.table.id[~rows].tolist()]
+    objects = sorted((*held.objects, *others), key=attrgetter("id"))
+    table = held.table.where(rows)
+    heads, asked, answered = table.heads.only(table.request, table.response)
+    table = table.with_columns(heads=heads, request=asked, response=answered)
+    mixed = replace(trace, exchanges=Exchanges(table, objects))
+    assert judge_alone(mixed).findings == judge_alone(trace).findings
 
 
 def test_only_what_can_speak_of_one_capture_is_asked() -> None:
