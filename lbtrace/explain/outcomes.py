@@ -182,12 +182,16 @@ def _outlasts(state: Pairing, client: int, b: int) -> bool:
 
 def _rewritten(got: Response, gave: Response | None) -> bool:
     """The client got another answer than the backend gave, yet made from it: another status, or
-    another body with most of the backend's fields. Of a server error the fields that any answer has
-    do not count: the balancer's own page in its place has them too.
+    another body with most of the backend's fields. The fields that any answer has do not count
+    where another answer may have taken its place: the balancer's own page for a server error, or
+    that of a second try, perhaps at a backend that was not captured.
     """
-    if gave is None or got.status != gave.status:
-        return gave is not None and got.status < 500
-    plain = _ANY_ANSWER if got.status >= 500 else fields_of(HOP)
+    if gave is None:
+        return False
+    other = got.status != gave.status
+    if other and (got.status >= 500 or gave.status not in RETRIED):
+        return got.status < 500
+    plain = _ANY_ANSWER if other or got.status >= 500 else fields_of(HOP)
     said = {
         (line.name.lower(), line.value) for line in gave.lines if line.name.lower() not in plain
     }

@@ -232,10 +232,15 @@ SAID = (b"X-Trace: 77aa", b"X-Shop: nine", b"Cache-Control: no-store")
         (status(b"500 A", b"one", APP), status(b"500 A", b"two", APP), "superseded"),
         (status(b"499 A", b"one", APP), status(b"499 A", b"two", APP), "answered"),
         # another status is made from it, but for a server error in its place
-        (status(b"404 A", b"one"), status(b"403 A", b"two"), "answered"),
+        (status(b"200 A", b"one"), status(b"403 A", b"two"), "answered"),
+        (status(b"499 A", b"one"), status(b"403 A", b"two"), "answered"),
         (status(b"200 A", b"one"), status(b"502 A", b"two"), "superseded"),
         (status(b"200 A", b"one"), status(b"500 A", b"two"), "superseded"),
-        (status(b"500 A", b"one"), status(b"499 A", b"two"), "answered"),
+        # after some statuses balancers try again, perhaps where no capture was taken
+        (status(b"503 A", b"one", APP), status(b"200 A", b"two", APP), "superseded"),
+        (status(b"404 A", b"one", APP), status(b"403 A", b"two", APP), "superseded"),
+        (status(b"503 A", b"one", *SAID), status(b"200 A", b"two", *SAID), "answered"),
+        (status(b"404 A", b"one", *SAID), status(b"403 A", b"two", *SAID), "answered"),
     ],
 )
 def test_an_answer_that_was_rewritten_is_the_backends(

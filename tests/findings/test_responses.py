@@ -43,12 +43,18 @@ def test_a_balancer_answers_conditions_and_ranges_from_a_copy(
 
 
 @pytest.mark.parametrize(
-    ("got", "gave"), [(WHOLE, "404 Not Found"), ("404 Not Found", WHOLE), (NOTHING, PART)]
+    ("got", "gave"), [(WHOLE, "410 Gone"), ("404 Not Found", WHOLE), (NOTHING, PART)]
 )
 def test_any_other_status_was_rewritten(got: str, gave: str, tmp_path: Path) -> None:
     slugs = [f.slug for f in told(answered(got, gave), tmp_path, "responses")]
     assert "responses.status" in slugs
     assert "responses.from-copy" not in slugs
+
+
+@pytest.mark.parametrize("gave", ["503 Service Unavailable", "404 Not Found"])
+def test_a_second_try_elsewhere_is_no_other_status(gave: str, tmp_path: Path) -> None:
+    """After these balancers ask another backend, which may not have been captured."""
+    assert told(answered(WHOLE, gave), tmp_path, "responses") == []
 
 
 def test_nothing_was_rewritten(tmp_path: Path) -> None:
