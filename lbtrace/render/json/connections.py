@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.model.http import Application, ClientHello, Mismatch, ProxyHeader
 from lbtrace.model.tls_alerts import TlsAlert
 from lbtrace.model.tls_session import TlsSession
@@ -35,7 +36,7 @@ from lbtrace.tables.connections import (
 )
 
 _Table: TypeAlias = ConnectionTable | Ends | SynOptions
-_ROWS = 1024  # connections written at a time
+_ROWS, _COMPILED_ROWS = 1024, 8192  # connections written at a time
 _REMEMBERED = 4096  # applications
 _TRUTH = list(TRUTH)
 
@@ -139,8 +140,9 @@ def connections(trace: Trace) -> Iterator[str]:
     """
     writer = _Writer(trace)
     count = len(trace.connections)
-    for low in range(0, count, _ROWS):
-        yield from writer.lines(low, min(low + _ROWS, count))
+    step = _ROWS if compiled.core is None else _COMPILED_ROWS
+    for low in range(0, count, step):
+        yield from writer.lines(low, min(low + step, count))
 
 
 class _Writer:
@@ -174,7 +176,7 @@ class _Writer:
             lines.common('"')
         self._object(lines, table, rows, _CONNECTION, ",")
         lines.common(',"application":')
-        _texts(lines, list(map(self._carry, self.applications[low:high])))
+        self._applications(lines, self.applications[low:high])
         for key, place in (("from_client", 0), ("from_server", 1)):
             ends = slice(2 * low + place, 2 * high, 2)
             lines.common(f',"{key}":{{')
@@ -231,6 +233,14 @@ class _Writer:
             which = np.full(len(syn_row), len(seen))
             which[seen] = np.arange(len(seen))
             lines.named([*some.joined("\n").split("\n"), NULL], which)
+
+    def _applications(self, lines: JsonLines, held: list[Application]) -> None:
+        """What each connection carried. Most connections have one Application in common."""
+        which = list(map(id, held))
+        if len(set(which)) == 1:
+            lines.common(self._carry(held[0]))
+        else:
+            _texts(lines, list(map(self._carry, held)))
 
     def _carry(self, application: Application) -> str:
         return self.carried.get(id(application)) or self._carried(application)
