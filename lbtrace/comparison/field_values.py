@@ -10,6 +10,7 @@ of HTTP/2 is its `:authority`.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -62,8 +63,11 @@ class _Numbered:
     def __init__(self, words: Words) -> None:
         self.words = words
         self.texts: list[str | None] = [None]
-        self._of_value = np.full(len(words.values), ABSENT, np.int64)
         self._known: dict[str | None, int] | None = None  # once values of several lines are there
+
+    @cached_property
+    def _of_value(self) -> Column:
+        return np.full(len(self.words.values), ABSENT, np.int64)
 
     def of_lines(self, lines: Column) -> Column:
         """The number of the value of each line."""
@@ -94,7 +98,7 @@ def _column(messages: Messages, field: str, numbered: _Numbered) -> Column:
     owner, line = _lines(messages, words, AS_HOST if field == HOST else (field,))
     if not len(line):
         return out
-    there = np.zeros(len(words.value_of), bool)
+    there = np.zeros(len(words.line_list), bool)
     there[line] = True
     number = np.empty(len(there), np.int64)
     lines = np.flatnonzero(there)

@@ -7,7 +7,8 @@ that a test can run both roads.
     Heads      heads cut off, start lines and header blocks numbered    (http/bulk)
     Lines      lines of JSON from columns                               (render/json)
     gathered   pieces of several buffers joined                         (http/bulk)
-    fields     names and values of field lines numbered                 (tables)
+    numbered   texts numbered, and likewise digests, names and values
+               of field lines, parts of request lines                   (tables)
     records    where the records of a pcap file begin                   (capture)
     segments   rows of plain packets                                    (decode)
 
@@ -18,7 +19,7 @@ The Python road is the reference: it is the one to read, and the one that decide
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 4  # what this Python code expects; as in core.h
+INTERFACE: Final = 5  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):
@@ -37,7 +38,13 @@ class Core(Protocol):
     Heads: type[_core.Heads]
     Lines: type[_core.Lines]
     gathered: Callable[..., bytes]
-    fields: Callable[[list[bytes]], tuple[list[str], bytes, list[str], bytes]]
+    numbered: Callable[[dict[Any, int], list[Any]], bytes]
+    digests: Callable[[dict[Any, int], Any], bytes]
+    names: Callable[[list[bytes]], tuple[list[bytes], bytes]]
+    values: Callable[[list[bytes]], tuple[list[str], bytes]]
+    request_parts: Callable[
+        [list[bytes]], tuple[tuple[list[str], bytes], list[str], tuple[list[str], bytes]]
+    ]
     records: Callable[..., tuple[int, int]]
     segments: Callable[..., int]
 

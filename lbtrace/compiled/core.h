@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
-#define INTERFACE 4
+#define INTERFACE 5
 
 /* Memory that grows. `bytes` may move each time it grows. */
 typedef struct {
@@ -111,7 +111,11 @@ extern PyType_Spec heads_spec, lines_spec;
 void object_free(PyObject *self);
 
 /* The functions of the module that stand in files of their own. */
-PyObject *fields(PyObject *module, PyObject *lines);
+PyObject *numbered(PyObject *module, PyObject *args);
+PyObject *digests(PyObject *module, PyObject *args);
+PyObject *names(PyObject *module, PyObject *lines);
+PyObject *values(PyObject *module, PyObject *lines);
+PyObject *request_parts(PyObject *module, PyObject *lines);
 PyObject *records(PyObject *module, PyObject *args);
 PyObject *segments(PyObject *module, PyObject *args);
 

@@ -10,10 +10,26 @@ PyDoc_STRVAR(gathered_doc,
              "gathered(views, view, begin, end, /)\n--\n\n"
              "The bytes views[view[k]][begin[k]:end[k]] of every k, joined.");
 
-PyDoc_STRVAR(fields_doc,
-             "fields(lines, /)\n--\n\n"
-             "The distinct names of field lines, and the number of each line's own as i64; the same "
-             "of their values.");
+PyDoc_STRVAR(numbered_doc,
+             "numbered(known, texts, /)\n--\n\n"
+             "The number of each text of a list in a dictionary, as i64; a new text gets the next.");
+
+PyDoc_STRVAR(digests_doc,
+             "digests(known, column, /)\n--\n\n"
+             "The same of digests of 16 bytes, which stand there as hexadecimal digits.");
+
+PyDoc_STRVAR(names_doc,
+             "names(lines, /)\n--\n\n"
+             "The distinct names of field lines (bytes), and the number of each line's own as i64.");
+
+PyDoc_STRVAR(values_doc,
+             "values(lines, /)\n--\n\n"
+             "The distinct values of field lines (str), and the number of each line's own as i64.");
+
+PyDoc_STRVAR(request_parts_doc,
+             "request_parts(lines, /)\n--\n\n"
+             "Of request lines: the distinct methods, and the number of each line's own as i64; all\n"
+             "targets; the versions, as the methods.");
 
 /* How many bytes the pieces have together, each of which must lie in its buffer. -1 with an error
  * set. */
@@ -102,7 +118,11 @@ static PyMethodDef functions[] = {
     {"records", records, METH_VARARGS, records_doc},
     {"segments", segments, METH_VARARGS, segments_doc},
     {"gathered", gathered, METH_VARARGS, gathered_doc},
-    {"fields", fields, METH_O, fields_doc},
+    {"numbered", numbered, METH_VARARGS, numbered_doc},
+    {"digests", digests, METH_VARARGS, digests_doc},
+    {"names", names, METH_O, names_doc},
+    {"values", values, METH_O, values_doc},
+    {"request_parts", request_parts, METH_O, request_parts_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -22,12 +22,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Mark, Request, Response
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, RowsByKey, among
 from lbtrace.tables.rows import Rows, rows_of
 from lbtrace.tables.table import RowTable, Table, bounds, column, item, part, shared, table
-from lbtrace.tables.words import numbering, numbers
+from lbtrace.tables.words import column_of, numbering, numbers
 
 NO_STREAM: Final = -1
 NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `MessageTable.body`
@@ -54,6 +55,9 @@ class HeadTexts(Table):
     @cached_property
     def names(self) -> tuple[list[bytes], Column]:
         """What stands before the first colon of lines, and per line which of these it is."""
+        if compiled.core is not None:
+            names, numbered = compiled.core.names(self.lines)
+            return names, column_of(numbered)
         known = numbering()
         of = numbers(known, (line.partition(b":")[0] for line in self.lines), len(self.lines))
         return list(known), of
@@ -125,14 +129,24 @@ def request_parts(line: bytes, shared: dict[str, str]) -> tuple[str, str, str]:
     return shared.setdefault(method, method), target, shared.setdefault(version, version)
 
 
-def request_lines(lines: list[bytes]) -> tuple[list[str], list[str], list[str]]:
-    """Request lines of ordinary shape → methods, targets, versions."""
+def request_lines(lines: list[bytes]) -> list[tuple[list[str], Column]]:
+    """Request lines of ordinary shape → methods, targets and versions: texts, and per line which
+    of them is its own.
+    """
+    each = np.arange(len(lines))
+    if compiled.core is not None:
+        methods, targets, versions = compiled.core.request_parts(lines)
+        return [
+            (methods[0], column_of(methods[1])),
+            (targets, each),
+            (versions[0], column_of(versions[1])),
+        ]
     words = b" ".join(lines).decode("latin-1").split(" ") if lines else []
     if len(words) == 3 * len(lines):
-        return words[::3], words[1::3], words[2::3]
+        return [(words[place::3], each) for place in range(3)]
     shared: dict[str, str] = {}
     parts = [request_parts(line, shared) for line in lines]
-    return [p[0] for p in parts], [p[1] for p in parts], [p[2] for p in parts]
+    return [([part[place] for part in parts], each) for place in range(3)]
 
 
 @table

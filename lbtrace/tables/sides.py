@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Request, Response
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, running
@@ -31,7 +32,7 @@ from lbtrace.tables.exchanges import (
 from lbtrace.tables.messages import FRAMINGS, Heads, Messages
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.table import Table, column, part, table
-from lbtrace.tables.words import Words, bits_of, numbers
+from lbtrace.tables.words import Words, bits_of, column_of, numbers
 
 _NO_REQUEST = Request("", "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
 _REQUEST_LINE = ("method", "start", "version")
@@ -149,8 +150,10 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
 def _line_numbers(heads: HeadTexts, words: Words) -> Column:
     """The number of each line. One whose name begins with a colon is known as it is read."""
     lines: list[bytes | HeaderLine] = list(heads.lines)
-    for at in np.flatnonzero([line.startswith(b":") for line in heads.lines]).tolist():
-        lines[at] = heads.header_lines(np.array([at]))[0]
+    names, of = heads.names
+    for at in np.flatnonzero(of == names.index(b"")).tolist() if b"" in names else ():
+        if heads.lines[at]:
+            lines[at] = heads.header_lines(np.array([at]))[0]
     return numbers(words.sent, lines, len(lines))
 
 
@@ -158,7 +161,7 @@ def _request_lines(table: ExchangeTable, words: Words) -> dict[str, Column]:
     """Method, target and version of the requests. Request lines that no row uses are not read."""
     used, which = _used(table.request.start, len(table.heads.requests))
     parts = request_lines([table.heads.requests[i] for i in used.tolist()])
-    held = (numbers(words.texts, texts, len(texts))[which] for texts in parts)
+    held = (numbers(words.texts, texts, len(texts))[of][which] for texts, of in parts)
     return dict(zip(_REQUEST_LINE, held, strict=True))
 
 
@@ -193,12 +196,18 @@ def _bodies_of_rows(
         "content_length": np.full(n, -1, np.int64),
     }
     if texts:
-        hexes = rows.digest[by_length].tobytes().hex()
-        digests = [hexes[k : k + 32] for k in range(0, len(hexes), 32)]
-        out["digest"][by_length] = numbers(words.texts, digests)
+        out["digest"][by_length] = _digests(rows.digest[by_length], words)
     for name, values in out.items():
         values[other] = others[name][rows.length[other]]
     return out
+
+
+def _digests(digests: Column, words: Words) -> Column:
+    """The number of each digest."""
+    if compiled.core is not None:
+        return column_of(compiled.core.digests(words.texts, digests))
+    hexes = digests.tobytes().hex()
+    return numbers(words.texts, [hexes[k : k + 32] for k in range(0, len(hexes), 32)])
 
 
 def _of_objects(exchanges: Sequence[Exchange], words: Words) -> _Part:

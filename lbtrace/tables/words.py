@@ -51,8 +51,15 @@ def numbering() -> defaultdict[Any, int]:
 
 
 def numbers(words: Mapping[_T, int], things: Iterable[_T], count: int = -1) -> Column:
-    """The number of each thing."""
+    """The number of each thing. The compiled core numbers lists in a `numbering`."""
+    if compiled.core is not None and type(words) is defaultdict and isinstance(things, list):
+        return column_of(compiled.core.numbered(words, things))
     return np.fromiter(map(words.__getitem__, things), np.int64, count)
+
+
+def column_of(numbers: bytes) -> Column:
+    """A column of the compiled core."""
+    return np.frombuffer(numbers, np.int64)
 
 
 def joint(*columns: Column) -> Column:
@@ -116,28 +123,33 @@ class LineList(Rows[HeaderLine]):
         ]
 
     @property
-    def parts(self) -> tuple[tuple[list[str], Column], tuple[list[str], Column]]:
-        """The names of the fields as they are spelled, and per line the number of its own; the
-        same of the values. No line is made for it.
+    def names(self) -> tuple[list[str], Column]:
+        """The names of the fields as they are spelled, and per line the number of its own. No line
+        is made for it.
         """
-        core = compiled.core
-        if core is not None and {*map(type, self._sent)} <= {bytes}:
-            names, name_of, texts, value_of = core.fields(cast(list[bytes], self._sent))
-            return (names, _column_of(name_of)), (texts, _column_of(value_of))
-        held = [
-            s.partition(b":") if isinstance(s, bytes) else (s.name, ":", s.value)
-            for s in self._sent
-        ]
-        values = [part[2].strip(_BLANKS[part[2].__class__]) for part in held]
-        return _texts([part[0] for part in held]), _texts(values)
+        if compiled.core is not None and self._are_bytes:
+            names, of = compiled.core.names(cast(list[bytes], self._sent))
+            return [name.decode("latin-1") for name in names], column_of(of)
+        return _texts(
+            [s.partition(b":")[0] if isinstance(s, bytes) else s.name for s in self._sent]
+        )
 
+    @property
+    def values(self) -> tuple[list[str], Column]:
+        """The same of their values."""
+        if compiled.core is not None and self._are_bytes:
+            values, of = compiled.core.values(cast(list[bytes], self._sent))
+            return values, column_of(of)
+        return _texts(
+            [
+                s.partition(b":")[2].strip(b" \t") if isinstance(s, bytes) else s.value
+                for s in self._sent
+            ]
+        )
 
-def _column_of(numbers: bytes) -> Column:
-    """A column of the compiled core."""
-    return np.frombuffer(numbers, np.int64)
-
-
-_BLANKS: Final[dict[type, Any]] = {bytes: b" \t", str: ""}
+    @cached_property
+    def _are_bytes(self) -> bool:
+        return {*map(type, self._sent)} <= {bytes}
 
 
 def _texts(held: Sequence[bytes | str]) -> tuple[list[str], Column]:
@@ -177,28 +189,28 @@ class Words:
         return ["", *list(self.texts)[1:]]  # type: ignore[list-item]
 
     @cached_property
-    def _parts(self) -> tuple[tuple[list[str], Column], tuple[list[str], Column]]:
-        return self.line_list.parts
+    def _values(self) -> tuple[list[str], Column]:
+        return self.line_list.values
 
     @property
     def values(self) -> list[str]:
         """The distinct values of all lines."""
-        return self._parts[1][0]
+        return self._values[0]
 
     @property
     def value_of(self) -> Column:
         """Per line the number of its value in `values`."""
-        return self._parts[1][1]
+        return self._values[1]
 
     @property
     def name_of(self) -> Column:
         """Per line a number for the name of its field as it is spelled."""
         return self.spelled[1]
 
-    @property
+    @cached_property
     def spelled(self) -> tuple[list[str], Column]:
         """The names of the fields as they are spelled, and per line the number of its own."""
-        return self._parts[0]
+        return self.line_list.names
 
     @cached_property
     def field_value_of(self) -> Column:

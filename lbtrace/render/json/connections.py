@@ -10,7 +10,7 @@ Connection is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -234,7 +234,7 @@ class _Writer:
             which[seen] = np.arange(len(seen))
             lines.named([*some.joined("\n").split("\n"), NULL], which)
 
-    def _applications(self, lines: JsonLines, held: list[Application]) -> None:
+    def _applications(self, lines: JsonLines, held: Sequence[Application]) -> None:
         """What each connection carried. Most connections have one Application in common."""
         which = list(map(id, held))
         if len(set(which)) == 1:
