@@ -49,12 +49,15 @@ void memory_free(Memory *memory);
 typedef struct {
     Py_buffer view;
     Py_ssize_t count;
-    int held; /* the buffer must be given back */
+    int held;      /* the buffer must be given back */
+    int is_signed; /* of one that `column_borrow_integers` borrowed */
 } Column;
 
 /* Borrow a buffer of `count` items (any number when -1). 0, or -1 with an error set. */
 int column_borrow(Column *column, PyObject *object, Py_ssize_t item, Py_ssize_t count,
                   int writable);
+/* The same of integers of any size but u64, or of truths; `item_integer` gets them. */
+int column_borrow_integers(Column *column, PyObject *object, Py_ssize_t count);
 void column_return(Column *column);
 
 static inline int64_t item_i64(const Column *column, Py_ssize_t at) {
@@ -71,6 +74,26 @@ static inline int32_t item_i32(const Column *column, Py_ssize_t at) {
 
 static inline uint8_t item_u8(const Column *column, Py_ssize_t at) {
     return ((const uint8_t *)column->view.buf)[at];
+}
+
+static inline int64_t item_integer(const Column *column, Py_ssize_t at) {
+    const char *item = (const char *)column->view.buf + column->view.itemsize * at;
+    switch (column->view.itemsize) {
+    case 8:
+        return item_i64(column, at);
+    case 4: {
+        uint32_t value;
+        memcpy(&value, item, sizeof value);
+        return column->is_signed ? (int32_t)value : (int64_t)value;
+    }
+    case 2: {
+        uint16_t value;
+        memcpy(&value, item, sizeof value);
+        return column->is_signed ? (int16_t)value : (int64_t)value;
+    }
+    default:
+        return column->is_signed ? *(const int8_t *)item : (int64_t)item_u8(column, at);
+    }
 }
 
 static inline void set_i64(Column *column, Py_ssize_t at, int64_t value) {

@@ -23,11 +23,21 @@ typedef struct {
     int may_miss;
 } Part;
 
+#define DIGITS 20 /* and the sign of the longest number */
+
+/* The number that was written last: the next one is often the same. */
+typedef struct {
+    int64_t number;
+    size_t size; /* 0: none was written */
+    char text[DIGITS];
+} Last;
+
 typedef struct {
     PyObject_HEAD
     Py_ssize_t count; /* lines */
     Memory parts;     /* of Part */
     Memory out;       /* what is written; kept from one call to the next */
+    Last last;
 } Lines;
 
 /* Text of which the size is known when the program is built. */
@@ -48,10 +58,9 @@ static void write_eight(char *at, uint32_t number) {
     memcpy(at + 6, PAIRS + 2 * (low % 100), 2);
 }
 
-#define DIGITS 20 /* and the sign of the longest number */
-
-static int write_number(Memory *out, int64_t number) {
-    char digits[2 * DIGITS] = "", *end = digits + DIGITS, *at = end;
+/* The digits of a number, so that they end at `end`; where they begin. */
+static char *digits_of(char *end, int64_t number) {
+    char *at = end;
     uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
     for (; rest >= 100000000; rest /= 100000000) {
         at -= 8;
@@ -64,9 +73,19 @@ static int write_number(Memory *out, int64_t number) {
     }
     if (few > 0 || at == end) *--at = (char)('0' + few);
     if (number < 0) *--at = '-';
+    return at;
+}
+
+static int write_number(Memory *out, Last *last, int64_t number) {
+    if (last->size == 0 || last->number != number) {
+        char digits[2 * DIGITS] = "", *end = digits + DIGITS, *at = digits_of(end, number);
+        last->number = number;
+        last->size = (size_t)(end - at);
+        memcpy(last->text, at, DIGITS); /* more than it has: its size need not be known */
+    }
     if (memory_reserve(out, DIGITS) < 0) return -1;
-    memcpy(out->bytes + out->used, at, DIGITS); /* more than it has: its size need not be known */
-    out->used += (size_t)(end - at);
+    memcpy(out->bytes + out->used, last->text, DIGITS);
+    out->used += last->size;
     return 0;
 }
 
@@ -144,7 +163,7 @@ static int item_of(PyObject *list, int64_t at, const char **text, Py_ssize_t *si
 static int write_choice(Memory *out, const Part *part, Py_ssize_t row) {
     const char *text;
     Py_ssize_t size;
-    if (item_of(part->texts, item_i64(&part->column[0], row), &text, &size) < 0) return -1;
+    if (item_of(part->texts, item_integer(&part->column[0], row), &text, &size) < 0) return -1;
     return memory_append(out, text, (size_t)size);
 }
 
@@ -159,7 +178,7 @@ static const char *last_blank(const char *text, size_t size) {
 static int write_request(Memory *out, const Part *part, Py_ssize_t row) {
     const char *line;
     Py_ssize_t held;
-    if (item_of(part->texts, item_i64(&part->column[0], row), &line, &held) < 0) return -1;
+    if (item_of(part->texts, item_integer(&part->column[0], row), &line, &held) < 0) return -1;
     size_t size = (size_t)held;
     const char *end = line + size, *blank = memchr(line, ' ', size);
     size_t method = blank == NULL ? size : (size_t)(blank - line);
@@ -215,7 +234,7 @@ typedef struct {
 /* Where the lines of a block stand among all. -1 with an error set. */
 static int block_of(const Part *part, Py_ssize_t row, int64_t *begin, int64_t *end) {
     const Column *first = &part->column[FIRST], *line = &part->column[LINE];
-    int64_t block = item_i64(&part->column[OF_ROW], row);
+    int64_t block = item_integer(&part->column[OF_ROW], row);
     if (block < 0 || block >= first->count - 1) {
         PyErr_SetString(PyExc_IndexError, "no such block");
         return -1;
@@ -280,7 +299,7 @@ static int write_digest(Memory *out, const unsigned char *digest) {
     return memory_append(out, text, sizeof text);
 }
 
-static int write_body(Memory *out, const Part *part, Py_ssize_t row) {
+static int write_body(Memory *out, Last *last, const Part *part, Py_ssize_t row) {
     int64_t size = item_i64(&part->column[SIZE], row);
     const char *text;
     Py_ssize_t length;
@@ -290,15 +309,15 @@ static int write_body(Memory *out, const Part *part, Py_ssize_t row) {
                              "\"digest\":null,\"content_digest\":null,\"content_length\":null}");
     case LENGTH:
         if (CONSTANT(out, "{\"framing\":\"content-length\",\"length\":") < 0 ||
-            write_number(out, size) < 0 || CONSTANT(out, ",\"declared\":") < 0 ||
-            write_number(out, size) < 0 ||
+            write_number(out, last, size) < 0 || CONSTANT(out, ",\"declared\":") < 0 ||
+            write_number(out, last, size) < 0 ||
             CONSTANT(out, ",\"complete\":true,\"digest\":\"") < 0 ||
             write_digest(out, (const unsigned char *)part->column[DIGEST].view.buf + 16 * row) < 0)
             return -1;
         return CONSTANT(out, "\",\"content_digest\":null,\"content_length\":null}");
     case SILENT:
         if (CONSTANT(out, "{\"framing\":\"none\",\"length\":0,\"declared\":") < 0 ||
-            write_number(out, size) < 0)
+            write_number(out, last, size) < 0)
             return -1;
         return CONSTANT(out, ",\"complete\":true,\"digest\":null,\"content_digest\":null,"
                              "\"content_length\":null}");
@@ -309,14 +328,14 @@ static int write_body(Memory *out, const Part *part, Py_ssize_t row) {
     }
 }
 
-static int write_part(Memory *out, const Part *part, Py_ssize_t row) {
+static int write_part(Memory *out, Last *last, const Part *part, Py_ssize_t row) {
     switch (part->kind) {
     case COMMON:
         return memory_append(out, part->common.bytes, part->common.used);
     case NUMBER: {
-        int64_t number = item_i64(&part->column[0], row);
+        int64_t number = item_integer(&part->column[0], row);
         if (part->may_miss && number == part->missing) return CONSTANT(out, "null");
-        return write_number(out, number);
+        return write_number(out, last, number);
     }
     case CHOICE:
         return write_choice(out, part, row);
@@ -325,7 +344,7 @@ static int write_part(Memory *out, const Part *part, Py_ssize_t row) {
     case BLOCK:
         return write_block(out, part, row);
     default:
-        return write_body(out, part, row);
+        return write_body(out, last, part, row);
     }
 }
 
@@ -348,6 +367,11 @@ static Part *new_part(Lines *lines, enum Kind kind, PyObject *texts) {
     Py_XINCREF(texts);
     part->texts = texts;
     return part;
+}
+
+/* An integer for each line. */
+static int integer_per_line(const Lines *lines, Part *part, PyObject *column) {
+    return column_borrow_integers(&part->column[0], column, lines->count);
 }
 
 /* One item for each line. */
@@ -381,7 +405,7 @@ static PyObject *common(PyObject *self, PyObject *argument) {
 
 PyDoc_STRVAR(numbers_doc,
              "numbers(column, missing=None, /)\n--\n\n"
-             "A column of numbers (i64); null for the one that is missing.");
+             "A column of numbers; null for the one that is missing.");
 
 static PyObject *numbers(PyObject *self, PyObject *args) {
     Lines *lines = (Lines *)self;
@@ -394,35 +418,35 @@ static PyObject *numbers(PyObject *self, PyObject *args) {
         part->missing = PyLong_AsLongLong(missing);
         if (part->missing == -1 && PyErr_Occurred()) return noted(lines, 1);
     }
-    return noted(lines, per_line(lines, part, 0, column, 8));
+    return noted(lines, integer_per_line(lines, part, column));
 }
 
 PyDoc_STRVAR(named_doc,
-             "named(texts, column, /)\n--\n\nA column of indices (i64) into a list of ASCII texts.");
+             "named(texts, column, /)\n--\n\nA column of indices into a list of ASCII texts.");
 
 static PyObject *named(PyObject *self, PyObject *args) {
     Lines *lines = (Lines *)self;
     PyObject *texts, *column;
     if (!PyArg_ParseTuple(args, "O!O", &PyList_Type, &texts, &column)) return NULL;
     Part *part = new_part(lines, CHOICE, texts);
-    return noted(lines, part == NULL || per_line(lines, part, 0, column, 8));
+    return noted(lines, part == NULL || integer_per_line(lines, part, column));
 }
 
 PyDoc_STRVAR(requests_doc,
              "requests(texts, column, /)\n--\n\n"
-             "A column of indices (i64) into a list of request lines (bytes).");
+             "A column of indices into a list of request lines (bytes).");
 
 static PyObject *requests(PyObject *self, PyObject *args) {
     Lines *lines = (Lines *)self;
     PyObject *texts, *column;
     if (!PyArg_ParseTuple(args, "O!O", &PyList_Type, &texts, &column)) return NULL;
     Part *part = new_part(lines, REQUEST, texts);
-    return noted(lines, part == NULL || per_line(lines, part, 0, column, 8));
+    return noted(lines, part == NULL || integer_per_line(lines, part, column));
 }
 
 PyDoc_STRVAR(blocks_doc,
              "blocks(texts, loose, first, line, column, /)\n--\n\n"
-             "A column of header blocks (i64): rows of a HeadTexts, whose `loose` is u8 per line.");
+             "A column of header blocks: rows of a HeadTexts, whose `loose` is u8 per line.");
 
 static PyObject *blocks(PyObject *self, PyObject *args) {
     Lines *lines = (Lines *)self;
@@ -432,7 +456,7 @@ static PyObject *blocks(PyObject *self, PyObject *args) {
     Part *part = new_part(lines, BLOCK, texts);
     if (part != NULL && memory_reserve(&part->common, sizeof(Lately)) == 0)
         memset(part->common.bytes, -1, sizeof(((Lately *)0)->number));
-    return noted(lines, part == NULL || part->common.bytes == NULL || per_line(lines, part, OF_ROW, column, 8) ||
+    return noted(lines, part == NULL || part->common.bytes == NULL || integer_per_line(lines, part, column) ||
                             column_borrow(&part->column[FIRST], first, 8, -1, 0) ||
                             column_borrow(&part->column[LINE], line, 4, -1, 0) ||
                             column_borrow(&part->column[IS_LOOSE], loose, 1, -1, 0));
@@ -460,7 +484,7 @@ PyDoc_STRVAR(joined_doc,
              "of ASCII texts, one for each of all lines, that are written in front of them.");
 
 /* One line. 0, or -1 with an error set. */
-static int write_row(Memory *out, const Lines *lines, PyObject *before, Py_ssize_t row) {
+static int write_row(Memory *out, Lines *lines, PyObject *before, Py_ssize_t row) {
     if (before != NULL) {
         const char *text;
         Py_ssize_t length;
@@ -468,7 +492,7 @@ static int write_row(Memory *out, const Lines *lines, PyObject *before, Py_ssize
         if (memory_append(out, text, (size_t)length) < 0) return -1;
     }
     for (size_t k = 0; k < part_count(lines); k++)
-        if (write_part(out, part_at(lines, k), row) < 0) return -1;
+        if (write_part(out, &lines->last, part_at(lines, k), row) < 0) return -1;
     return 0;
 }
 

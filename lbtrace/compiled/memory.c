@@ -45,6 +45,26 @@ int column_borrow(Column *column, PyObject *object, Py_ssize_t item, Py_ssize_t 
     return 0;
 }
 
+int column_borrow_integers(Column *column, PyObject *object, Py_ssize_t count) {
+    if (object == NULL || PyObject_GetBuffer(object, &column->view, PyBUF_ND | PyBUF_FORMAT) < 0)
+        return -1;
+    column->held = 1;
+    const char *format = column->view.format == NULL ? "" : column->view.format;
+    size_t item = (size_t)column->view.itemsize;
+    int known = (int)strlen(format) == 1 && strchr("bhilqBHIL?", *format) != NULL;
+    column->is_signed = known && strchr("bhilq", *format) != NULL;
+    if (!known || !(item <= 2 || item == 4 || (item == 8 && column->is_signed))) {
+        PyErr_SetString(PyExc_ValueError, "a column of integers up to i64 is needed");
+        return -1;
+    }
+    column->count = column->view.len / column->view.itemsize;
+    if (count >= 0 && column->count != count) {
+        PyErr_Format(PyExc_ValueError, "a column of %zd items is needed", count);
+        return -1;
+    }
+    return 0;
+}
+
 void column_return(Column *column) {
     if (column->held) PyBuffer_Release(&column->view);
     column->held = 0;

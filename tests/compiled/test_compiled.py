@@ -172,8 +172,8 @@ def test_a_piece_outside_its_buffer_is_refused(view: int, begin: int, end: int) 
 @needs_core
 def test_items_of_another_size_are_refused() -> None:
     assert CORE is not None
-    with pytest.raises(ValueError, match="items of 8 bytes"):
-        CORE.Lines(2).numbers(np.array([1, 2], np.int32))
+    with pytest.raises(ValueError, match="items of 4 bytes"):
+        CORE.Lines(1).blocks([], np.zeros(0, np.uint8), *[np.zeros(1, np.int64)] * 3)
     with pytest.raises(ValueError, match="3 items"):
         CORE.Lines(3).numbers(np.array([1, 2]))
     with pytest.raises(ValueError, match="contiguous"):
@@ -244,6 +244,33 @@ def test_every_field_line_is_its_own_however_many_there_are() -> None:
     lines.blocks(texts, nothing, np.array([0, len(order)]), line, np.array([0]))
     wanted = [list(texts[k].decode().split(": ")) for k in order]
     assert json.loads(lines.joined("")) == wanted
+
+
+@needs_core
+def test_equal_numbers_in_a_row_are_written_as_they_are() -> None:
+    """The number that was written last is remembered; before the first one there is none."""
+    assert CORE is not None
+    lines = CORE.Lines(4)
+    lines.numbers(np.array([0, 0, -7, 2**63 - 1]))
+    lines.common("/")
+    lines.numbers(np.array([0, 70, -7, -(2**63)]))
+    assert lines.joined(" ") == f"0/0 0/70 -7/-7 {2**63 - 1}/{-(2**63)}"
+
+
+@needs_core
+def test_texts_that_are_no_texts_are_refused() -> None:
+    assert CORE is not None
+    for refused in (
+        lambda core: core.names("no list"),
+        lambda core: core.values([b"a", "no bytes"]),
+        lambda core: core.request_parts([None]),
+        lambda core: core.numbered([], []),
+        lambda core: core.numbered({}, [[]]),
+    ):
+        with pytest.raises(TypeError):
+            refused(CORE)
+    with pytest.raises(ValueError, match="items of 16 bytes"):
+        CORE.digests({}, np.zeros(1, "V15"))
 
 
 @needs_core

@@ -86,7 +86,7 @@ class PlainLines:
 
 
 class CompiledLines:
-    """`JsonLines` with the compiled core, whose columns are of i64."""
+    """`JsonLines` with the compiled core."""
 
     def __init__(self, core: compiled.Core, count: int) -> None:
         self._lines, self._count = core.Lines(count), count
@@ -97,14 +97,14 @@ class CompiledLines:
         if _all_equal(column):
             self.common(numbers(column[:1], missing)[0])
         else:
-            self._lines.numbers(integers(column), missing)
+            self._lines.numbers(np.ascontiguousarray(column), missing)
 
     def named(self, texts: list[str], column: Column, /) -> None:
         """See `JsonLines`."""
         if _all_equal(column):
             self.common(texts[int(column[0])])
         else:
-            self._lines.named(texts, integers(column))
+            self._lines.named(texts, np.ascontiguousarray(column))
 
     def pieces(self, between: str, /) -> Iterator[str]:
         """See `JsonLines`."""
@@ -116,11 +116,6 @@ def json_lines(count: int) -> JsonLines:
     """Some lines, at least one, written by the compiled core if it is there."""
     core = compiled.core
     return PlainLines(count) if core is None else CompiledLines(core, count)
-
-
-def integers(column: Column) -> Column:
-    """A column as the compiled core wants it."""
-    return np.ascontiguousarray(column, np.int64)
 
 
 def _all_equal(column: Column) -> bool:

@@ -20,7 +20,7 @@ from lbtrace.model.http import Body, Framing, HeaderLine
 from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter
 from lbtrace.render.json.frames import FrameWriter
-from lbtrace.render.json.lines import IN_CACHE, integers
+from lbtrace.render.json.lines import IN_CACHE
 from lbtrace.render.json.text import encode, numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.exchanges import (
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # how messages end, by what is unusual about them
 _BEHIND = [f'"marks":{encode([mark.value for mark in marks])}}}' for marks in MARK_SETS]
-_ROWS = 512  # made at a time, fewer where their text is longer than _LONG
+_ROWS, _COMPILED_ROWS = 512, 8192  # made at a time, fewer where their text is longer than _LONG
 _LONG = 1 << 23  # characters
 _AS_MUCH = 8  # rows written by the compiled core cost less than one object
 _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the processor
@@ -62,14 +62,15 @@ def texts(trace: Trace, which: range | None = None) -> Iterator[str]:
         yield from _after_commas(writer.lines(held[which.start : which.stop]), before)
         return
     rows = RowWriter(exchanges, trace, writer)
-    low, step = which.start, _ROWS
+    most = _ROWS if compiled.core is None else _COMPILED_ROWS
+    low, step = which.start, most
     while low < which.stop:
         size = 0
         for text in rows.texts(low, min(low + step, which.stop)):
             yield text
             size += len(text)
         low += step
-        step = min(_ROWS, 2 * step) if size < _LONG else max(1, step * _LONG // size)
+        step = min(most, 2 * step) if size < _LONG else max(1, step * _LONG // size)
 
 
 def are_cheap(trace: Trace) -> bool:
@@ -181,15 +182,16 @@ class RowWriter:
             (',"ordinal":', t.ordinal),
         ):
             lines.common(before)
-            lines.numbers(integers(column[rows]))
+            lines.numbers(column[rows])
         lines.common(',"stream_id":')
-        lines.numbers(integers(t.stream[rows]), NO_STREAM)
+        lines.numbers(t.stream[rows], NO_STREAM)
         lines.common(',"marks":[],"request":{')
-        lines.requests(t.heads.requests, integers(asked.start[rows]))
+        lines.requests(t.heads.requests, asked.start[rows])
         self._compiled_message(lines, asked, rows)
         lines.common(',"interim":[],"response":{')
-        statuses = self._answers(answered.start[rows].tolist())
-        lines.named(statuses, np.arange(high - low))
+        used = distinct(answered.start[rows])
+        statuses = self._answers(used.tolist())
+        lines.named(statuses, np.searchsorted(used, answered.start[rows]))
         self._compiled_message(lines, answered, rows)
         lines.common("}")
         return lines
@@ -201,12 +203,12 @@ class RowWriter:
         lines.blocks(
             heads.lines,
             self._loose,
-            integers(heads.first),
+            np.ascontiguousarray(heads.first, np.int64),
             np.ascontiguousarray(heads.line, np.int32),
-            integers(m.block[rows]),
+            m.block[rows],
         )
         lines.common(',"body":')
-        kinds, sizes = m.body[rows], integers(m.length[rows])
+        kinds, sizes = m.body[rows], m.length[rows]
         other = np.flatnonzero(kinds == OTHER)
         which = np.zeros(len(kinds), np.int64)
         which[other] = np.arange(len(other))
@@ -217,16 +219,19 @@ class RowWriter:
             column = getattr(m, f"{name}_frame")[rows]
             files = self._frames.files(column)
             lines.common(f',"{name}_frame":')
-            lines.numbers(integers(self._frames.numbers(column, files)))
+            lines.numbers(self._frames.numbers(column, files))
             lines.common(f',"{name}_file":')
-            lines.numbers(integers(files))
+            if self._frames.single:
+                lines.common("0")
+            else:
+                lines.numbers(files)
         for name in ("first_ns", "head_ns", "last_ns", "offset"):
             lines.common(f',"{name}":')
-            lines.numbers(integers(getattr(m, name)[rows]))
+            lines.numbers(getattr(m, name)[rows])
         lines.common(",")
         marks = m.marks[rows]
         if marks.any():
-            lines.named(_BEHIND, marks.astype(np.int64))
+            lines.named(_BEHIND, marks)
         else:
             lines.common(_BEHIND[0])
 

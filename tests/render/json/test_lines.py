@@ -73,9 +73,22 @@ def test_the_compiled_lines(said: tuple[int, list[tuple[str, Any, Any]]]) -> Non
 
 
 @needs_core
-@pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.uint8, np.int64])
+@pytest.mark.parametrize(
+    "dtype", [np.uint32, np.int32, np.uint16, np.int16, np.uint8, np.int8, np.int64]
+)
 def test_columns_of_any_integers_are_written(dtype: Any) -> None:
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
     with road(CORE):
         lines = json_lines(3)
-    lines.numbers(np.array([0, 7, 255], dtype)[::-1])
-    assert lines.joined(",") == "255,7,0"
+    lines.numbers(np.array([least, 7, most], dtype)[::-1])
+    lines.common(" ")
+    lines.named(["a", "b"], np.array([True, False, True])[::-1])
+    assert lines.joined(",") == f"{most} b,7 a,{least} b"
+
+
+@needs_core
+@pytest.mark.parametrize("dtype", [np.uint64, np.float64, "V16", ">i4"])
+def test_the_core_takes_no_other_columns(dtype: Any) -> None:
+    assert CORE is not None
+    with pytest.raises(ValueError, match="a column of integers"):
+        CORE.Lines(1).numbers(np.zeros(1, dtype))
