@@ -48,21 +48,19 @@ class Heads:
         self,
         watched: tuple[bytes, ...],
         examine: Callable[[bytes, int], tuple[int, int]],
+        classify: Callable[[int, bytes], int],
         seed: int,
         /,
     ) -> None: ...
     def cut(
         self,
         side: int,
-        text: bytes,
         longest: int,
-        bounds: Column,
-        sizes: Column,
-        head: Column,
-        start: Column,
-        block: Column,
-        flags: Column,
-        length: Column,
+        large: int,
+        beginning: int,
+        views: tuple[memoryview, ...],
+        given: tuple[Column, ...],
+        found: tuple[Column, ...],
         /,
     ) -> list[bytes]: ...
     def block(self, number: int, /) -> list[int]: ...

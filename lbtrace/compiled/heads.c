@@ -1,11 +1,13 @@
 /* Heads of messages → numbers: the type `Heads` (RFC 9112 §2, §5).
  *
- *     a burst ─▶ cut off the head ─▶ start line ─▶ its number
+ *     a burst ─▶ cut off the head ─▶ start line ─▶ its number, its kind
  *                                 ─▶ header block ─▶ its number, what its lines state of framing
  *
  * The Python road is `lbtrace.http.bulk.head_dictionary`. What a field line means is decided there
  * and only there: a line whose name is a token, that has no CR, LF or NUL, and whose field does not
  * bear on framing is taken here; any other line is given to `examine`, a function of that module.
+ * A request line of a method that means nothing for framing, with a path and HTTP/1.1, is taken
+ * here; any other start line is given to `classify`, a function of `lbtrace.http.bulk.start_lines`.
  *
  * A block is not kept as text. It is its lines, so it is compared line by line.
  */
@@ -20,6 +22,7 @@
 #define ENCODED 8u
 #define SIZED 32u
 #define LOOSE 64u /* of a line alone: it is not exactly `name: value` */
+#define PLAIN 1u  /* of a start line; as in start_lines.py */
 #define MOST INT32_MAX
 
 /* Texts of one kind, each kept once. */
@@ -32,6 +35,8 @@ typedef struct {
     PyObject_HEAD
     PyObject *watched; /* tuple of bytes: fields that bear on framing, in small letters */
     PyObject *examine; /* line, number → (flags, length) */
+    PyObject *classify; /* side, start line → kind */
+    Memory kinds[2];   /* uint8 of each start line */
     Texts starts[2];   /* of requests, of responses */
     Texts lines;
     Index blocks;
@@ -172,6 +177,60 @@ static int note_line(Heads *heads, uint32_t number, const char *text, size_t siz
     return memory_append(&heads->line_lengths, &length, sizeof length);
 }
 
+/* start lines */
+
+#define LONGEST_METHOD 24
+#define LONGEST_TARGET 2001 /* with its slash */
+
+static int is_text(const char *text, size_t size, const char *other) {
+    return strlen(other) == size && memcmp(text, other, size) == 0;
+}
+
+/* Whether a request line is surely of ordinary shape, and not of a method that needs a closer look:
+ * `request_kinds` says PLAIN of it, and nothing else. */
+static int is_plain_request(const char *line, size_t size) {
+    static const char version[] = " HTTP/1.1";
+    size_t method = 0;
+    while (method < size && line[method] >= 'A' && line[method] <= 'Z') method++;
+    if (method < 2 || method > LONGEST_METHOD || is_text(line, method, "HEAD") ||
+        is_text(line, method, "CONNECT") || is_text(line, method, "PROXY"))
+        return 0;
+    const char *target = line + method + 1, *end = line + size - (sizeof version - 1);
+    if (size < method + 2 + sizeof version - 1 || target[-1] != ' ' || *target != '/' ||
+        end - target > LONGEST_TARGET || memcmp(end, version, sizeof version - 1) != 0)
+        return 0;
+    for (; target < end; target++)
+        if ((unsigned char)*target <= ' ') return 0;
+    return 1;
+}
+
+/* Note the kind of a new start line. 0, or -1 with an error set. */
+static int note_start(Heads *heads, int side, const char *line, size_t size) {
+    uint8_t kind = PLAIN;
+    if (side != 0 || !is_plain_request(line, size)) {
+        PyObject *answer =
+            PyObject_CallFunction(heads->classify, "iy#", side, line, (Py_ssize_t)size);
+        long found = answer == NULL ? -1 : PyLong_AsLong(answer);
+        Py_XDECREF(answer);
+        if (found < 0 || found > UINT8_MAX) {
+            if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "a kind is one byte");
+            return -1;
+        }
+        kind = (uint8_t)found;
+    }
+    return memory_append(&heads->kinds[side], &kind, 1);
+}
+
+/* The number of a start line; UNKNOWN with an error set. */
+static uint32_t start_of(Heads *heads, int side, const char *line, size_t size) {
+    int fresh;
+    uint32_t number = number_of(&heads->starts[side], line, size, &fresh);
+    if (number == UNKNOWN || (fresh && note_start(heads, side, line, size) < 0)) return UNKNOWN;
+    if (number < heads->kinds[side].used) return number;
+    PyErr_SetString(PyExc_RuntimeError, "the list of start lines was changed");
+    return UNKNOWN;
+}
+
 /* blocks */
 
 static int same_block(void *context, uint32_t number, const char *text, size_t size) {
@@ -259,13 +318,75 @@ static uint32_t block_of(Heads *heads, const char *text, size_t size) {
 
 /* a batch */
 
-enum { BOUNDS, SIZES, HEAD, START, BLOCK, FLAGS, LENGTH, COLUMNS };
+/* What is given: per piece of a stream the buffer it is in, where it begins there and its length;
+ * the pieces of all bursts, and where those of each begin; the bursts of the batch, and the sizes
+ * of all bursts. */
+enum { BUFFER, PAYLOAD, PIECE, ROW, FIRST, BURST, SIZE, GIVEN };
+/* What is found of each burst of the batch. */
+enum { HEAD, START, KIND, BLOCK, FLAGS, LENGTH, FOUND };
+static const Py_ssize_t ITEM[FOUND] = {8, 8, 1, 8, 1, 8};
 
-/* Cut burst k; its body is appended to `bodies`. */
-static int cut_one(Heads *heads, int side, const char *text, Py_ssize_t longest, Column *columns,
-                   Py_ssize_t k, PyObject *bodies) {
-    const char *begin = text + item_i64(&columns[BOUNDS], k);
-    const char *end = text + item_i64(&columns[BOUNDS], k + 1);
+typedef struct {
+    int side;
+    Py_ssize_t longest;       /* bytes of a head that is remembered */
+    int64_t large, beginning; /* of a larger burst only so many bytes, and its piece, are looked at */
+    Column given[GIVEN], found[FOUND];
+    Column *views; /* the buffers */
+    Py_ssize_t view_count;
+    Memory joined; /* the bytes of a burst of several pieces */
+} Batch;
+
+/* Where a piece is. 0, or -1 with an error set. */
+static int piece_at(const Batch *batch, int64_t at, const char **text, int64_t *size) {
+    const Column *given = batch->given;
+    int64_t row = item_i64(&given[ROW], (Py_ssize_t)at);
+    if (row >= 0 && row < given[PAYLOAD].count) {
+        int64_t view = item_integer(&given[BUFFER], (Py_ssize_t)row);
+        int64_t begin = item_i64(&given[PAYLOAD], (Py_ssize_t)row);
+        *size = item_integer(&given[PIECE], (Py_ssize_t)row);
+        if (view >= 0 && view < batch->view_count && begin >= 0 && *size >= 0 &&
+            *size <= batch->views[view].count && begin <= batch->views[view].count - *size) {
+            *text = (const char *)batch->views[view].view.buf + begin;
+            return 0;
+        }
+    }
+    PyErr_SetString(PyExc_IndexError, "a piece lies outside its buffer");
+    return -1;
+}
+
+/* The bytes of burst `burst`, of a large one the beginning: of one piece where it is, of several
+ * joined. 0, or -1 with an error set. */
+static int burst_text(Batch *batch, int64_t burst, const char **text, int64_t *size) {
+    const Column *first = &batch->given[FIRST];
+    int64_t at = item_i64(first, (Py_ssize_t)burst), end = item_i64(first, (Py_ssize_t)burst + 1);
+    int64_t whole = item_i64(&batch->given[SIZE], (Py_ssize_t)burst);
+    if (at < 0 || end <= at || end > batch->given[ROW].count) {
+        PyErr_SetString(PyExc_IndexError, "a burst lies outside its pieces");
+        return -1;
+    }
+    if (end - at == 1) return piece_at(batch, at, text, size);
+    batch->joined.used = 0;
+    for (; at < end; at++) {
+        if (whole > batch->large && (int64_t)batch->joined.used >= batch->beginning) break;
+        if (piece_at(batch, at, text, size) < 0 ||
+            memory_append(&batch->joined, *text, (size_t)*size) < 0)
+            return -1;
+    }
+    *text = batch->joined.used ? batch->joined.bytes : "";
+    *size = (int64_t)batch->joined.used;
+    return 0;
+}
+
+/* Cut burst k of a batch; its body is appended to `bodies`. 0, or -1 with an error set. */
+static int cut_one(Heads *heads, Batch *batch, Py_ssize_t k, PyObject *bodies) {
+    int64_t burst = item_i64(&batch->given[BURST], k), size;
+    const char *begin;
+    if (burst < 0 || burst >= batch->given[SIZE].count) {
+        PyErr_SetString(PyExc_IndexError, "no such burst");
+        return -1;
+    }
+    if (burst_text(batch, burst, &begin, &size) < 0) return -1;
+    const char *end = begin + size;
     const char *head_end = begin, *start_end, *block = NO_LINES;
     for (;; head_end++) { /* the first empty line */
         head_end = find_pair(head_end, end, LINE_END);
@@ -275,74 +396,99 @@ static int cut_one(Heads *heads, int side, const char *text, Py_ssize_t longest,
     const char *body = head_end == end ? end : head_end + 4;
     size_t block_size = 1;
     /* a head that does not end in the burst, or is too long to be remembered, counts as empty */
-    if (head > item_i64(&columns[SIZES], k) || head > longest) head_end = begin;
+    if (head > item_i64(&batch->given[SIZE], (Py_ssize_t)burst) || head > batch->longest)
+        head_end = begin;
     start_end = find_pair(begin, head_end, LINE_END);
     if (head_end - start_end > 2) {
         block = start_end + 2;
         block_size = (size_t)(head_end - block);
     }
-    int fresh;
-    uint32_t start = number_of(&heads->starts[side], begin, (size_t)(start_end - begin), &fresh);
+    uint32_t start = start_of(heads, batch->side, begin, (size_t)(start_end - begin));
     if (start == UNKNOWN) return -1;
     uint32_t number = block_of(heads, block, block_size);
     if (number == UNKNOWN) return -1;
     int64_t length;
     memcpy(&length, heads->block_lengths.bytes + 8 * (size_t)number, sizeof length);
-    set_i64(&columns[HEAD], k, head);
-    set_i64(&columns[START], k, start);
-    set_i64(&columns[BLOCK], k, number);
-    set_u8(&columns[FLAGS], k, (uint8_t)heads->block_flags.bytes[number]);
-    set_i64(&columns[LENGTH], k, length);
+    set_i64(&batch->found[HEAD], k, head);
+    set_i64(&batch->found[START], k, start);
+    set_u8(&batch->found[KIND], k, (uint8_t)heads->kinds[batch->side].bytes[start]);
+    set_i64(&batch->found[BLOCK], k, number);
+    set_u8(&batch->found[FLAGS], k, (uint8_t)heads->block_flags.bytes[number]);
+    set_i64(&batch->found[LENGTH], k, length);
     PyObject *held = PyBytes_FromStringAndSize(body, end - body);
     int failed = held == NULL || PyList_Append(bodies, held) < 0;
     Py_XDECREF(held);
     return failed ? -1 : 0;
 }
 
-/* Whether bursts lie one behind the other in a text of this size. */
-static int in_order(const Column *bounds, Py_ssize_t size) {
-    int64_t last = 0;
-    for (Py_ssize_t k = 0; k < bounds->count; k++) {
-        if (item_i64(bounds, k) < last) return 0;
-        last = item_i64(bounds, k);
+/* Borrow all that a batch consists of. Whether that is so; else an error is set. */
+static int batch_borrow(Batch *batch, PyObject *views, PyObject *given, PyObject *found) {
+    batch->view_count = PyTuple_Size(views);
+    batch->views = PyMem_Calloc((size_t)batch->view_count + 1, sizeof *batch->views);
+    if (batch->views == NULL) {
+        PyErr_NoMemory();
+        return 0;
     }
-    return last <= size;
+    for (Py_ssize_t k = 0; k < batch->view_count; k++)
+        if (column_borrow(&batch->views[k], PyTuple_GetItem(views, k), 1, -1, 0) < 0) return 0;
+    if (PyTuple_Size(given) != GIVEN || PyTuple_Size(found) != FOUND) {
+        PyErr_SetString(PyExc_ValueError, "not all columns are given");
+        return 0;
+    }
+    Column *in = batch->given;
+    for (int k = 0; k < GIVEN; k++) {
+        PyObject *object = PyTuple_GetItem(given, k);
+        Py_ssize_t count = k == PAYLOAD || k == PIECE ? in[BUFFER].count : -1;
+        int failed = k == BUFFER || k == PIECE ? column_borrow_integers(&in[k], object, count)
+                                               : column_borrow(&in[k], object, 8, count, 0);
+        if (failed < 0) return 0;
+    }
+    if (in[FIRST].count != in[SIZE].count + 1) {
+        PyErr_SetString(PyExc_ValueError, "each burst has a size");
+        return 0;
+    }
+    for (int k = 0; k < FOUND; k++)
+        if (column_borrow(&batch->found[k], PyTuple_GetItem(found, k), ITEM[k], in[BURST].count,
+                          1) < 0)
+            return 0;
+    return 1;
+}
+
+static void batch_return(Batch *batch) {
+    for (Py_ssize_t k = 0; batch->views != NULL && k < batch->view_count; k++)
+        column_return(&batch->views[k]);
+    PyMem_Free(batch->views);
+    for (int k = 0; k < GIVEN; k++) column_return(&batch->given[k]);
+    for (int k = 0; k < FOUND; k++) column_return(&batch->found[k]);
+    memory_free(&batch->joined);
 }
 
 PyDoc_STRVAR(cut_doc,
-             "cut(side, text, longest, bounds, sizes, head, start, block, flags, length, /)\n--\n\n"
-             "Cut bursts, fill the columns from `head` on, and return the bodies.");
+             "cut(side, longest, large, beginning, views, given, found, /)\n--\n\n"
+             "Cut bursts, fill the columns `found`, and return the bodies.");
 
 static PyObject *cut(PyObject *self, PyObject *args) {
     Heads *heads = (Heads *)self;
-    int side;
-    Py_ssize_t longest;
-    PyObject *text, *given[COLUMNS], *bodies = NULL;
-    if (!PyArg_ParseTuple(args, "iOnOOOOOOO", &side, &text, &longest, &given[BOUNDS],
-                          &given[SIZES], &given[HEAD], &given[START], &given[BLOCK],
-                          &given[FLAGS], &given[LENGTH]))
+    PyObject *views, *given, *found, *bodies = NULL;
+    long long large, beginning;
+    Batch batch;
+    memset(&batch, 0, sizeof batch);
+    if (!PyArg_ParseTuple(args, "inLLO!O!O!", &batch.side, &batch.longest, &large, &beginning,
+                          &PyTuple_Type, &views, &PyTuple_Type, &given, &PyTuple_Type, &found))
         return NULL;
-    if (heads->busy || side < 0 || side > 1) {
+    if (heads->busy || batch.side < 0 || batch.side > 1) {
         PyErr_SetString(PyExc_ValueError, "one batch at a time, none after an error, side 0 or 1");
         return NULL;
     }
-    Column column[COLUMNS] = {{.held = 0}}, bytes = {.held = 0};
-    int good = column_borrow(&bytes, text, 1, -1, 0) == 0;
-    for (int c = 0; good && c < COLUMNS; c++)
-        good = column_borrow(&column[c], given[c], c == FLAGS ? 1 : 8,
-                             c == BOUNDS ? -1 : column[BOUNDS].count - 1, c >= HEAD) == 0;
-    if (good && (column[BOUNDS].count < 1 || !in_order(&column[BOUNDS], bytes.count))) {
-        PyErr_SetString(PyExc_IndexError, "a burst lies outside its text");
-        good = 0;
-    }
+    batch.large = large;
+    batch.beginning = beginning;
+    int good = batch_borrow(&batch, views, given, found);
     if (good) bodies = PyList_New(0);
     heads->busy = good;
-    for (Py_ssize_t k = 0; bodies != NULL && k < column[BOUNDS].count - 1; k++)
-        if (cut_one(heads, side, bytes.view.buf, longest, column, k, bodies) < 0)
-            Py_CLEAR(bodies);
+    for (Py_ssize_t k = 0; bodies != NULL && k < batch.given[BURST].count; k++)
+        if (cut_one(heads, &batch, k, bodies) < 0) Py_CLEAR(bodies);
     heads->busy = good && bodies == NULL;
-    column_return(&bytes);
-    for (int c = 0; c < COLUMNS; c++) column_return(&column[c]);
+    batch_return(&batch);
     return bodies;
 }
 
@@ -400,25 +546,30 @@ static void heads_free(PyObject *self) {
     Memory *grown[] = {&heads->line_flags, &heads->line_lengths, &heads->first,
                        &heads->line,       &heads->block_flags,  &heads->block_lengths};
     for (int k = 0; k < 6; k++) memory_free(grown[k]);
+    for (int side = 0; side < 2; side++) memory_free(&heads->kinds[side]);
     index_free(&heads->blocks);
     Py_XDECREF(heads->watched);
     Py_XDECREF(heads->examine);
+    Py_XDECREF(heads->classify);
     object_free(self);
 }
 
 static PyObject *heads_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    PyObject *watched, *examine;
+    PyObject *watched, *examine, *classify;
     unsigned long long seed;
     int64_t none = 0;
     (void)keywords;
-    if (!PyArg_ParseTuple(args, "O!OK", &PyTuple_Type, &watched, &examine, &seed)) return NULL;
+    if (!PyArg_ParseTuple(args, "O!OOK", &PyTuple_Type, &watched, &examine, &classify, &seed))
+        return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     Heads *heads = (Heads *)allocate(type, 0); /* all zeros */
     if (heads == NULL) return NULL;
     Py_INCREF(watched);
     Py_INCREF(examine);
+    Py_INCREF(classify);
     heads->watched = watched;
     heads->examine = examine;
+    heads->classify = classify;
     heads->blocks.seed = seed;
     Texts *kept[] = {&heads->lines, &heads->starts[0], &heads->starts[1]};
     int good = memory_append(&heads->first, &none, sizeof none) == 0;
@@ -446,7 +597,7 @@ static PyType_Slot slots[] = {
     {Py_tp_new, heads_new},
     {Py_tp_dealloc, heads_free},
     {Py_tp_methods, methods},
-    {Py_tp_doc, "Heads(watched, examine, seed, /)\n--\n\nThe heads seen so far."},
+    {Py_tp_doc, "Heads(watched, examine, classify, seed, /)\n--\n\nThe heads seen so far."},
     {0, NULL},
 };
 

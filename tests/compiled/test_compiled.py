@@ -89,30 +89,62 @@ def test_the_switch_also_keeps_it_from_being_built(
 # what it refuses
 
 
-def _heads(examine: Any = lambda line, number: (1, 0)) -> Any:
+def _heads(examine: Any = lambda line, number: (1, 0), classify: Any = lambda side, line: 1) -> Any:
     assert CORE is not None
-    return CORE.Heads((b"content-length",), examine, 7)
+    return CORE.Heads((b"content-length",), examine, classify, 7)
 
 
-def _cut(heads: Any, text: bytes, bounds: list[int], side: int = 0, count: int = 1) -> list[bytes]:
-    columns = [np.zeros(count, np.int64) for _ in range(3)]
-    flags, length = np.zeros(count, np.uint8), np.zeros(count, np.int64)
-    sizes = np.full(count, 1000)
-    found: list[bytes] = heads.cut(
-        side, text, 100, np.array(bounds), sizes, *columns, flags, length
+def _cut(
+    heads: Any,
+    text: bytes,
+    pieces: list[tuple[int, int]],
+    side: int = 0,
+    row: int = 0,
+    burst: int = 0,
+    count: int = 1,
+) -> list[bytes]:
+    """One burst of these pieces (offset and length). `row`: the number of the first piece."""
+    begin, length = np.array(pieces, np.int64).reshape(-1, 2).T
+    given = (
+        np.zeros(len(pieces), np.uint8),
+        np.ascontiguousarray(begin),
+        np.ascontiguousarray(length),
+        np.arange(row, row + len(pieces)),
+        np.array([0, len(pieces)]),
+        np.array([burst]),
+        np.array([1000]),
     )
-    return found
+    sizes = np.int64, np.int64, np.uint8, np.int64, np.uint8, np.int64
+    found = tuple(np.zeros(count, size) for size in sizes)
+    bodies: list[bytes] = heads.cut(side, 100, 1000, 100, (memoryview(text),), given, found)
+    return bodies
 
 
 @needs_core
-@pytest.mark.parametrize("bounds", [[0, 5], [-1, 4], [3, 2], [0, 2**62], [-(2**63), 0]])
-def test_a_burst_outside_its_text_is_refused(bounds: list[int]) -> None:
-    with pytest.raises(IndexError):
-        _cut(_heads(), b"abcd", bounds)
-    with pytest.raises(ValueError, match="2 items"):
-        _cut(_heads(), b"abcd", [0, 1, 2])
+@pytest.mark.parametrize("piece", [(0, 5), (-1, 4), (3, -2), (0, 2**62), (2**62, 2**62), (5, 0)])
+def test_a_burst_outside_its_buffer_is_refused(piece: tuple[int, int]) -> None:
+    for pieces in ([piece], [(0, 1), piece]):
+        with pytest.raises(IndexError, match="outside its buffer"):
+            _cut(_heads(), b"abcd", pieces)
+    for odd in ({"row": 1}, {"row": -1}, {"burst": 1}, {"burst": -1}):
+        with pytest.raises(IndexError):
+            _cut(_heads(), b"abcd", [(0, 1)], **odd)
+    with pytest.raises(IndexError, match="outside its pieces"):
+        _cut(_heads(), b"abcd", [])
+    with pytest.raises(ValueError, match="1 items"):
+        _cut(_heads(), b"abcd", [(0, 1)], count=2)
     with pytest.raises(ValueError, match="side 0 or 1"):
-        _cut(_heads(), b"abcd", [0, 1], side=2)
+        _cut(_heads(), b"abcd", [(0, 1)], side=2)
+
+
+@needs_core
+@pytest.mark.parametrize("kind", [None, -1, 256, 2**70, "a"])
+def test_a_kind_that_is_no_byte_is_refused(kind: object) -> None:
+    heads = _heads(classify=lambda side, line: kind)
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        _cut(heads, b"odd\r\n\r\n", [(0, 7)])
+    with pytest.raises(ValueError, match="none after an error"):
+        _cut(heads, b"odd\r\n\r\n", [(0, 7)])
 
 
 @needs_core
@@ -123,9 +155,9 @@ def test_after_an_error_it_takes_no_other_batch() -> None:
     heads = _heads(fail)
     text = b"A / B\r\nodd\r\n\r\n"
     with pytest.raises(KeyError):
-        _cut(heads, text, [0, len(text)])
+        _cut(heads, text, [(0, len(text))])
     with pytest.raises(ValueError, match="none after an error"):
-        _cut(heads, text, [0, len(text)])
+        _cut(heads, text, [(0, len(text))])
     first, line, flags = heads.columns()
     assert (len(first), len(flags)) == (8, 0)
     assert line == b""
@@ -138,7 +170,7 @@ def test_after_an_error_it_takes_no_other_batch() -> None:
 def test_an_answer_that_is_no_pair_of_numbers_is_refused(answer: object) -> None:
     heads = _heads(lambda line, number: answer)
     with pytest.raises((TypeError, ValueError, OverflowError)):
-        _cut(heads, b"A\r\nodd\r\n\r\n", [0, 10])
+        _cut(heads, b"A\r\nodd\r\n\r\n", [(0, 10)])
 
 
 @needs_core
@@ -146,12 +178,12 @@ def test_examining_a_line_may_not_begin_another_batch() -> None:
     heads: Any = None
 
     def again(line: bytes, number: int) -> tuple[int, int]:
-        _cut(heads, b"B\r\n\r\n", [0, 5])
+        _cut(heads, b"B\r\n\r\n", [(0, 5)])
         return 0, 0
 
     heads = _heads(again)
     with pytest.raises(ValueError, match="one batch at a time"):
-        _cut(heads, b"A\r\nodd\r\n\r\n", [0, 10])
+        _cut(heads, b"A\r\nodd\r\n\r\n", [(0, 10)])
 
 
 @needs_core
@@ -288,12 +320,13 @@ def test_texts_that_fall_on_one_place_stay_cheap_and_right() -> None:
     heads = _heads()
     texts = [b"G /%d H\r\nX: %d\r\n\r\n" % (k, k % 700) for k in range(5000)]
     bounds = np.append(0, np.cumsum([len(text) for text in texts]))
-    start, block = np.zeros(5000, np.int64), np.zeros(5000, np.int64)
-    spare = [np.zeros(5000, np.int64) for _ in range(2)]
-    heads.cut(
-        0, b"".join(texts), 100, bounds, np.diff(bounds), spare[0], start, block,
-        np.zeros(5000, np.uint8), spare[1],
-    )  # fmt: skip
+    start, block, *spare = (np.zeros(5000, np.int64) for _ in range(4))
+    kinds, flags = (np.zeros(5000, np.uint8) for _ in range(2))
+    each = np.arange(5000)
+    size = np.diff(bounds)
+    given = np.zeros(5000, np.uint8), bounds[:-1], size, each, np.arange(5001), each, size
+    found = spare[0], start, kinds, block, flags, spare[1]
+    heads.cut(0, 100, 1000, 100, (memoryview(b"".join(texts)),), given, found)
     lines, starts, _ = heads.texts()
     assert [starts[k] for k in start.tolist()] == [b"G /%d H" % k for k in range(5000)]
     assert [lines[heads.block(k)[0]] for k in block.tolist()] == [

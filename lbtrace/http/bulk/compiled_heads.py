@@ -1,7 +1,8 @@
 """`lbtrace.http.bulk.heads` with the compiled core: C cuts the bursts and numbers the texts.
 
 What a text means is still decided in Python, and once for each distinct text: the flags of start
-lines by `start_lines`, those of field lines that are odd or bear on framing by `head_dictionary`.
+lines that are not surely ordinary by `start_lines`, those of field lines that are odd or bear on
+framing by `head_dictionary`.
 A text is never forgotten, so it has one number.
 """
 
@@ -12,6 +13,7 @@ import os
 import numpy as np
 
 from lbtrace import compiled
+from lbtrace.http.bulk.burst_bytes import BEGINNING, LARGE, BurstBytes
 from lbtrace.http.bulk.head_dictionary import LOOSE, WATCHED_NAMES, LineFacts
 from lbtrace.http.bulk.heads import LONG_HEAD, CutHeads, HeadReader, PlainHeads
 from lbtrace.http.bulk.start_lines import request_kinds, status_kinds
@@ -20,6 +22,11 @@ from lbtrace.tables.exchanges import HeadTexts
 from lbtrace.tables.packets import Column
 
 _KINDS = (request_kinds, status_kinds)
+
+
+def _classified(side: int, line: bytes) -> int:
+    """The flags of a start line."""
+    return _KINDS[side]([line])[0]
 
 
 def heads() -> HeadReader:
@@ -34,22 +41,18 @@ class CompiledHeads:
         self._facts = LineFacts()
         # no secret: it only makes the places of texts in a table hard to foresee
         seed = int.from_bytes(os.urandom(8), "little")
-        self._heads = core.Heads(WATCHED_NAMES, self._facts.examined, seed)
+        self._heads = core.Heads(WATCHED_NAMES, self._facts.examined, _classified, seed)
         self._lines, *self._starts = self._heads.texts()
-        self._kinds = bytearray(), bytearray()  # of the start lines of each side
 
-    def cut(self, side: int, text: bytes, bounds: Column, size: Column) -> CutHeads:
+    def cut(self, side: int, data: BurstBytes, burst: Column) -> CutHeads:
         """See `HeadReader`."""
-        count = len(size)
+        count = len(burst)
         head, start, block, length = (np.empty(count, np.int64) for _ in range(4))
-        flags = np.empty(count, np.uint8)
-        bodies = self._heads.cut(
-            side, text, LONG_HEAD, bounds, size, head, start, block, flags, length
-        )
-        kinds, starts = self._kinds[side], self._starts[side]
-        kinds += _KINDS[side](starts[len(kinds) :])
-        kind = np.frombuffer(kinds, np.uint8)[start]
-        return CutHeads(head, start, kind, block, flags, length, bodies)
+        kind, flags = (np.empty(count, np.uint8) for _ in range(2))
+        found = head, start, kind, block, flags, length
+        given = (*data.columns[:5], burst, data.columns[5])
+        bodies = self._heads.cut(side, LONG_HEAD, LARGE, BEGINNING, data.views, given, found)
+        return CutHeads(*found, bodies)
 
     def start(self, side: int, number: int) -> bytes:
         """See `HeadReader`."""

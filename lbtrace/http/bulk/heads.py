@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
+from lbtrace.http.bulk.burst_bytes import BurstBytes
 from lbtrace.http.bulk.head_dictionary import HeadDictionary
 from lbtrace.http.bulk.start_lines import StartLines, request_kinds, status_kinds
 from lbtrace.http.h1.head import CRLF, HEAD_END
@@ -40,11 +41,10 @@ class CutHeads(NamedTuple):
 class HeadReader(Protocol):
     """The heads of a capture that were seen so far."""
 
-    def cut(self, side: int, text: bytes, bounds: Column, size: Column) -> CutHeads:
-        """CutHeads the bursts `text[bounds[k]:bounds[k + 1]]` of clients (side 0) or servers (1).
+    def cut(self, side: int, data: BurstBytes, burst: Column) -> CutHeads:
+        """Cut some bursts of clients (side 0) or servers (1).
 
-        `size`: bytes of each burst, of which the text may hold only the beginning. A head that does
-        not end in its burst, or is too long to be remembered, counts as empty.
+        A head that does not end in its burst, or is too long to be remembered, counts as empty.
         """
 
     def start(self, side: int, number: int) -> bytes:
@@ -68,14 +68,15 @@ class PlainHeads:
         self._starts = StartLines(request_kinds), StartLines(status_kinds)
         self.block, self.coding = self._dictionary.text, self._dictionary.coding
 
-    def cut(self, side: int, text: bytes, bounds: Column, size: Column) -> CutHeads:
+    def cut(self, side: int, data: BurstBytes, burst: Column) -> CutHeads:
         """See `HeadReader`."""
+        text, bounds = data.joined(burst)
         parts = [text[a:b].partition(HEAD_END) for a, b in pairwise(bounds.tolist())]
         heads = [head.partition(CRLF) for head, _, _ in parts]
         starts, blocks = [start for start, _, _ in heads], [block for _, _, block in heads]
         head = np.fromiter(map(len, map(itemgetter(0), parts)), np.int64, len(parts))
         head += len(HEAD_END)
-        for k in np.flatnonzero((head > size) | (head > LONG_HEAD)).tolist():
+        for k in np.flatnonzero((head > data.size[burst]) | (head > LONG_HEAD)).tolist():
             starts[k] = blocks[k] = b""
         block = self._dictionary.blocks(blocks, side)
         start, kind = self._starts[side].of(starts)

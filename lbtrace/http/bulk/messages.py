@@ -14,14 +14,14 @@ message begins there, reads the same message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from xxhash import xxh3_128_digest
 
-from lbtrace import compiled
+from lbtrace.http.bulk.burst_bytes import BEGINNING, LARGE, BurstBytes
 from lbtrace.http.bulk.bursts import Bursts
 from lbtrace.http.bulk.compiled_heads import heads
 from lbtrace.http.bulk.head_dictionary import CODED, FRAMING, ODD, UPGRADE
@@ -38,7 +38,7 @@ from lbtrace.http.h1.body_length import (
 )
 from lbtrace.http.h1.head import HeadCaches
 from lbtrace.model.http import NO_BODY, Body, Framing, HeaderLine, Mark, Request, Response
-from lbtrace.tables.columns import running, spans
+from lbtrace.tables.columns import running
 from lbtrace.tables.exchanges import (
     LENGTH,
     MARK_SETS,
@@ -52,8 +52,6 @@ from lbtrace.tables.packets import Column, StreamTable
 
 _BATCH_BYTES: Final = 1 << 23  # joined at a time
 _BATCH_BURSTS: Final = 1 << 14
-_LARGE: Final = 1 << 18  # bytes of a burst: of a longer one only the beginning is joined
-_BEGINNING: Final = 1 << 16
 # pieces of a large body that are digested at once: joined in the cache, they cost a third of one by
 # one
 _JOINED: Final = 128
@@ -77,12 +75,11 @@ class BulkMessages:
         self.kind = np.zeros(len(found), np.uint8)  # of the start line
         self.closed = _closed(streams, found.stream)
         self.shuffled = _shuffled(streams, found)
-        # Bytes before each piece; and before each burst, as far as bursts are joined.
-        self.before = running(streams.length[found.row])
-        self.joined = running(np.where(found.size > _LARGE, _BEGINNING, found.size))
+        self._bytes = BurstBytes(streams, found)
+        # bytes before each burst, as far as bursts are joined
+        self.joined = running(np.where(found.size > LARGE, BEGINNING, found.size))
         self._heads = heads()
         self.others: list[Body] = []
-        self.views = tuple(memoryview(buffer) for buffer in streams.buffers)
         self.asked = self.answered = MessageTable.empty()
 
     def read(self, progress: Callable[[float], None]) -> None:
@@ -162,7 +159,7 @@ class BulkMessages:
         fits, alone, body, how = self._framing(batch)
         digest = self._digests(body, batch.bodies)
         length = batch.length
-        special = ((batch.rest > 0) & (batch.size > _LARGE)) | (body == OTHER)
+        special = ((batch.rest > 0) & (batch.size > LARGE)) | (body == OTHER)
         for k in np.flatnonzero(fits & special).tolist():
             found = self._special(batch, k, FRAMINGS[how[k]])
             fits[k] = found is not None
@@ -177,7 +174,7 @@ class BulkMessages:
     def _cut(self, side: int, burst: Column) -> _Batch:
         """Cut the bursts into start lines, header blocks and bodies, and number the texts."""
         size = np.ascontiguousarray(self.bursts.size[burst], np.int64)
-        return _Batch(side, burst, size, *self._heads.cut(side, *self._text(burst), size))
+        return _Batch(side, burst, size, *self._heads.cut(side, self._bytes, burst))
 
     def _framing(self, batch: _Batch) -> tuple[Column, Column, Column, Column]:
         """Whether head and body fill each burst; whether that depends on nothing but the burst;
@@ -220,47 +217,6 @@ class BulkMessages:
         )
         return found
 
-    def _text(self, burst: Column) -> tuple[bytes, Column]:
-        """The bytes of these bursts joined, and where each begins in them (with the end of all); of
-        a large burst only its beginning.
-        """
-        count = self.bursts.first[burst + 1] - self.bursts.first[burst]
-        places = spans(self.bursts.first[burst], count)
-        rows = self.bursts.row[places]
-        length = self.streams.length[rows].astype(np.int64)
-        first = running(count)
-        large = self.bursts.size[burst] > _LARGE
-        if large.any():
-            inside = self.before[places] - np.repeat(self.before[self.bursts.first[burst]], count)
-            left_out = np.repeat(large, count) & (inside >= _BEGINNING)
-            rows, length = rows[~left_out], length[~left_out]
-            first = first - running(left_out)[first]
-        return self._joined(rows), running(length)[first]
-
-    def _joined(self, rows: Column, skipped: Column | int = 0) -> bytes:
-        """The bytes of these pieces, each without its first `skipped` bytes."""
-        if compiled.core is None:
-            return b"".join([view[a:b] for view, a, b in self._places(rows, skipped)])
-        begin = self.streams.payload[rows].astype(np.int64)
-        end = begin + self.streams.length[rows]
-        buffer = self.streams.buffer[rows].astype(np.int64)
-        return compiled.core.gathered(self.views, buffer, begin + skipped, end)
-
-    def _places(
-        self, rows: Column, skipped: Column | int = 0
-    ) -> Iterator[tuple[memoryview, int, int]]:
-        """The buffer of each of these pieces, where it begins there, without its first `skipped`
-        bytes, and where it ends.
-        """
-        begin = self.streams.payload[rows]
-        views = map(self.views.__getitem__, self.streams.buffer[rows].tolist())
-        return zip(
-            views,
-            (begin + skipped).tolist(),
-            (begin + self.streams.length[rows]).tolist(),
-            strict=True,
-        )
-
     def _digests(self, body: Column, bodies: list[bytes]) -> Column:
         """XXH3-128 of the bodies, where one of them is of stated length; else zeros."""
         if not (body == LENGTH).any():
@@ -274,9 +230,9 @@ class BulkMessages:
         coding = self._heads.coding(int(batch.block[k])) if self.decode else ""
         size = int(batch.size[k])
         if framing is Framing.CHUNKED:
-            return whole_chunked(batch.bodies[k], coding) if size <= _LARGE else None
+            return whole_chunked(batch.bodies[k], coding) if size <= LARGE else None
         sink = BodyDigest(coding)
-        if size <= _LARGE:
+        if size <= LARGE:
             sink.update(batch.bodies[k])
         else:
             self._digest_large(int(batch.burst[k]), int(batch.head[k]), sink)
@@ -291,7 +247,7 @@ class BulkMessages:
         skipped = np.clip(head - running(length)[:-1], 0, length)  # bytes of the head in each piece
         for low in range(0, len(rows), _JOINED):
             part = slice(low, low + _JOINED)
-            sink.update(self._joined(rows[part], skipped[part]))
+            sink.update(self._bytes.pieces(rows[part], skipped[part]))
 
     def _rows(self, batch: _Batch, body: Column, length: Column, digest: Column) -> MessageTable:
         """The rows of a batch."""
@@ -299,8 +255,8 @@ class BulkMessages:
         first, last = found.first[batch.burst], found.first[batch.burst + 1] - 1
         at = first.copy()  # where the head ends
         over = np.flatnonzero(batch.head > s.length[found.row[first]])
-        ends = self.before[first[over]] + batch.head[over] - 1
-        at[over] = np.searchsorted(self.before, ends, "right") - 1
+        ends = self._bytes.before[first[over]] + batch.head[over] - 1
+        at[over] = np.searchsorted(self._bytes.before, ends, "right") - 1
         at = np.minimum(at, last)
         begin, middle, end = (found.row[place] for place in (first, at, last))
         head_ns, last_ns = s.time_ns[middle], s.time_ns[end]

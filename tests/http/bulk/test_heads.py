@@ -7,11 +7,12 @@ import pytest
 
 from lbtrace.http.bulk.head_dictionary import ODD
 from lbtrace.http.bulk.heads import LONG_HEAD, CutHeads, PlainHeads
+from tests.http.bulk.test_burst_bytes import lying
 
 
 def cut(reader: PlainHeads, burst: bytes, size: int | None = None) -> CutHeads:
-    bounds = np.array([0, len(burst)])
-    return reader.cut(0, burst, bounds, np.array([len(burst) if size is None else size]))
+    held = lying([[burst]], None if size is None else [size])
+    return reader.cut(0, held, np.array([0]))
 
 
 def test_a_burst_has_three_parts() -> None:
