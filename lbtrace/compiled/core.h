@@ -76,24 +76,32 @@ static inline uint8_t item_u8(const Column *column, Py_ssize_t at) {
     return ((const uint8_t *)column->view.buf)[at];
 }
 
-static inline int64_t item_integer(const Column *column, Py_ssize_t at) {
-    const char *item = (const char *)column->view.buf + column->view.itemsize * at;
-    switch (column->view.itemsize) {
-    case 8:
-        return item_i64(column, at);
+/* Item `at` of integers of `size` bytes each, which lie one behind the other. */
+static inline int64_t integer_at(const char *items, Py_ssize_t size, int is_signed, Py_ssize_t at) {
+    const char *item = items + size * at;
+    switch (size) {
+    case 8: {
+        int64_t value;
+        memcpy(&value, item, sizeof value);
+        return value;
+    }
     case 4: {
         uint32_t value;
         memcpy(&value, item, sizeof value);
-        return column->is_signed ? (int32_t)value : (int64_t)value;
+        return is_signed ? (int32_t)value : (int64_t)value;
     }
     case 2: {
         uint16_t value;
         memcpy(&value, item, sizeof value);
-        return column->is_signed ? (int16_t)value : (int64_t)value;
+        return is_signed ? (int16_t)value : (int64_t)value;
     }
     default:
-        return column->is_signed ? *(const int8_t *)item : (int64_t)item_u8(column, at);
+        return is_signed ? (int64_t)(signed char)*item : (int64_t)(unsigned char)*item;
     }
+}
+
+static inline int64_t item_integer(const Column *column, Py_ssize_t at) {
+    return integer_at(column->view.buf, column->view.itemsize, column->is_signed, at);
 }
 
 static inline void set_i64(Column *column, Py_ssize_t at, int64_t value) {

@@ -14,13 +14,17 @@ enum Kind { COMMON, NUMBER, CHOICE, REQUEST, BLOCK, BODY };
 /* what a body is: lbtrace/tables/exchanges.py */
 enum Body { NOTHING, LENGTH, SILENT, OTHER };
 
+#define MOST_COLUMNS 6
+
+/* Small, because for each line all parts are gone through. */
 typedef struct {
     enum Kind kind;
-    Column column[6]; /* what each kind has in them stands where it is written */
-    PyObject *texts;  /* list of str or bytes */
-    Memory common;    /* COMMON: the text; BLOCK: a Lately */
-    int64_t missing;  /* NUMBER: what is written as null */
-    int may_miss;
+    uint8_t item_size, is_signed, may_miss;
+    const char *items; /* the integers of the first column */
+    int64_t missing;   /* NUMBER: what is written as null */
+    Memory common;     /* COMMON: the text; BLOCK: a Lately */
+    PyObject *texts;   /* list of str or bytes */
+    Column *column;    /* MOST_COLUMNS; what each kind has in them stands where it is written */
 } Part;
 
 #define DIGITS 20 /* and the sign of the longest number */
@@ -160,10 +164,15 @@ static int item_of(PyObject *list, int64_t at, const char **text, Py_ssize_t *si
     return *text == NULL ? -1 : 0;
 }
 
+/* The integer that a line has in the first column. */
+static inline int64_t integer_of(const Part *part, Py_ssize_t row) {
+    return integer_at(part->items, part->item_size, part->is_signed, row);
+}
+
 static int write_choice(Memory *out, const Part *part, Py_ssize_t row) {
     const char *text;
     Py_ssize_t size;
-    if (item_of(part->texts, item_integer(&part->column[0], row), &text, &size) < 0) return -1;
+    if (item_of(part->texts, integer_of(part, row), &text, &size) < 0) return -1;
     return memory_append(out, text, (size_t)size);
 }
 
@@ -178,7 +187,7 @@ static const char *last_blank(const char *text, size_t size) {
 static int write_request(Memory *out, const Part *part, Py_ssize_t row) {
     const char *line;
     Py_ssize_t held;
-    if (item_of(part->texts, item_integer(&part->column[0], row), &line, &held) < 0) return -1;
+    if (item_of(part->texts, integer_of(part, row), &line, &held) < 0) return -1;
     size_t size = (size_t)held;
     const char *end = line + size, *blank = memchr(line, ' ', size);
     size_t method = blank == NULL ? size : (size_t)(blank - line);
@@ -234,7 +243,7 @@ typedef struct {
 /* Where the lines of a block stand among all. -1 with an error set. */
 static int block_of(const Part *part, Py_ssize_t row, int64_t *begin, int64_t *end) {
     const Column *first = &part->column[FIRST], *line = &part->column[LINE];
-    int64_t block = item_integer(&part->column[OF_ROW], row);
+    int64_t block = integer_of(part, row);
     if (block < 0 || block >= first->count - 1) {
         PyErr_SetString(PyExc_IndexError, "no such block");
         return -1;
@@ -333,7 +342,7 @@ static int write_part(Memory *out, Last *last, const Part *part, Py_ssize_t row)
     case COMMON:
         return memory_append(out, part->common.bytes, part->common.used);
     case NUMBER: {
-        int64_t number = item_integer(&part->column[0], row);
+        int64_t number = integer_of(part, row);
         if (part->may_miss && number == part->missing) return CONSTANT(out, "null");
         return write_number(out, last, number);
     }
@@ -364,6 +373,13 @@ static Part *new_part(Lines *lines, enum Kind kind, PyObject *texts) {
     if (memory_append(&lines->parts, &nothing, sizeof nothing) < 0) return NULL;
     Part *part = part_at(lines, part_count(lines) - 1);
     part->kind = kind;
+    if (kind != COMMON) {
+        part->column = PyMem_Calloc(MOST_COLUMNS, sizeof *part->column);
+        if (part->column == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+    }
     Py_XINCREF(texts);
     part->texts = texts;
     return part;
@@ -371,7 +387,12 @@ static Part *new_part(Lines *lines, enum Kind kind, PyObject *texts) {
 
 /* An integer for each line. */
 static int integer_per_line(const Lines *lines, Part *part, PyObject *column) {
-    return column_borrow_integers(&part->column[0], column, lines->count);
+    Column *held = &part->column[0];
+    if (column_borrow_integers(held, column, lines->count) < 0) return -1;
+    part->items = held->view.buf;
+    part->item_size = (uint8_t)held->view.itemsize;
+    part->is_signed = (uint8_t)held->is_signed;
+    return 0;
 }
 
 /* One item for each line. */
@@ -523,7 +544,9 @@ static void lines_free(PyObject *self) {
     Lines *lines = (Lines *)self;
     for (size_t k = 0; k < part_count(lines); k++) {
         Part *part = part_at(lines, k);
-        for (int c = 0; c < 6; c++) column_return(&part->column[c]);
+        for (int c = 0; part->column != NULL && c < MOST_COLUMNS; c++)
+            column_return(&part->column[c]);
+        PyMem_Free(part->column);
         Py_XDECREF(part->texts);
         memory_free(&part->common);
     }
