@@ -420,6 +420,12 @@ def _columns(chain: PcapChain, positions: Column, unit_ns: int, link: int, block
     n = len(positions)
     block.time_ns, block.captured, block.wire = empty(n, "i8"), empty(n, "u4"), empty(n, "u4")
     for rows in chunks(n):
+        if compiled.core is not None:
+            columns = (c[rows] for c in (block.time_ns, block.captured, block.wire))
+            compiled.core.record_fields(
+                chain.data, positions[rows], chain.length_at, chain.big, unit_ns, *columns
+            )
+            continue
         fields = chain.headers[positions[rows]].view(chain.u32.dtype).reshape(-1, 4)
         block.time_ns[rows] = (
             fields[:, 0].astype(np.int64) * 1_000_000_000 + fields[:, 1].astype(np.int64) * unit_ns

@@ -9,8 +9,9 @@ that a test can run both roads.
     gathered   pieces of several buffers joined                         (http/bulk)
     numbered   texts numbered, and likewise digests, names and values
                of field lines, parts of request lines                   (tables)
-    records    where the records of a pcap file begin                   (capture)
-    segments   rows of plain packets                                    (decode)
+    records    where the records of a pcap file begin; record_fields:
+               their times and sizes                                    (capture)
+    segments   rows of plain packets; flows: the numbers of their flows (decode)
 
 Invariant, and a law in the tests: with and without the core, every output is equal byte for byte.
 The Python road is the reference: it is the one to read, and the one that decides.
@@ -46,6 +47,8 @@ class Core(Protocol):
         [list[bytes]], tuple[tuple[list[str], bytes], list[str], tuple[list[str], bytes]]
     ]
     records: Callable[..., tuple[int, int]]
+    record_fields: Callable[..., None]
+    flows: Callable[..., int]
     segments: Callable[..., int]
 
 

@@ -32,6 +32,27 @@ def records(
     positions: Column,
     /,
 ) -> tuple[int, int]: ...
+def record_fields(
+    data: memoryview,
+    positions: Column,
+    length_at: int,
+    big: bool,
+    unit_ns: int,
+    time_ns: Column,
+    captured: Column,
+    wire: Column,
+    /,
+) -> None: ...
+def flows(
+    given: tuple[Column, ...],
+    words: Column,
+    slots: Column,
+    seed: Column,
+    count: int,
+    flow: Column,
+    forward: Column,
+    /,
+) -> int: ...
 def segments(
     data: memoryview,
     offset: Column,

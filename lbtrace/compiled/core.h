@@ -148,6 +148,8 @@ PyObject *names(PyObject *module, PyObject *lines);
 PyObject *values(PyObject *module, PyObject *lines);
 PyObject *request_parts(PyObject *module, PyObject *lines);
 PyObject *records(PyObject *module, PyObject *args);
+PyObject *record_fields(PyObject *module, PyObject *args);
+PyObject *flows(PyObject *module, PyObject *args);
 PyObject *segments(PyObject *module, PyObject *args);
 
 #endif

@@ -337,10 +337,22 @@ static int write_body(Memory *out, Last *last, const Part *part, Py_ssize_t row)
     }
 }
 
+#define FEW 48 /* bytes: most texts between two values are shorter */
+
+/* A text that all lines have in common. A short one is copied with what stands behind it in its
+ * memory, so that its size need not be known. */
+static int write_common(Memory *out, const Memory *common) {
+    if (common->used > FEW) return memory_append(out, common->bytes, common->used);
+    if (memory_reserve(out, FEW) < 0) return -1;
+    memcpy(out->bytes + out->used, common->bytes, FEW);
+    out->used += common->used;
+    return 0;
+}
+
 static int write_part(Memory *out, Last *last, const Part *part, Py_ssize_t row) {
     switch (part->kind) {
     case COMMON:
-        return memory_append(out, part->common.bytes, part->common.used);
+        return write_common(out, &part->common);
     case NUMBER: {
         int64_t number = integer_of(part, row);
         if (part->may_miss && number == part->missing) return CONSTANT(out, "null");
@@ -420,8 +432,11 @@ static PyObject *common(PyObject *self, PyObject *argument) {
     size_t count = part_count(lines);
     Part *part = count > 0 ? part_at(lines, count - 1) : NULL;
     if (part == NULL || part->kind != COMMON) part = new_part(lines, COMMON, NULL);
-    return noted(lines, part == NULL ||
-                            memory_append(&part->common, text, (size_t)size) < 0);
+    if (part == NULL || memory_append(&part->common, text, (size_t)size) < 0 ||
+        memory_reserve(&part->common, FEW) < 0)
+        return noted(lines, 1);
+    memset(part->common.bytes + part->common.used, 0, FEW); /* copied, and written over */
+    return noted(lines, 0);
 }
 
 PyDoc_STRVAR(numbers_doc,

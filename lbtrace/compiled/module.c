@@ -108,6 +108,17 @@ PyDoc_STRVAR(records_doc,
              "positions in `positions`; where the walk ended). It ends where `positions` is full,\n"
              "and at a record that is refused or has no byte.");
 
+PyDoc_STRVAR(record_fields_doc,
+             "record_fields(data, positions, length_at, big, unit_ns, time_ns, captured, wire, /)\n"
+             "--\n\n"
+             "The headers of the records at these positions fill the last three columns.");
+
+PyDoc_STRVAR(flows_doc,
+             "flows(given, words, slots, seed, count, flow, forward, /)\n--\n\n"
+             "Rows of segments: `flow` gets the number of the flow of each, `forward` whether the\n"
+             "lower end sent it. `words`, `slots` and `seed` are those of a FlowBook that has room\n"
+             "for a flow of each row, and knows `count` of them; how many it knows then.");
+
 PyDoc_STRVAR(segments_doc,
              "segments(data, offset, captured, wire, header, kind_at, columns, /)\n--\n\n"
              "Packets behind a link header of `header` bytes, whose EtherType is at `kind_at`: how\n"
@@ -116,6 +127,8 @@ PyDoc_STRVAR(segments_doc,
 
 static PyMethodDef functions[] = {
     {"records", records, METH_VARARGS, records_doc},
+    {"record_fields", record_fields, METH_VARARGS, record_fields_doc},
+    {"flows", flows, METH_VARARGS, flows_doc},
     {"segments", segments, METH_VARARGS, segments_doc},
     {"gathered", gathered, METH_VARARGS, gathered_doc},
     {"numbered", numbered, METH_VARARGS, numbered_doc},

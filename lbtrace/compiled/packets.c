@@ -59,6 +59,60 @@ PyObject *records(PyObject *module, PyObject *args) {
     return result;
 }
 
+/* The header of a record at `here`: its time in units, and its bytes in the capture and on the wire.
+ * 0 where it lies outside the data. */
+static int fields_of(const Column *data, int64_t here, int64_t length_at, int big, int64_t unit_ns,
+                     int64_t *time_ns, uint32_t sizes[2]) {
+    if (here < 0 || here > data->count - 16) return 0;
+    const uint8_t *at = (const uint8_t *)data->view.buf + here;
+    uint32_t field[4];
+    for (int k = 0; k < 4; k++) field[k] = big ? big_32(at + 4 * k) : little_32(at + 4 * k);
+    *time_ns = field[0] * INT64_C(1000000000) + field[1] * unit_ns;
+    sizes[0] = field[length_at == 8 ? 2 : 3];
+    sizes[1] = field[length_at == 8 ? 3 : 2];
+    return 1;
+}
+
+PyObject *record_fields(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *buffer, *positions, *out[3], *result = NULL;
+    long long length_at, unit_ns;
+    int big;
+    if (!PyArg_ParseTuple(args, "OOLpLOOO", &buffer, &positions, &length_at, &big, &unit_ns, &out[0],
+                          &out[1], &out[2]))
+        return NULL;
+    if ((length_at != 8 && length_at != 12) || unit_ns < 1 || unit_ns > 1000000000) {
+        PyErr_SetString(PyExc_ValueError, "no such place in a record, or unit of time");
+        return NULL;
+    }
+    Column data = {.held = 0}, at = {.held = 0}, column[3];
+    memset(column, 0, sizeof column);
+    int good = column_borrow(&data, buffer, 1, -1, 0) == 0 &&
+               column_borrow(&at, positions, 8, -1, 0) == 0;
+    for (int k = 0; good && k < 3; k++)
+        good = column_borrow(&column[k], out[k], k ? 4 : 8, at.count, 1) == 0;
+    for (Py_ssize_t row = 0; good && row < at.count; row++) {
+        int64_t time_ns;
+        uint32_t sizes[2];
+        good = fields_of(&data, item_i64(&at, row), length_at, big, unit_ns, &time_ns, sizes);
+        if (!good) {
+            PyErr_SetString(PyExc_IndexError, "a record lies outside its buffer");
+            break;
+        }
+        set_i64(&column[0], row, time_ns);
+        for (int k = 0; k < 2; k++)
+            memcpy((char *)column[1 + k].view.buf + 4 * row, &sizes[k], sizeof sizes[k]);
+    }
+    if (good) {
+        Py_INCREF(Py_None);
+        result = Py_None;
+    }
+    column_return(&data);
+    column_return(&at);
+    for (int k = 0; k < 3; k++) column_return(&column[k]);
+    return result;
+}
+
 /* The columns of SegmentRows (lbtrace/decode/rows.py) that a plain packet has its own values in. */
 enum { PLACE, SOURCE_A, SOURCE_B, TARGET_A, TARGET_B, PORTS, SEQ, ACK, FLAGS, WINDOW, TTL, IP_ID,
        AT_TCP, PAYLOAD, LENGTH, WIRE_LENGTH, LEFT, COLUMNS };

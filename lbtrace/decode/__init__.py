@@ -204,26 +204,9 @@ class _Decoding:
 
     def _add(self, rows: SegmentRows) -> None:
         """Number the flows of some rows and store them."""
-        source = rows.ports >> np.uint64(16) & np.uint64(0xFFFF)
-        target = rows.ports & np.uint64(0xFFFF)
-        backward = (rows.source_b > rows.target_b) | (
-            (rows.source_b == rows.target_b) & (source > target)
-        )
-        low_a = high_a = None  # the upper halves of IPv6 addresses
-        if rows.ports.max() >> np.uint64(32):
-            backward = (rows.source_a > rows.target_a) | (
-                (rows.source_a == rows.target_a) & backward
-            )
-            low_a = np.where(backward, rows.target_a, rows.source_a)
-            high_a = np.where(backward, rows.source_a, rows.target_a)
-        low_b = np.where(backward, rows.target_b, rows.source_b)
-        high_b = np.where(backward, rows.source_b, rows.target_b)
-        swapped = rows.ports & ~np.uint64(0xFFFFFFFF) | target << np.uint64(16) | source
-        ports = np.where(backward, swapped, rows.ports)
         part = slice(self.count, self.count + len(rows))
         columns = self.columns
-        columns["flow"][part] = self.flows.number((low_a, low_b, high_a, high_b, ports))
-        columns["forward"][part] = ~backward
+        columns["flow"][part], columns["forward"][part] = self.flows.of_rows(rows)
         columns["frame"][part] = rows.record + 1
         columns["time_ns"][part] = self.records.time_ns[rows.record]
         columns["header"][part] = rows.payload - rows.tcp

@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from lbtrace.decode.rows import V6_BIT
+from lbtrace import compiled
+from lbtrace.decode.rows import V6_BIT, SegmentRows
 from lbtrace.tables.packets import Column, FlowTable
 
 WORDS = 5
@@ -52,6 +53,25 @@ def _text(a: int, b: int, six: bool) -> str:
     return f"{b >> 24}.{b >> 16 & 255}.{b >> 8 & 255}.{b & 255}"
 
 
+def _lower_first(rows: SegmentRows) -> tuple[Words, Column]:
+    """The words of the flows of some rows, and whether the lower end sent them."""
+    source = rows.ports >> np.uint64(16) & np.uint64(0xFFFF)
+    target = rows.ports & np.uint64(0xFFFF)
+    backward = (rows.source_b > rows.target_b) | (
+        (rows.source_b == rows.target_b) & (source > target)
+    )
+    low_a = high_a = None  # the upper halves of IPv6 addresses
+    if rows.ports.max() >> np.uint64(32):
+        backward = (rows.source_a > rows.target_a) | ((rows.source_a == rows.target_a) & backward)
+        low_a = np.where(backward, rows.target_a, rows.source_a)
+        high_a = np.where(backward, rows.source_a, rows.target_a)
+    low_b = np.where(backward, rows.target_b, rows.source_b)
+    high_b = np.where(backward, rows.source_b, rows.target_b)
+    swapped = rows.ports & ~np.uint64(0xFFFFFFFF) | target << np.uint64(16) | source
+    ports = np.where(backward, swapped, rows.ports)
+    return (low_a, low_b, high_a, high_b, ports), ~backward
+
+
 class FlowBook:
     """Numbers flows as they appear."""
 
@@ -65,6 +85,25 @@ class FlowBook:
     def words(self) -> Column:
         """The words of all flows, one row each."""
         return np.ascontiguousarray(self._words[:, : self.count].T)
+
+    def of_rows(self, rows: SegmentRows) -> tuple[Column, Column]:
+        """Rows of segments → their flow numbers, u32, and whether the lower end sent them."""
+        if compiled.core is None:
+            words, forward = _lower_first(rows)
+            return self.number(words), forward
+        flow, forward = np.empty(len(rows), np.uint32), np.empty(len(rows), bool)
+        self._make_room(len(rows))
+        given = rows.source_a, rows.source_b, rows.target_a, rows.target_b, rows.ports
+        self.count = compiled.core.flows(
+            tuple(map(np.ascontiguousarray, given)),
+            self._words.reshape(-1),
+            self._slots,
+            _SEED,
+            self.count,
+            flow,
+            forward,
+        )
+        return flow, forward
 
     def number(self, words: Words) -> Column:
         """The five word columns of some rows → their flow numbers, u32."""

@@ -306,6 +306,45 @@ def test_texts_that_are_no_texts_are_refused() -> None:
 
 
 @needs_core
+@pytest.mark.parametrize("position", [-1, 5, 2**62, -(2**63)])
+def test_a_record_outside_its_file_is_refused(position: int) -> None:
+    assert CORE is not None
+    data, at = memoryview(bytes(20)), np.array([position])
+    columns = np.zeros(1, np.int64), np.zeros(1, np.uint32), np.zeros(1, np.uint32)
+    with pytest.raises(IndexError):
+        CORE.record_fields(data, at, 8, False, 1000, *columns)
+    with pytest.raises(ValueError, match="no such place"):
+        CORE.record_fields(data, at, 9, False, 1000, *columns)
+    CORE.record_fields(data, np.array([4]), 12, True, 1, *columns)
+
+
+@needs_core
+def test_tables_of_flows_that_are_none_are_refused() -> None:
+    assert CORE is not None
+    given = tuple(np.array([k], np.uint64) for k in range(5))
+    numbers, forward = np.zeros(1, np.uint32), np.zeros(1, bool)
+    seed, four, two = np.ones(5, np.uint64), np.zeros(4, np.uint32), np.zeros(10, np.uint64)
+
+    def numbered(*tables: Any, count: int = 0) -> int:
+        found: int = CORE.flows(given, *tables, seed, count, numbers, forward)
+        return found
+
+    assert numbered(two, four) == 1
+    for tables, count in (
+        ((two[:9], four), 0),
+        ((two, four[:3]), 0),
+        ((two, four[:1]), 0),
+        ((two, four), 3),
+        ((two, four), -1),
+    ):
+        with pytest.raises(ValueError, match="no such table"):
+            numbered(*tables, count=count)
+    for slots, count in ((np.full(4, 9, np.uint32), 0), (np.zeros(4, np.uint32), 2)):
+        with pytest.raises(IndexError, match="no room"):
+            numbered(two, slots, count=count)
+
+
+@needs_core
 def test_text_that_is_no_ascii_is_refused() -> None:
     assert CORE is not None
     lines = CORE.Lines(1)

@@ -8,8 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.compiled import Core
 from lbtrace.decode.flows import FlowBook, flow_table
-from lbtrace.decode.rows import V6_BIT
+from lbtrace.decode.rows import V6_BIT, SegmentRows
+from tests.compiled import CORE, road
 from tests.laws import examples
 
 flow = st.tuples(
@@ -26,6 +28,29 @@ def test_numbers_are_those_of_a_dictionary(batches: list[list[tuple[int, ...]]])
         numbers = book.number((low_a, low_b, high_a, high_b, ports))
         assert numbers.tolist() == [expected.setdefault(words, len(expected)) for words in batch]
     assert [tuple(words) for words in book.words.tolist()] == list(expected)
+
+
+@examples(60)
+@given(st.lists(st.lists(flow, min_size=1, max_size=40), min_size=1, max_size=5))
+def test_both_roads_number_rows_alike(batches: list[list[tuple[int, ...]]]) -> None:
+    def rows(batch: list[tuple[int, ...]]) -> SegmentRows:
+        ends = np.array(batch, np.uint64).T
+        ends[[0, 2]] *= ends[4] >= V6_BIT  # IPv4 has no upper halves
+        names = "source_a", "source_b", "target_a", "target_b", "ports"
+        empty = SegmentRows.empty().with_columns(record=np.arange(len(batch)))
+        return empty.with_columns(**dict(zip(names, map(np.ascontiguousarray, ends), strict=True)))
+
+    def numbered(cores: list[Core | None]) -> list[object]:
+        book, found = FlowBook(), list[object]()
+        for batch, core in zip(batches, cores, strict=True):
+            with road(core):
+                found.append([column.tolist() for column in book.of_rows(rows(batch))])
+        return [*found, book.words.tolist()]
+
+    plain = numbered([None] * len(batches))
+    assert numbered([CORE] * len(batches)) == plain
+    in_turns = [CORE if k % 2 else None for k in range(len(batches))]
+    assert numbered(in_turns) == plain, "one table serves both roads"
 
 
 def test_the_table_grows() -> None:
