@@ -12,6 +12,7 @@ that a test can run both roads.
     records    where the records of a pcap file begin; record_fields:
                their times and sizes                                    (capture)
     segments   rows of plain packets; flows: the numbers of their flows (decode)
+    ack_waits  what was held back until an acknowledgement came         (tcp)
 
 Invariant, and a law in the tests: with and without the core, every output is equal byte for byte.
 The Python road is the reference: it is the one to read, and the one that decides.
@@ -49,6 +50,7 @@ class Core(Protocol):
     records: Callable[..., tuple[int, int]]
     record_fields: Callable[..., None]
     flows: Callable[..., int]
+    ack_waits: Callable[..., None]
     segments: Callable[..., int]
 
 

@@ -53,6 +53,15 @@ def flows(
     forward: Column,
     /,
 ) -> int: ...
+def ack_waits(
+    given: tuple[Column, ...],
+    late_ns: int,
+    latest_ns: int,
+    at_once_ns: int,
+    small: int,
+    found: tuple[Column, ...],
+    /,
+) -> None: ...
 def segments(
     data: memoryview,
     offset: Column,

@@ -150,6 +150,7 @@ PyObject *request_parts(PyObject *module, PyObject *lines);
 PyObject *records(PyObject *module, PyObject *args);
 PyObject *record_fields(PyObject *module, PyObject *args);
 PyObject *flows(PyObject *module, PyObject *args);
+PyObject *ack_waits(PyObject *module, PyObject *args);
 PyObject *segments(PyObject *module, PyObject *args);
 
 #endif

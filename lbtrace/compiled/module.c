@@ -119,6 +119,12 @@ PyDoc_STRVAR(flows_doc,
              "lower end sent it. `words`, `slots` and `seed` are those of a FlowBook that has room\n"
              "for a flow of each row, and knows `count` of them; how many it knows then.");
 
+PyDoc_STRVAR(ack_waits_doc,
+             "ack_waits(given, late_ns, latest_ns, at_once_ns, small, found, /)\n--\n\n"
+             "How often, and for how long, each stream waited for acknowledgements: lbtrace.tcp has\n"
+             "the same function. `given`: stream, time, flags, seq, ack and wire length of segments;\n"
+             "`found`: the columns of AckWaits, of a stream that never waited.");
+
 PyDoc_STRVAR(segments_doc,
              "segments(data, offset, captured, wire, header, kind_at, columns, /)\n--\n\n"
              "Packets behind a link header of `header` bytes, whose EtherType is at `kind_at`: how\n"
@@ -129,6 +135,7 @@ static PyMethodDef functions[] = {
     {"records", records, METH_VARARGS, records_doc},
     {"record_fields", record_fields, METH_VARARGS, record_fields_doc},
     {"flows", flows, METH_VARARGS, flows_doc},
+    {"ack_waits", ack_waits, METH_VARARGS, ack_waits_doc},
     {"segments", segments, METH_VARARGS, segments_doc},
     {"gathered", gathered, METH_VARARGS, gathered_doc},
     {"numbered", numbered, METH_VARARGS, numbered_doc},

@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.tables.packets import ACK, FIN, RST, SYN, Column, SegmentTable
 from lbtrace.tcp.columns import NONE, counted, stable_order
 
@@ -42,6 +43,8 @@ class AckWaits:
 
 def ack_waits(table: SegmentTable, stream: Column, streams: int) -> AckWaits:
     """How often, and for how long, each stream waited for acknowledgements."""
+    if compiled.core is not None:
+        return _compiled(compiled.core, table, stream, streams)
     order = stable_order(stream >> 1, max(streams >> 1, 1))
     before, then = order[:-1], order[1:]
     took = table.time_ns[then] - table.time_ns[before]
@@ -59,14 +62,27 @@ def ack_waits(table: SegmentTable, stream: Column, streams: int) -> AckWaits:
     held &= _goes_on(table, stream, sent, rest)
     held &= ~_holds_nothing_back(table, stream, streams, before, then)[stream[sent]]
     sent, rest, waited = sent[held], rest[held], waited[held]
-    out = AckWaits(
-        counted(stream[sent], streams),
-        np.zeros(streams, np.int64),
-        np.full(streams, NONE, np.int32),
-    )
+    out = _none_waited(streams)
+    out.count = counted(stream[sent], streams)
     by_length = np.argsort(waited, kind="stable")  # the last one assigned is the longest
     of = stream[sent[by_length]]
     out.longest_ns[of], out.row[of] = waited[by_length], rest[by_length]
+    return out
+
+
+def _none_waited(streams: int) -> AckWaits:
+    return AckWaits(
+        np.zeros(streams, np.uint32), np.zeros(streams, np.int64), np.full(streams, NONE, np.int32)
+    )
+
+
+def _compiled(core: compiled.Core, table: SegmentTable, stream: Column, streams: int) -> AckWaits:
+    """The same by the compiled core."""
+    out = _none_waited(streams)
+    columns = stream, table.time_ns, table.flags, table.seq, table.ack, table.wire_length
+    given = tuple(map(np.ascontiguousarray, columns))
+    found = out.count, out.longest_ns, out.row
+    core.ack_waits(given, LATE_NS, LATEST_NS, AT_ONCE_NS, SMALL, found)
     return out
 
 

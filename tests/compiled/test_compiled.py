@@ -345,6 +345,25 @@ def test_tables_of_flows_that_are_none_are_refused() -> None:
 
 
 @needs_core
+@pytest.mark.parametrize("stream", [-1, 2, 2**31 - 1])
+def test_a_stream_that_is_not_there_is_refused(stream: int) -> None:
+    assert CORE is not None
+    given = (
+        np.array([stream], np.int32),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.uint8),
+        *np.zeros((3, 1), np.uint32),
+    )
+    found = np.zeros(2, np.uint32), np.zeros(2, np.int64), np.zeros(2, np.int32)
+    with pytest.raises(IndexError, match="no such stream"):
+        CORE.ack_waits(given, 1, 2, 3, 4, found)
+    with pytest.raises(ValueError, match="two streams"):
+        CORE.ack_waits(given, 1, 2, 3, 4, tuple(column[:1] for column in found))
+    with pytest.raises(ValueError, match="no such bounds"):
+        CORE.ack_waits(given, 2, 1, 3, 4, found)
+
+
+@needs_core
 def test_text_that_is_no_ascii_is_refused() -> None:
     assert CORE is not None
     lines = CORE.Lines(1)

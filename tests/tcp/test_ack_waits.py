@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.stream import Direction
-from lbtrace.tcp.ack_waits import AT_ONCE_NS, SMALL
+from lbtrace.tables.packets import SegmentTable
+from lbtrace.tcp.ack_waits import AT_ONCE_NS, SMALL, ack_waits
 from lbtrace.tcp.connections import connections
+from tests.compiled import on_both
+from tests.laws import examples
 from tests.tcp.wire import Wire
 
 MS = 1_000_000
@@ -131,3 +138,42 @@ def test_what_the_capture_lost_is_never_taken_for_waiting(lost: set[int]) -> Non
     if wire.segments:
         for c in connections(wire.table())[0]:
             assert c.from_client.ack_waits == c.from_server.ack_waits == 0
+
+
+# a segment: its stream, when it came, its flags, what it goes on with and acknowledges of what was
+# sent so far (with what is off by a byte), how long it is
+segment = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from([0, MS, 3 * MS, 35 * MS, 45 * MS, 600 * MS, -MS, 1 << 63]),
+    st.sampled_from([16, 16, 16, 24, 2, 18, 17, 20, 0]),
+    st.sampled_from([0, 0, 0, 0, 1]),
+    st.sampled_from([0, 0, 0, 0, 1]),
+    st.sampled_from([0, 0, 8, 64, 1219, 1220, 1448]),
+)
+
+
+@examples(500)
+@given(st.lists(segment, max_size=14), st.integers(0, (1 << 32) - 1))
+def test_both_roads_find_the_same(steps: list[tuple[int, ...]], begin: int) -> None:
+    sent, now, rows = [begin] * 4, 0, list[tuple[int, ...]]()
+    for of, step, flags, off, known, size in steps:
+        now = (now + step + (1 << 63)) % (1 << 64) - (1 << 63)
+        rows.append((of, now, flags, sent[of] + off, sent[of ^ 1] - known, size))
+        sent[of] += size + (flags & 2 != 0)
+    streams, time_ns, marks, seq, ack, sizes = (
+        [row[column] for row in rows] for column in range(6)
+    )
+    table = SimpleNamespace(
+        time_ns=np.array(time_ns, np.int64),
+        flags=np.array(marks, np.uint8),
+        seq=np.array([number % (1 << 32) for number in seq], np.uint32),
+        ack=np.array([number % (1 << 32) for number in ack], np.uint32),
+        wire_length=np.array(sizes, np.uint32),
+    )
+
+    def found() -> list[list[int]]:
+        waits = ack_waits(cast(SegmentTable, table), np.array(streams, np.int32), 4)
+        return [column.tolist() for column in (waits.count, waits.longest_ns, waits.row)]
+
+    plain, compiled = on_both(found)
+    assert plain == compiled
