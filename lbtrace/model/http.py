@@ -280,8 +280,8 @@ class Application(NamedTuple):
         """Whether TLS hides what was asked on it. A handshake that ended in an alert, and a client
         that sent no data, asked nothing.
         """
-        asked = not self.asked_nothing and self.fatal_alert is None
-        return asked and self.protocol is Protocol.TLS
+        in_tls = self.protocol is Protocol.TLS
+        return in_tls and not self.asked_nothing and self.fatal_alert is None
 
     @property
     def fatal_alert(self) -> TlsAlert | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lbtrace.model.http import Application
+from lbtrace.model.http import Application, Protocol
 from lbtrace.model.report import CaptureCounts, Encrypted
 from lbtrace.model.trace import Trace
 from lbtrace.tables.connections import ConnectionTable
@@ -24,5 +24,5 @@ def capture_counts(trace: Trace) -> CaptureCounts:
 
 def encrypted(applications: Sequence[Application]) -> Encrypted:
     """The connections that carry what TLS hides."""
-    tls = [a.tls for a in applications if a.hidden]
+    tls = [a.tls for a in applications if a.protocol is Protocol.TLS and a.hidden]
     return Encrypted(len(tls), next((hello for hello in tls if hello is not None), None))

@@ -7,10 +7,12 @@ What does not fit is counted, never dropped in silence.
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 from lbtrace.language import N, tr
 from lbtrace.listing import ListingAlone
-from lbtrace.model.report import CaptureReport
+from lbtrace.model.report import CaptureCounts, CaptureReport
+from lbtrace.model.trace import Trace
 from lbtrace.render.terminal import limits, trace
 from lbtrace.render.terminal.first_screen import LINES, Blocks, problems_that_fit
 from lbtrace.render.terminal.labels import Labels
@@ -35,21 +37,38 @@ def show_screen(
         head.append("")
     foot = block(lambda p: _foot(p, report, listed))
     every = range(len(report.captures))
-    least = [_fitting(block, report, listed, n, 0) for n in every]
+    held = [_held(report, listed[n], n) for n in every]
+    least = [_fitting(block, report, each, 0) for each in held]
     room = LINES - len(head) - len(foot)
     told, _ = problems_that_fit(block, report, labels, room - sum(map(len, least)))
     room -= len(told)
     below: list[str] = []
     for number in every:
         share = (room - len(below)) // (len(least) - number)
-        below += _fitting(block, report, listed, number, share)
+        below += _fitting(block, report, held[number], share)
     for line in (*head, *told, *below, *foot):
         page.raw(line)
 
 
-def _fitting(
-    block: Blocks, report: CaptureReport, listed: list[ListingAlone], number: int, room: int
-) -> list[str]:
+class _Held(NamedTuple):
+    """What is told of a capture, however many rows of it fit: its number, trace, what is listed,
+    its counts, what it cannot show.
+    """
+
+    number: int
+    trace: Trace
+    listed: ListingAlone
+    counts: CaptureCounts
+    blind_spots: list[str]
+
+
+def _held(report: CaptureReport, listed: ListingAlone, number: int) -> _Held:
+    held = report.captures[number].trace
+    blind_spots = limits.blind_spots(held, held.called(alone=True, several=False))
+    return _Held(number, held, listed, capture_counts(held), blind_spots)
+
+
+def _fitting(block: Blocks, report: CaptureReport, held: _Held, room: int) -> list[str]:
     """A capture with as many rows as fit: the first of these (connections, exchanges)."""
     connections, exchanges = _LEAST
     rows = [(n, _MOST) for n in range(_MOST, _SOME, -1)]
@@ -59,43 +78,31 @@ def _fitting(
         rows = [(0, n) for n in range(_MOST, exchanges - 1, -1)]
     lines: list[str] = []
     for most in rows:
-        lines = _capture(block, report, listed, number, most)
+        lines = block(partial(_write, report=report, held=held, most=most))
         if len(lines) <= room:
             break
     return lines
 
 
-def _capture(
-    block: Blocks,
-    report: CaptureReport,
-    listed: list[ListingAlone],
-    number: int,
-    most: tuple[int, int],
-) -> list[str]:
+def _write(page: Page, report: CaptureReport, held: _Held, most: tuple[int, int]) -> None:
     """One capture, with so many connections and exchanges. Of several the connections are left
     to -v.
     """
-    return block(partial(_write, report=report, listed=listed[number], number=number, most=most))
-
-
-def _write(
-    page: Page, report: CaptureReport, listed: ListingAlone, number: int, most: tuple[int, int]
-) -> None:
-    held, several = report.captures[number].trace, len(report.captures) > 1
-    counts = capture_counts(held)
+    several = len(report.captures) > 1
     if several:
-        trace.title(page, report, number)
+        trace.title(page, report, held.number)
     elif report.problems:
         page.blank()
-    trace.counted(page, held, counts, listed)
-    for sentence in limits.blind_spots(held, held.called(alone=True, several=False)):
+    trace.counted(page, held.trace, held.counts, held.listed)
+    for sentence in held.blind_spots:
         page.prose(sentence)
-    if not held.connections:
-        limits.captures(page, [held], Labels([held], ()))
+    if not held.trace.connections:
+        limits.captures(page, [held.trace], Labels([held.trace], ()))
     connections, exchanges = most
     if connections:
-        trace.connections(page, held, counts, connections)
-    trace.exchanges(page, held, listed, f"{number + 1}:" if several else "", exchanges)
+        trace.connections(page, held.trace, held.counts, connections)
+    before = f"{held.number + 1}:" if several else ""
+    trace.exchanges(page, held.trace, held.listed, before, exchanges)
 
 
 def _foot(page: Page, report: CaptureReport, listed: list[ListingAlone]) -> None:
