@@ -26,6 +26,8 @@ TESTS = (
     "tests/compiled",
     "tests/capture/test_walk.py",
     "tests/decode/test_compiled_path.py",
+    "tests/decode/test_flows.py",
+    "tests/tcp/test_ack_waits.py",
     "tests/http/bulk",
     "tests/render/json",
     "tests/fuzz/test_targets.py",
