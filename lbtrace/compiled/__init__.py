@@ -6,6 +6,7 @@ that a test can run both roads.
 
     Heads      heads cut off, start lines and header blocks numbered    (http/bulk)
     Lines      lines of JSON from columns                               (render/json)
+    Streams    frames of HTTP/2, HPACK, and rows of plain streams       (http/h2)
     gathered   pieces of several buffers joined                         (http/bulk)
     numbered   texts numbered, and likewise digests, names and values
                of field lines, parts of request lines                   (tables)
@@ -39,6 +40,7 @@ class Core(Protocol):
     SOURCES: str
     Heads: type[_core.Heads]
     Lines: type[_core.Lines]
+    Streams: type[_core.Streams]
     gathered: Callable[..., bytes]
     numbered: Callable[[dict[Any, int], list[Any]], bytes]
     digests: Callable[[dict[Any, int], Any], bytes]

@@ -8,9 +8,30 @@ from typing import Any
 from numpy.typing import NDArray
 
 Column = NDArray[Any]
+Buffer = bytes | memoryview
+StreamsEnd = tuple[
+    bytes,
+    list[tuple[int, bytes]],
+    int,
+    int,
+    int,
+    int,
+    int,
+    bool,
+    list[tuple[int, bytes | None]],
+]
 
 INTERFACE: int
 SOURCES: str
+StreamsTold = tuple[
+    int,
+    bytes,
+    list[bytes],
+    list[tuple[int, int]],
+    dict[int, tuple[bytes, bytes]],
+    StreamsEnd,
+    StreamsEnd,
+]
 
 def gathered(
     views: tuple[memoryview, ...], view: Column, begin: Column, end: Column, /
@@ -112,3 +133,28 @@ class Lines:
     def joined(
         self, between: str, before: list[str] | None = None, low: int = 0, high: int = ..., /
     ) -> str: ...
+
+class Streams:
+    def __init__(
+        self,
+        pieces: tuple[memoryview, ...],
+        buffers: tuple[Buffer, ...],
+        pause: int,
+        fixed: list[tuple[bytes, bytes]],
+        lengths: bytes,
+        watched: tuple[bytes, ...],
+        examine: Callable[[int, bytes], int],
+        seed: int,
+        /,
+    ) -> None: ...
+    def read(
+        self,
+        connection: int,
+        ends: tuple[tuple[int, int, int, bool], tuple[int, int, int, bool]],
+        messages: int,
+        frames: int,
+        unfolded: int,
+        /,
+    ) -> StreamsTold | None: ...
+    def columns(self) -> tuple[bytes, bytes, bytes, bytes, bytes]: ...
+    def texts(self) -> tuple[list[bytes], list[bytes], list[bytes]]: ...

@@ -137,8 +137,11 @@ uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context,
 int index_add(Index *index, uint64_t hash, uint32_t number);
 void index_free(Index *index);
 
+/* Whether a byte may stand in a token (RFC 9110 §5.6.2). */
+int in_token(unsigned char c);
+
 /* The types of the module, and what tears one of their objects down. */
-extern PyType_Spec heads_spec, lines_spec;
+extern PyType_Spec heads_spec, lines_spec, streams_spec;
 void object_free(PyObject *self);
 
 /* The functions of the module that stand in files of their own. */

@@ -98,8 +98,7 @@ static uint32_t number_of(Texts *texts, const char *text, size_t size, int *fres
 
 /* field lines */
 
-/* Whether a byte may stand in a token (RFC 9110 §5.6.2). */
-static int in_token(unsigned char c) {
+int in_token(unsigned char c) {
     if (c >= '^' && c <= 'z') return 1; /* ^ _ ` and small letters */
     if (c >= 'A' && c <= 'Z') return 1;
     if (c >= '0' && c <= '9') return 1;

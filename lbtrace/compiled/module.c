@@ -97,7 +97,9 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
 }
 
 static int execute(PyObject *module) {
-    if (add_type(module, &heads_spec) < 0 || add_type(module, &lines_spec) < 0) return -1;
+    if (add_type(module, &heads_spec) < 0 || add_type(module, &lines_spec) < 0 ||
+        add_type(module, &streams_spec) < 0)
+        return -1;
     if (PyModule_AddIntConstant(module, "INTERFACE", INTERFACE) < 0) return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
 }

@@ -10,7 +10,7 @@ Room is left for protocols inside of others: TLS that can be opened, gRPC in HTT
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from xxhash import xxh3_128_hexdigest
 
+from lbtrace import compiled
 from lbtrace.http import detect, proxy_protocol, socks, tls, websocket
 from lbtrace.http.budget import BYTES_EACH, ExchangeBudget
 from lbtrace.http.cursor import Cursor, StreamPieces
@@ -53,7 +54,10 @@ from lbtrace.tables.packets import Buffer, StreamTable
 
 if TYPE_CHECKING:
     from lbtrace.http.h2.direction import Http2Direction
+    from lbtrace.http.h2.hpack_tolerant import HpackField
+    from lbtrace.http.h2.plain_streams import PlainStreams, ToldConnection, ToldEnd
     from lbtrace.http.h2.rows import StreamRows
+    from lbtrace.tables.exchanges import ExchangeTable
 
 HTTP1 = Application(Protocol.HTTP1)
 _NONE = Application(Protocol.NONE)
@@ -71,9 +75,16 @@ class ConnectionReader:
     """
 
     def __init__(
-        self, streams: StreamTable, options: Options, ready: ReadyMessages, guessed: Sequence[bool]
+        self,
+        streams: StreamTable,
+        options: Options,
+        ready: ReadyMessages,
+        guessed: Sequence[bool],
+        careful: bool = False,
     ) -> None:
-        """`guessed`: per connection, whether only its ports say who is the client."""
+        """`guessed`: per connection, whether only its ports say who is the client. `careful`: every
+        frame of HTTP/2 is read in Python.
+        """
         self.pieces = StreamPieces(streams)
         self.guessed = guessed
         self.decode = options.decode_content
@@ -94,7 +105,10 @@ class ConnectionReader:
         self._control: list[ControlFrames] = []
         self._texts = [""]
         self.rows = array("q")
-        self.streams: StreamRows | None = None  # of HTTP/2, with the first connection that has some
+        # of HTTP/2, with the first connection that has some; those that the compiled core made
+        self.streams: StreamRows | None = None
+        self.plain: PlainStreams | None = None
+        self._plain = None if careful else compiled.core
         self._begun = 0  # exchanges found before the present connection
         self._waiting: list[Talk] = []  # for being paired
         self._messages = self._open = 0  # how many messages it has, and may spend at most
@@ -155,7 +169,11 @@ class ConnectionReader:
 
     def _stream_rows(self) -> int:
         """How many exchanges of HTTP/2 are rows."""
-        return 0 if self.streams is None else len(self.streams)
+        return sum(len(rows) for rows in (self.streams, self.plain) if rows is not None)
+
+    def stream_tables(self) -> list[ExchangeTable]:
+        """The exchanges of HTTP/2 that are rows."""
+        return [rows.table() for rows in (self.streams, self.plain) if rows]
 
     def _alerts(self, cursor: Cursor, from_client: bool) -> tuple[TlsAlert, ...]:
         """The TLS alerts in the clear from a cursor on, which stays where it is."""
@@ -319,15 +337,32 @@ class ConnectionReader:
         from lbtrace.http.h2 import reader as h2  # with the tables of HPACK
         from lbtrace.http.h2.web_sockets import web_sockets
 
-        asking = self._direction(client)
-        answering = self._direction(server, asking.web_sockets)
-        schemes = asking.schemes
+        told = self._told(number, client, server)
+        asking = self._direction(client, told=told and (told.asking, told.fields))
+        asked = asking.web_sockets
+        answering = self._direction(server, asked, told and (told.answering, told.fields))
         slow = self._count(number, asking, answering)
         self.web_sockets += web_sockets(number, asking, answering)
-        h2.exchanges(number, asking, answering, self.found, upgraded, self._rows_here(), slow)
+        if told is None:
+            schemes, rows, ordinals = asking.schemes, self._rows_here(), None
+        else:
+            schemes, rows, ordinals = told.schemes, None, told.ordinals
+        h2.exchanges(number, asking, answering, self.found, upgraded, rows, slow, ordinals)
         # the settings of an upgrade are in a field of its request
         self._steered(number, asking, answering, upgraded is None)
         return schemes
+
+    def _told(self, number: int, client: Cursor, server: Cursor) -> ToldConnection | None:
+        """What the compiled core makes of HTTP/2 from the cursors on; None where it is not there,
+        or leaves the connection to Python.
+        """
+        if self._plain is None or len(self.found) > self._begun:
+            return None
+        if self.plain is None:
+            from lbtrace.http.h2.plain_streams import PlainStreams
+
+            self.plain = PlainStreams(self._plain, self.pieces, self.decode, self.weirds)
+        return self.plain.read(number, client, server, self.budget.limit)
 
     def _http2_from_the_middle(
         self, number: int, client: Cursor, server: Cursor, frame: int
@@ -407,13 +442,18 @@ class ConnectionReader:
         return ControlFrames.joined(self._control)
 
     def _direction(
-        self, cursor: Cursor, web_sockets: frozenset[int] = frozenset()
+        self,
+        cursor: Cursor,
+        web_sockets: frozenset[int] = frozenset(),
+        told: tuple[ToldEnd, Mapping[int, HpackField]] | None = None,
     ) -> Http2Direction:
-        """`web_sockets`: the streams on which the other end asked for one."""
+        """`web_sockets`: the streams on which the other end asked for one. `told`: what the
+        compiled core found, and the fields by number.
+        """
         from lbtrace.http.h2.direction import Http2Direction
 
         limit = self.budget.limit
-        direction = Http2Direction(cursor, self.weirds, self.decode, limit, web_sockets)
+        direction = Http2Direction(cursor, self.weirds, self.decode, limit, web_sockets, told)
         self._limited(direction.unread, cursor)
         return direction
 

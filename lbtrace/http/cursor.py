@@ -81,6 +81,14 @@ class StreamPieces:
         first, last = self.first[stream], self.first[stream + 1]
         return self.start[last - 1] + self.length[last - 1] if first < last else 0
 
+    def is_whole(self, stream: int) -> bool:
+        """Whether a stream that has no gap between its pieces was captured from its first byte to
+        the last one that is known to have been sent.
+        """
+        first, last = self.first[stream], self.first[stream + 1]
+        begins = first < last and self.known_start[stream] and not self.start[first]
+        return bool(begins) and self._captured(stream) >= self._sent(stream)
+
     def gaps(self, stream: int) -> tuple[list[int], list[int]]:
         """The gaps of a stream, as their begins and their ends; what is missing behind its last
         captured byte is one of them, and so is what its FIN shows to have been sent.

@@ -121,6 +121,9 @@ _DECODERS: Final[dict[str, Callable[[], _Decoder]]] = {  # RFC 9110 §8.4.1, RFC
 }
 
 
+CODINGS: Final = frozenset(_DECODERS)  # those that are decoded
+
+
 class BodyDigest:
     """A sink that counts and digests what passes, as sent and after content decoding. `limited`:
     it unfolds too far.

@@ -99,7 +99,9 @@ def read_shard(
         lambda fraction: progress("reading HTTP", fraction),
         careful,
     )
-    reading = ConnectionReader(some, options, bulk.ready(), by_port[begin : which.stop].tolist())
+    reading = ConnectionReader(
+        some, options, bulk.ready(), by_port[begin : which.stop].tolist(), careful
+    )
     applications = [HTTP1] * count
     for done, i in enumerate(np.flatnonzero(~bulk.complete).tolist()):
         if done % _STEP == 0 and done:
@@ -107,8 +109,7 @@ def read_shard(
         applications[i] = reading.connection(i)
     reading.finish()
     table = bulk.table(reading.rows)
-    if reading.streams is not None and len(reading.streams):
-        table = merged([table, reading.streams.table()])
+    table = merged([table, *reading.stream_tables()])
     shard = Shard(
         applications,
         table,

@@ -341,6 +341,13 @@ GO_WRITES_FIRST: Final = (HOST, USER_AGENT, CONTENT_LENGTH, TRANSFER_ENCODING)
 """Go's net/http writes these in front of the other fields of a request, which it sorts by name
 (Request.write in src/net/http/request.go)."""
 
+READ_IN_STREAMS: Final = (
+    METHOD, PATH, STATUS, SCHEME, PROTOCOL, AUTHORITY,
+    CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH,
+)  # fmt: skip
+"""What tells how a stream of HTTP/2 is read, the pseudo fields first. The compiled core knows these
+by their places (lbtrace/compiled/hpack.h)."""
+
 FORWARDED_PREFIX: Final = "x-forwarded-"
 """The names of a family that grows: a new member states something of the client, too."""
 

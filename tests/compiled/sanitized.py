@@ -29,6 +29,7 @@ TESTS = (
     "tests/decode/test_flows.py",
     "tests/tcp/test_ack_waits.py",
     "tests/http/bulk",
+    "tests/http/h2/test_plain_streams.py",
     "tests/render/json",
     "tests/fuzz/test_targets.py",
 )

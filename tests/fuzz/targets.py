@@ -47,7 +47,7 @@ from tests.compiled.heads import NAMES, STARTS, VALUES
 from tests.fuzz.harm import programs
 from tests.fuzz.pairs import pairs
 from tests.http.h2.wire import End, frame
-from tests.http.streams import Talk, connection, table
+from tests.http.streams import Talk, connection, hear, table
 from tests.tcp.wire import CLIENT, SERVER, Segment, Wire, segment_table
 from tests.tls.conversations import get, ok
 from tests.tls.wire import Tls
@@ -266,10 +266,13 @@ def _carried(talk: Talk) -> http.Carried:
 
 
 def http2(data: bytes) -> None:
-    """Frames behind the preface and the SETTINGS of both ends; see `_pieces`."""
+    """Frames behind the preface and the SETTINGS of both ends; see `_pieces`. Whatever the compiled
+    core reads of them, the careful road tells the same.
+    """
     settings = bytes.fromhex("000000040000000000")
     talk = _pieces(data, (PREFACE + settings, settings))
     _carried(talk)
+    assert hear(talk) == hear(talk, careful=True)
 
 
 def websocket(data: bytes) -> None:

@@ -9,6 +9,7 @@ read, and only for what is handed on. A frame is where its last byte is.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from itertools import islice
 from struct import Struct
 from typing import Final, NamedTuple
@@ -63,6 +64,23 @@ class ControlNotes:
         self.window = (
             DEFAULT_WINDOW  # the smallest that its sender ever gave a stream to begin with
         )
+
+    @classmethod
+    def told(
+        cls, notes: bytes, texts: Iterable[tuple[int, bytes]], kept: int, data: int, window: int
+    ) -> ControlNotes:
+        """Those that the compiled core made, as the attributes here."""
+        made = cls()
+        made._rows.frombytes(notes)
+        made._texts = {which: text.decode("latin-1") for which, text in texts}
+        made.kept, made.data, made.window = kept, data, window
+        return made
+
+    @property
+    def resets(self) -> set[int]:
+        """The streams that were reset."""
+        rows = self.table()
+        return set(rows[rows[:, 1] == RST_STREAM, 3].tolist())
 
     def add(self, head: FrameHead, payload: bytes, offset: int) -> None:
         """A whole frame of one of KINDS, whose last byte is at `offset`."""

@@ -10,8 +10,9 @@ piece that begins with a chain of plausible frames, and the header compression s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lbtrace.http.budget import FRAMES_EACH, UNFOLDED_EACH
 from lbtrace.http.cursor import Cursor
@@ -19,7 +20,7 @@ from lbtrace.http.digest import BodyDigest
 from lbtrace.http.event_digest import EventDigest
 from lbtrace.http.grpc import GrpcDigest
 from lbtrace.http.h2.control import KINDS, ControlNotes
-from lbtrace.http.h2.field_sections import FieldSection, FieldSections
+from lbtrace.http.h2.field_sections import FieldSection, FieldSections, KnownSections
 from lbtrace.http.h2.frames import (
     CONTINUATION,
     DATA,
@@ -39,11 +40,15 @@ from lbtrace.http.h2.frames import (
     is_extension,
     move_to_frames,
 )
+from lbtrace.http.h2.hpack_tolerant import HpackField
 from lbtrace.http.place import Delivery, Ending
 from lbtrace.http.websocket import WEB_SOCKET, WebSocketDigest
 from lbtrace.http.weirds import Weirds
 from lbtrace.http_fields.content import is_event_stream, is_grpc
 from lbtrace.model.http import HeaderLine, Interim
+
+if TYPE_CHECKING:
+    from lbtrace.http.h2.plain_streams import ToldEnd
 
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
 _MAX_FRAME: Final = 1 << 20  # bytes of a frame that is not DATA; a longer one is no frame
@@ -97,9 +102,12 @@ class Http2Direction:
         decode: bool,
         limit: int,
         asked: frozenset[int] = frozenset(),
+        told: tuple[ToldEnd, Mapping[int, HpackField]] | None = None,
     ) -> None:
         """`decode`: content digests are wanted. `limit`: the most messages that are read, interim
-        ones included. `asked`: streams on which the other end asked for a WebSocket.
+        ones included. `asked`: streams on which the other end asked for a WebSocket. `told`: what
+        the compiled core found, and the fields by number; then only the frames that it names are
+        read.
         """
         self.asked = asked
         self.cursor = cursor
@@ -116,7 +124,23 @@ class Http2Direction:
         self.control = ControlNotes()
         pieces = cursor.pieces
         self.whole = bool(pieces.known_start[cursor.stream]) and not self.ending.holed
-        self._run()
+        if told is None:
+            self._run()
+        else:
+            self._read(*told)
+
+    def _read(self, told: ToldEnd, fields: Mapping[int, HpackField]) -> None:
+        """Read the frames that the compiled core left, with the fields that it found in them."""
+        self.sections = sections = KnownSections()
+        for begin, numbers in told.frames:
+            self.cursor.move_to(begin)
+            sections.fields = [fields[n] for n in memoryview(numbers or b"").cast("I")]
+            self._frame()
+        sections.unfolded = told.unfolded
+        self.whole = self.whole and bool(told.whole)
+        self.control = ControlNotes.told(*told[:5])
+        self.resets = self.control.resets
+        self.cursor.take(told.stop - self.cursor.offset, None)
 
     def _run(self) -> None:
         cursor = self.cursor

@@ -81,13 +81,14 @@ class FieldSections:
             fields = decoder.decode(block)
         except MalformedBlockError as error:
             decoder.forget()
-            return self._section(error.fields, False), True
-        section = self._section(fields, whole)
+            return self.section(error.fields, False), True
+        section = self.section(fields, whole)
         if whole and len(block) <= _LONG and self._state == decoder.state:
             self._known[block] = section
         return section, False
 
-    def _section(self, fields: list[HpackField], whole: bool) -> FieldSection:
+    def section(self, fields: list[HpackField], whole: bool) -> FieldSection:
+        """What these fields say. `whole`: no byte of their block is missing."""
         said: dict[str, str] = {}  # of each name the first value that is not empty
         lines: list[HeaderLine] = []
         known, readable = self._facts, whole
@@ -107,7 +108,7 @@ class FieldSections:
             said.get(STATUS, ""),
             tuple(lines),
             said.get(CONTENT_ENCODING, "").lower(),
-            _length(declared),
+            declared_length(declared),
             readable,
             said.get(PROTOCOL, ""),
             said.get(CONTENT_TYPE, ""),
@@ -134,6 +135,18 @@ class FieldSections:
         return fact
 
 
-def _length(text: str) -> int | None:
+class KnownSections(FieldSections):
+    """Header blocks of which the compiled core found the `fields`, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: list[HpackField] = []
+
+    def _read(self, block: bytes, whole: bool) -> tuple[FieldSection, bool]:
+        return self.section(self.fields, True), False
+
+
+def declared_length(text: str) -> int | None:
+    """The number that a Content-Length is; None for anything else."""
     digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS
     return int(text) if digits else None

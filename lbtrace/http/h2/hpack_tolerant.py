@@ -33,8 +33,8 @@ class HpackField(NamedTuple):
     value: bytes | None
 
 
-_STATIC: Final = tuple(HpackField(bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE)
-_LAST_STATIC: Final = 0x80 + len(_STATIC)  # the last one, as an indexed field (§6.1)
+STATIC: Final = tuple(HpackField(bytes(n), bytes(v)) for n, v in HeaderTable.STATIC_TABLE)
+_LAST_STATIC: Final = 0x80 + len(STATIC)  # the last one, as an indexed field (§6.1)
 
 
 class MalformedBlockError(Exception):
@@ -67,7 +67,7 @@ class Decoder:
         """The fields of a whole header block. Raises MalformedBlockError."""
         fields: list[HpackField] = []
         at = unfolded = 0
-        stop, static = len(block), _STATIC
+        stop, static = len(block), STATIC
         most = stop + _MAX_UNFOLDED
         counted = stop * (self._limit + _PER_BYTE) > most
         try:
@@ -118,9 +118,9 @@ class Decoder:
     def _entry(self, index: int) -> HpackField:
         if index == 0:
             raise IndexError
-        if index <= len(_STATIC):
-            return _STATIC[index - 1]
-        index -= len(_STATIC) + 1
+        if index <= len(STATIC):
+            return STATIC[index - 1]
+        index -= len(STATIC) + 1
         return self._entries[index] if index < len(self._entries) else HpackField(None, None)
 
     def _insert(self, field: HpackField) -> None:

@@ -8,6 +8,7 @@ same, so loss can remove a half and never mix two.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from lbtrace.http.h2.direction import Http2Direction
@@ -26,10 +27,12 @@ def exchanges(
     upgraded: Exchange | None = None,
     rows: StreamRows | None = None,
     apart: AbstractSet[int] = frozenset(),
+    ordinals: Mapping[int, int] | None = None,
 ) -> int:
     """The exchanges of an HTTP/2 connection, appended to `out`, or to `rows`, if given, when there
     is nothing unusual about them; how many there are. The halves of both directions are used up.
-    `apart`: streams of which there is more to say.
+    `apart`: streams of which there is more to say. `ordinals`: by stream, where others are rows
+    already.
 
     `upgraded` is the HTTP/1.1 exchange that asked for h2c: its request is stream 1 (RFC 7540 §3.2),
     whose response answers it; 101 was an interim one.
@@ -54,7 +57,8 @@ def exchanges(
             marks: tuple[Mark, ...] = ()
             if asked is None or answer is None:
                 marks = _why(asking, answering, reset, answer is None)
-            out.append(Exchange(0, connection, made, asked, answer, interims, marks, stream))
+            ordinal = made if ordinals is None else ordinals[stream]
+            out.append(Exchange(0, connection, ordinal, asked, answer, interims, marks, stream))
     return made
 
 
