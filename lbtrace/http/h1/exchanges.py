@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbtrace.http.h1.pairing import pair
-from lbtrace.http.h1.pairing_in_bulk import Pairing, Talk, paired
+from lbtrace.http.h1.pairing_in_bulk import PairedTalks, Talk, paired
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.weirds import Weirds
@@ -94,7 +94,7 @@ class _Steps(NamedTuple):
     ahead: Column
 
     @classmethod
-    def of(cls, pairing: Pairing, talks: int) -> _Steps:
+    def of(cls, pairing: PairedTalks, talks: int) -> _Steps:
         """All of them, in order."""
         q, a = pairing.requests, pairing.answers
         talk, i, j = pairing.steps()
@@ -115,7 +115,7 @@ class _Steps(NamedTuple):
 
 def _build_plain(
     talks: Sequence[Talk],
-    pairing: Pairing,
+    pairing: PairedTalks,
     steps: _Steps,
     weirds: Weirds,
     out: list[Exchange],

@@ -106,7 +106,7 @@ class Half:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairing:
+class PairedTalks:
     """Talks, and what answers what on those that are `plain` (bool per talk). `answer`: per request
     the response to it, as a row of `answers`; -1 where none is certain.
     """
@@ -163,7 +163,7 @@ def _highest_so_far(talk: Column, behind: Column, frame: Column) -> Column:
     return highest
 
 
-def paired(talks: Sequence[Talk]) -> Pairing:
+def paired(talks: Sequence[Talk]) -> PairedTalks:
     """The messages of these talks as columns, and what answers what on the plain ones."""
     q = Half.of([talk.requests for talk in talks])
     a = Half.of([talk.responses for talk in talks])
@@ -174,7 +174,7 @@ def paired(talks: Sequence[Talk]) -> Pairing:
     undamaged = ~(q.damaged | a.damaged)
     answer = np.full(len(q), -1, np.int64)
     if not len(q) or not len(a):
-        return Pairing(q, a, plain, answer)
+        return PairedTalks(q, a, plain, answer)
 
     in_order = both & known & undamaged
     i, j = _side_by_side(q, a, in_order)
@@ -193,7 +193,7 @@ def paired(talks: Sequence[Talk]) -> Pairing:
     i = np.flatnonzero(answer >= 0)
     crossed = (np.diff(answer[i]) <= 0) & (np.diff(q.talk[i]) == 0)
     plain[q.talk[i[1:][crossed]]] = False
-    return Pairing(q, a, plain, answer)
+    return PairedTalks(q, a, plain, answer)
 
 
 def _seen_from_the_start(talk: Talk) -> bool:

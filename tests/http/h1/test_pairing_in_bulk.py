@@ -16,7 +16,7 @@ from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.http.connection import ConnectionReader
 from lbtrace.http.h1 import exchanges
 from lbtrace.http.h1.pairing import pair
-from lbtrace.http.h1.pairing_in_bulk import Pairing, Talk, paired
+from lbtrace.http.h1.pairing_in_bulk import PairedTalks, Talk, paired
 from lbtrace.http.weirds import Weirds
 from lbtrace.model.http import Exchange
 from lbtrace.options import DEFAULT
@@ -37,7 +37,7 @@ def waiting(*talks: streams.Talk, careful: bool = False) -> list[Talk]:
     return reading._waiting
 
 
-def pairs_of(pairing: Pairing, talks: list[Talk]) -> list[list[tuple[int, int, bool]]]:
+def pairs_of(pairing: PairedTalks, talks: list[Talk]) -> list[list[tuple[int, int, bool]]]:
     """The pairs and halves of each talk, numbered as on its connection."""
     q, a = pairing.requests, pairing.answers
     found: list[list[tuple[int, int, bool]]] = [[] for _ in talks]
