@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from lbtrace.http_fields import AS_HOST, Meaning, fields_of
+from lbtrace.http_fields import AS_HOST, COOKIE, Meaning, fields_of
 from lbtrace.http_fields.addresses import addresses_in, nodes
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine
@@ -454,13 +454,19 @@ def _moved(before: list[str], after: list[str]) -> tuple[HeaderLine, HeaderLine]
 def differences(
     before: Sequence[HeaderLine], after: Sequence[HeaderLine]
 ) -> Iterator[tuple[ChangeKind, HeaderLine | None, HeaderLine | None]]:
-    """The lines of one field before and after → (kind, line before, line after) of each change."""
+    """The lines of one field before and after → (kind, line before, line after) of each change.
+
+    HTTP/2 may send cookies in several lines, which a proxy joins for HTTP/1.1 (RFC 9113 §8.2.3):
+    that changes nothing.
+    """
     if not before or not after:
         yield from ((ChangeKind.ADDED, None, line) for line in after)
         yield from ((ChangeKind.REMOVED, line, None) for line in before)
         return
     gone, fresh = _without(before, after), _without(after, before)
-    if gone and fresh:
+    if _cookies(before) == _cookies(after) != "":
+        pass
+    elif gone and fresh:
         yield ChangeKind.CHANGED, gone[0], fresh[-1]
     else:  # all that was sent arrived, and another line with it; or some of it, and nothing else
         yield from ((ChangeKind.DUPLICATED, before[0], line) for line in fresh)
@@ -469,6 +475,11 @@ def differences(
     compared = len(before) if same else 1
     if any(map(_recased, before[:compared], after[:compared])):
         yield ChangeKind.RECASED, before[0], after[0]
+
+
+def _cookies(lines: Sequence[HeaderLine]) -> str:
+    """The lines of Cookie as one; "" of another field."""
+    return "; ".join(line.value for line in lines) if lowered(lines[0].name) == COOKIE else ""
 
 
 def _without(lines: Sequence[HeaderLine], others: Sequence[HeaderLine]) -> list[HeaderLine]:

@@ -73,6 +73,15 @@ def test_letter_case_is_no_change_between_http2_and_http1() -> None:
     assert kinds(head("host: x"), head("Host: y"), converted=True) == [(ChangeKind.CHANGED, "host")]
 
 
+def test_cookies_in_several_lines_are_those_in_one() -> None:
+    """RFC 9113 §8.2.3: browsers send them so in HTTP/2; a proxy joins them for HTTP/1.1."""
+    crumbs = head("cookie: a=1", "cookie: b=2", "cookie: c=3")
+    assert kinds(crumbs, head("Cookie: a=1; b=2; c=3"), converted=True) == []
+    assert kinds(head("cookie: a=1; b=2; c=3"), crumbs) == []
+    for other in ("Cookie: a=1; b=2; c=3; s=web1", "Cookie: a=1; c=3"):
+        assert kinds(crumbs, head(other), converted=True) == [(ChangeKind.CHANGED, "cookie")]
+
+
 lines = st.lists(st.sampled_from(["A: 1", "A: 2", "B: 1", "b: 1", "C: 3", "D: 4"]), max_size=6)
 
 
