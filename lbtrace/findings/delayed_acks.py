@@ -37,6 +37,7 @@ from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.SEQUENCE, FramePart.TIME)
@@ -62,8 +63,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _of_sender(comparison: Comparison, side: Side, server: bool) -> Iterator[Finding]:
     table = comparison.table(side)
     times = table.of_ends("ack_waits", server)
-    rows = np.flatnonzero(times)
-    if times.sum() < ENOUGH:
+    rows = _held_there(comparison, side, server, np.flatnonzero(times))
+    if times[rows].sum() < ENOUGH:
         return
     longest = table.of_ends("ack_wait_for_ns", server)
     rows = rows[np.argsort(-longest[rows], kind="stable")]
@@ -83,9 +84,25 @@ def _of_sender(comparison: Comparison, side: Side, server: bool) -> Iterator[Fin
         remedy=REMEDY,
         sender=sender,
         receiver=receiver,
-        count=int(times.sum()),
+        count=int(times[rows].sum()),
         connections=len(rows),
         side=named(comparison, side),
         longest=ns(int(longest[rows[0]])),
         servers=few(str(table.endpoint(s)) for s in table.servers[rows].tolist()),
     )
+
+
+def _held_there(comparison: Comparison, side: Side, server: bool, rows: Column) -> Column:
+    """Those of these connections on which the sender held the pieces back itself. A balancer that
+    gets a piece so late sends it on so late.
+    """
+    source = Side.BACKEND if server else Side.CLIENT
+    if comparison.alone or comparison.passes_packets or side is source:
+        return rows
+    late = comparison.table(source).of_ends("ack_waits", server) > 0
+    if not late.any():
+        return rows
+    joined = comparison.joined_connections
+    came, sent = (joined.client, joined.backend)[:: -1 if server else 1]
+    own: Column = np.isin(rows, sent[~late[came]]) & ~np.isin(rows, sent[late[came]])
+    return rows[own]

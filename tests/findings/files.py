@@ -31,15 +31,18 @@ def of(told: Report, slug: str) -> list[Finding]:
 class Talk:
     """One connection through a balancer that passes packets on (DNAT): what is said in front, and
     what of it arrives behind. Times are in ns; `seen` says whether the other side gets the packet.
+    `begins`: the first sequence number. The front of one and the back of another that begins
+    elsewhere are a connection through a proxy.
     """
 
-    def __init__(self, port: int, at: int = 0) -> None:
+    def __init__(self, port: int, at: int = 0, begins: int = 99) -> None:
         client = Endpoint("10.0.0.9", port)
         self.front, self.behind = Wire([], client, FRONT), Wire([], client, BACKEND)
-        self.sent = {True: 100, False: 1000}  # the next sequence number, of client and server
-        self._both("c", "SYN", 99, b"", None, at)
-        self._both("s", "SYN", 999, b"", 100, at + 1000)
-        self._both("c", "ACK", 100, b"", 1000, at + 2000)
+        c, s = begins + 1, begins + 901
+        self.sent = {True: c, False: s}  # the next sequence number, of client and server
+        self._both("c", "SYN", c - 1, b"", None, at)
+        self._both("s", "SYN", s - 1, b"", c, at + 1000)
+        self._both("c", "ACK", c, b"", s, at + 2000)
 
     def _both(
         self, end: str, flags: str, seq: int, data: bytes, ack: int | None, at: int,

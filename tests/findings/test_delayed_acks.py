@@ -35,6 +35,29 @@ def test_three_times_are_no_chance(tmp_path: Path, count: int, said: int) -> Non
     assert len(told(tmp_path, talk)) == said
 
 
+def test_a_proxy_that_got_the_pieces_so_late_did_not_hold_them_back(tmp_path: Path) -> None:
+    """A piece that comes late is sent on late, and meets the late acknowledgement of its own side
+    by chance; of a connection that is not known to belong to another, nobody knows.
+    """
+    front, behind = Talk(40_001, at=1000), Talk(40_001, begins=5000)
+    in_two_pieces(front, 3)
+    in_two_pieces(behind, 3)
+    found = of(report(tmp_path, [front.front], [behind.behind]), "delayed-acks")
+    assert [(f.slug, values(f)["sender"]) for f in found] == [
+        ("delayed-acks.from-server-backend", "backend")
+    ]
+
+
+def test_a_proxy_that_got_whole_answers_held_its_own_pieces_back(tmp_path: Path) -> None:
+    front, behind = Talk(40_001), Talk(40_001, at=1000, begins=5000)
+    in_two_pieces(front, 3)
+    for n in range(3):
+        behind.says(True, ASK % b"x%d" % n, (10 + 100 * n) * MS + 1000)
+        behind.says(False, ANSWER, (10 + 100 * n) * MS + 5000)
+    (said,) = of(report(tmp_path, [front.front], [behind.behind]), "delayed-acks")
+    assert (said.slug, values(said)["sender"]) == ("delayed-acks.from-server-client", "balancer")
+
+
 def test_packets_that_are_passed_on_are_told_of_once(tmp_path: Path) -> None:
     talk, other = Talk(40_001), Talk(40_002)
     in_two_pieces(talk, 2)
