@@ -33,7 +33,7 @@ from lbtrace.decode.rows import SegmentRows, from_tuples, joined
 from lbtrace.decode.shards import FRAGMENT as FRAGMENT
 from lbtrace.decode.udp_tunnels import HTTP3_SKIP
 from lbtrace.model.net import IcmpError
-from lbtrace.model.trace import Diagnostic, PacketCounts
+from lbtrace.model.trace import HTTP3_NOT_READ, Diagnostic, PacketCounts
 from lbtrace.tables.packets import NO_PACKET, Column, Recording, SegmentTable
 from lbtrace.tables.views import Views
 
@@ -286,7 +286,7 @@ def said_of(counts: PacketCounts, unfinished: int) -> tuple[Diagnostic, ...]:
             f"Packets of which only a part was captured (snapshot length): {counts.truncated}.",
         ),
         (
-            "http3-not-read",
+            HTTP3_NOT_READ,
             http3,
             f"{http3} UDP packets to or from port 443: HTTP/3 (QUIC) is not read. To compare "
             "these requests, make the clients use HTTP/2 or HTTP/1.1 over TCP.",

@@ -350,6 +350,8 @@ def _backend_reason(
         )
     if not state.backend.table.requests.there[b]:  # lost, or there was none: it came too early
         return _unknown(UnpairedDetail.REQUEST_NOT_CAPTURED)
+    if any(trace.http3_packets for trace in state.client.traces):
+        return _unknown(UnpairedDetail.MAY_BE_HTTP3)
     # That no partner was found is no proof that none was there: packets get lost, heads are cut,
     # clocks jump.
     return Why(UnpairedReason.OTHER_CLIENT, Confidence.LOW, UnpairedDetail.NO_CLIENT_EXCHANGE)

@@ -17,6 +17,7 @@ from lbtrace.model.stream import Connection
 from lbtrace.model.tunnel import Tunnel
 from lbtrace.model.websocket import WebSocket
 
+HTTP3_NOT_READ = "http3-not-read"  # the diagnostic of UDP packets that may hold requests
 SET_BACK = "clock-set-back"  # the diagnostic of a capture whose own clock cannot be trusted
 
 
@@ -144,6 +145,11 @@ class Trace:
     def steady(self) -> bool:
         """Whether the clock of the capture was never seen to be set back."""
         return all(said.slug != SET_BACK for said in self.diagnostics)
+
+    @property
+    def http3_packets(self) -> int:
+        """The UDP packets to or from port 443, which may hold requests that are not read."""
+        return sum(said.count for said in self.diagnostics if said.slug == HTTP3_NOT_READ)
 
     @property
     def duration_ns(self) -> int:

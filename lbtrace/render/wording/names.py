@@ -172,6 +172,7 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.REPEATED: "repeats what {} was asked, and no client got its answer",
     UnpairedDetail.OTHER_ADDRESS: "asked by {}, which no client capture shows",
     UnpairedDetail.NO_CLIENT_EXCHANGE: "no client exchange around it matches",
+    UnpairedDetail.MAY_BE_HTTP3: "it may have come over HTTP/3 (QUIC), which is not read",
     UnpairedDetail.ONE_OF_SEVERAL: "one of several that look the same, more than the client side "
     "has",
     UnpairedDetail.NOT_RUNNING: "no {other} capture was running then",
