@@ -5,17 +5,18 @@ Meaning:
     connection: its sender retried. If the request is not idempotent (POST, PATCH; RFC 9110 §9.2.2),
     the server end may have carried it out twice.
 Decided by:
-    One capture: a request that was cut short by a FIN or a RST, then another with the same method,
-    target and body from the same address on another connection. The sender may have asked the same
-    anew without knowing of the first one.
+    One capture, or that of the client side: a request that was cut short by a FIN or a RST, then
+    another with the same method, target and body from the same address on another connection. The
+    sender may have asked the same anew without knowing of the first one. What a balancer sends
+    again is told with its retries.
 Evidence:
     Both requests.
 Remedy:
     Find out why the first connection ended. Do not let the sender repeat requests that are not
     idempotent, or give them idempotency keys.
 Variants:
-    not-idempotent: POST, PATCH and the like.
-    idempotent: what may be sent twice.
+    not-idempotent, not-idempotent-client: POST, PATCH and the like.
+    idempotent, idempotent-client: what may be sent twice.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._side import variant
 from lbtrace.findings.retries import IDEMPOTENT
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
@@ -47,31 +49,31 @@ REMEDY = (
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """Of one capture, those that are not idempotent, then the others; of two, see retries."""
-    if not comparison.alone:
-        return
-    (side,) = comparison.captured
+    """Those that are not idempotent, then the others; of two captures, those of the clients."""
+    side = comparison.captured[0]
     table = comparison.table(side)
     first, again = _repeated(table)
     words = table.words
     unsafe = ~np.isin(
         table.requests.method[first], [words.texts.get(m, -1) for m in sorted(IDEMPOTENT)]
     )
-    for which, variant in ((unsafe, "not-idempotent"), (~unsafe, "idempotent")):
+    for which, safety in ((unsafe, "not-idempotent"), (~unsafe, "idempotent")):
         if not which.any():
             continue
         methods = Counter(words.text_list[m] for m in table.requests.method[first[which]].tolist())
+        reached = _reached_twice(comparison, first[which], again[which])
         yield KIND.finding(
-            variant,
-            Severity.HIGH if variant == "not-idempotent" else Severity.LOW,
+            variant(comparison, safety, side),
+            Severity.HIGH if safety == "not-idempotent" else Severity.LOW,
             Confidence.MEDIUM,
             "{count} requests ({methods}) came again on another connection, after the first one "
             "ended without an answer: sent again, or asked for twice"
             + (
                 "; the server end may have carried them out twice."
-                if variant == "not-idempotent"
+                if safety == "not-idempotent"
                 else "."
-            ),
+            )
+            + (" A backend got {reached} of them both times." if reached else ""),
             (
                 comparison.request_frame(side, table.ref(row))
                 for pair in list(zip(first[which], again[which], strict=True))[:EXAMPLES]
@@ -79,8 +81,15 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             ),
             count=int(which.sum()),
             methods=", ".join(f"{method} ×{n}" for method, n in methods.most_common(5)),
-            remedy=REMEDY if variant == "not-idempotent" else "",
-        )
+            reached=reached or None,
+            remedy=REMEDY if safety == "not-idempotent" else "",
+        ).about(comparison.asked(side, first[which]))
+
+
+def _reached_twice(comparison: Comparison, first: Column, again: Column) -> int:
+    """How many of these are known to have come to a backend both times."""
+    known = comparison.distinct_pairs.client
+    return int((np.isin(first, known) & np.isin(again, known)).sum())
 
 
 def _repeated(table: SideTable) -> tuple[Column, Column]:

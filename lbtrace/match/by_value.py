@@ -20,6 +20,7 @@ from lbtrace.match.exchange_times import (
 )
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.packets import Column
 
 
@@ -82,7 +83,7 @@ class _OneByOne:
         # and time must tell.
         if len(backends) > 1:
             sent = (
-                _tries(state, fitting, backends)
+                _tries(state, found.client, fitting, backends)
                 or self.copies.get(found.client)
                 or repeats.repeated(state, found, self.said, self.bodies)
             )
@@ -209,15 +210,22 @@ def _fitting(state: Pairing, found: rare_values.Found) -> list[int]:
     ]
 
 
-def _tries(state: Pairing, fitting: list[int], backends: list[int]) -> list[int]:
+def _tries(state: Pairing, client: int, fitting: list[int], backends: list[int]) -> list[int]:
     """The backend exchanges that are tries of one request, one answered at most; none when they do
-    not look like that.
+    not look like that. What began longer before the last one's answer than the client waited was
+    asked for by another request.
     """
     backend = state.backend
-    answered = [b for b in fitting if backend.exchange(b).response is not None]
+    answered = [
+        b for b in fitting if backend.exchange(b).response is not None and not backend.silent[b]
+    ]
     failed = [b for b in backends if b not in answered]
     if len(answered) > 1 or not all(attempts.failed(backend, b) for b in failed):
         return []
     last = answered[0] if answered else max(failed, key=lambda b: int(backend.start[b]))
     before = [b for b in failed if b != last and backend.point[b] == backend.point[last]]
+    waited = int(state.client.reply[client]) - int(state.client.start[client]) + STAMPED_LATE_NS
+    older = [b for b in before if int(backend.reply[last]) - int(backend.start[b]) > waited]
+    if older:
+        return _tries(state, client, fitting, [b for b in backends if b not in older])
     return backends if all(int(backend.end[b]) <= int(backend.start[last]) for b in before) else []

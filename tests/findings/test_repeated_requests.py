@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lbtrace.model.trace import Trace
+from tests.findings.files import of
 from tests.findings.simulated import four, judge_alone, values
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import Script
 
 
 def again(method: str, fail: str = "reset", retry: float = 1.0) -> Trace:
@@ -39,3 +43,43 @@ def test_what_was_answered_is_not_sent_again(fail: str, retry: float) -> None:
 def test_another_request_is_not_the_same_again() -> None:
     trace = four(Balancer(give_up=1.0)).run().backends[0]
     assert judge_alone(trace).of("repeated-requests") == []
+
+
+ORDER = (
+    b"POST /order HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 21\r\n\r\norder %d, token 7f3a%d9"
+)
+DONE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
+
+
+def given_up_and_sent_again(orders: int, answered: bool) -> Script:
+    """A client that waits for a second, and then sends its order anew. The backend works for two
+    seconds on each; `answered`: it answers the first one too, when nobody waits any more.
+    """
+    play = Script()
+    for n in range(orders):
+        order = ORDER % (n, n)
+        front, back = play.front().asks(order), play.back().asks(order)
+        play.wait(1000)
+        front.leaves()
+        if not answered:
+            back.leaves()
+        else:
+            back.gives_up()
+        front, other = play.front().asks(order), play.back().asks(order)
+        if answered:
+            back.answers_in_vain(DONE, 1000)
+        other.answers(DONE, 1000 if answered else 2000)
+        front.answers(DONE).leaves()
+    return play
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_client_that_did_not_wait_is_told_of_with_both_sides(
+    tmp_path: Path, answered: bool
+) -> None:
+    """The balancer did not try twice: the first try began before the second request came."""
+    report = given_up_and_sent_again(3, answered).report(tmp_path)
+    (found,) = of(report, "repeated-requests")
+    assert found.slug == "repeated-requests.not-idempotent-client"
+    assert (values(found)["count"], values(found)["reached"]) == (3, 3)
+    assert of(report, "retries") == []
