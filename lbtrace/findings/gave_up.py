@@ -212,6 +212,13 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
     )
 
 
+def given_up(comparison: Comparison) -> Column:
+    """The exchanges of the client side that the client gave up."""
+    side = comparison.captured[0]
+    waited = _waited(comparison.table(side), _resets(comparison, side))
+    return np.flatnonzero(waited != NEVER)
+
+
 def _failed_behind(comparison: Comparison, rows: Column, waited: Column) -> tuple[str, Column]:
     """What failed behind the balancer while these clients waited, "" if nothing is known to; and
     the backend connections that did.

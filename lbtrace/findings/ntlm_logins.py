@@ -110,9 +110,8 @@ def _without_challenge(comparison: Comparison) -> Iterator[Finding]:
             "split",
             Severity.MEDIUM,
             Confidence.HIGH,
-            "{count} answers to a challenge of NTLM or Negotiate came on a connection that had given "
-            "none: the "
-            "steps of a login were spread over several connections."
+            "{count} answers to a challenge of NTLM or Negotiate came on a connection that had "
+            "given none: the steps of a login were spread over several connections."
             + (" The server refused {refused} of them with 401." if refused else ""),
             [
                 comparison.request_frame(side, table.ref(row))

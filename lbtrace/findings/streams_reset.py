@@ -8,7 +8,8 @@ Meaning:
     request. All others are errors.
 Decided by:
     RST_STREAM frames (RFC 9113 §6.4, §7) and the requests on their streams. A request came again if
-    one with the same method, target and body follows from the same host within ten seconds.
+    one with the same method, target and body follows from the same host within ten seconds. What a
+    balancer resets behind it because its client left is no problem of its own.
 Evidence:
     The requests and the RST_STREAM frames.
 Remedy:
@@ -41,6 +42,7 @@ from lbtrace.findings._streams import (
     grouped,
     steered,
 )
+from lbtrace.findings.gave_up import given_up
 from lbtrace.model.http2 import ControlKind, Http2Error, error_name
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
@@ -78,7 +80,8 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
     cut = _cut(table, rows)
     again = came_again(table, *_refused(those)) if name == "refused" else None
     missed = name == "refused" and again != len(those)
-    severity = _severity(name, group.from_client, cut, missed)
+    left = _left(comparison, rows) if side is Side.BACKEND and group.from_client and cut else 0
+    severity = _severity(name, group.from_client, cut if left != cut else None, missed)
     return KIND.finding(
         variant(comparison, name, side),
         severity,
@@ -88,7 +91,8 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
             "The {sender} reset {count} of {of} HTTP/2 streams on the {side} side with {code}"
             + _meaning(name, group.from_client, cut),
         )
-        + (CAME_AGAIN if name == "refused" else ""),
+        + (CAME_AGAIN if name == "refused" else "")
+        + (" The client had given up {left} of them." if left else ""),
         frames_of(comparison, side, those),
         note="the requests and the RST_STREAM frames",
         remedy="" if severity is Severity.INFO else REMEDY[name],
@@ -99,6 +103,7 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
         code=error_name(group.code),
         cut=(cut or None) if name in ("cancelled", "error") else None,
         again=again,
+        left=left or None,
     ).about(comparison.asked(side, np.array(asked, np.int64)))
 
 
@@ -111,6 +116,13 @@ def _cut(table: SideTable, rows: list[int]) -> int | None:
     if not table.whole_connections[table.connection[known]].all():
         return None
     return len(rows) - int(answered(table, known).sum())
+
+
+def _left(comparison: Comparison, rows: list[int]) -> int:
+    """How many of these backend exchanges belong to a request that its client gave up."""
+    pairs = comparison.distinct_pairs
+    mine = pairs.client[np.isin(pairs.backend, rows)]
+    return int(np.isin(mine, given_up(comparison)).sum())
 
 
 def _refused(those: list[Steered]) -> tuple[list[int], list[int]]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.net import Endpoint
 from lbtrace.model.report import Finding
+from lbtrace.pipeline import compare
 from tests.findings.http2 import Http2Talk, of, told
 from tests.findings.simulated import values
+from tests.tcp.wire import pcap
 
 
 def refused(again: bool, after_ms: int = 5) -> Finding:
@@ -121,3 +128,30 @@ def test_a_stream_that_was_reset_is_no_connection_that_was() -> None:
     (unanswered,) = of(findings, "errors.unanswered")
     assert values(unanswered)["ends"] == "HTTP/2 stream reset ×1"
     assert of(findings, "resets") == []
+
+
+@pytest.mark.parametrize("client_left", [True, False])
+def test_a_balancer_that_resets_what_its_client_gave_up_passes_that_on(
+    tmp_path: Path, client_left: bool
+) -> None:
+    """Envoy says INTERNAL_ERROR then; for a client that still waits, it is the balancer's doing."""
+    front, behind = Http2Talk(), Http2Talk()
+    behind.between("10.0.0.80", Endpoint("172.16.0.11", 8080))
+    for talk in (front, behind):
+        for n in range(3):
+            talk.answers(talk.asks(f"/{n}"), b"answer %d" % n)
+        talk.asks("/slow", None, ("x-request-id", "5b1e7a90c4"))
+        talk.wait(1000)
+    if client_left:
+        front.resets(7)
+    behind.wait(5)
+    behind.resets(7, 2)
+    if not client_left:
+        front.answers(7, b"", status="503")
+    paths = tmp_path / "client.pcap", tmp_path / "backend.pcap"
+    for path, talk in zip(paths, (front, behind), strict=True):
+        path.write_bytes(pcap(talk.wire))
+    findings = list(compare([[str(paths[0])]], [[str(paths[1])]]).findings)
+    (found,) = of(findings, "streams-reset.error-backend")
+    assert found.severity == ("info" if client_left else "medium")
+    assert values(found).get("left") == (1 if client_left else None)
