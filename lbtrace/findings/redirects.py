@@ -2,8 +2,9 @@
 
 Meaning:
     Whether a client can follow what a response tells it: a Location or a cookie that names the
-    backend's own address or host leads nowhere outside, and a redirect back to the URL that was
-    asked for is a redirect loop.
+    backend's own address or host leads nowhere outside, a redirect back to the URL that was asked
+    for is a redirect loop, and one from https to http of the same host gives TLS up: where it ends
+    at the balancer, the backend does not know of it.
 Decided by:
     Location (RFC 9110 §10.2.2) and the Domain of Set-Cookie (RFC 6265 §5.2.3) of the responses that
     reached the client, compared with the Host and target the client sent, with the Host and
@@ -20,6 +21,7 @@ Remedy:
 Variants:
     loop: back to the URL that was asked for.
     method: a POST that becomes a GET.
+    plain-http: from https to http of the same host.
     own-address: to the backend's own address.
     private-address: in one capture: to a private address that nobody asked for.
     cookie-domain: a cookie that the client refuses.
@@ -97,6 +99,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     redirects = list(_redirects(comparison))
     yield from _loops(comparison, redirects)
     yield from _lost_method(comparison, redirects)
+    yield from _plain_http(comparison, redirects)
     if comparison.alone:
         yield from _private_address(comparison, redirects)
     else:
@@ -287,6 +290,53 @@ def _lost_method(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
         remedy="Answer with 308 (or 307), which keeps the method, or let clients use the URL that "
         "it leads to.",
     ).about(comparison.asked(comparison.captured[0], rows))
+
+
+def _plain_http(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """Redirects of clients that asked for https, to http of the same host."""
+    plain = [
+        r
+        for r in redirects
+        if r.asked.scheme == "https"
+        and r.leads_to[:3] == ("http", r.asked.host, DEFAULT_PORTS["http"])
+    ]
+    if not plain:
+        return
+    _, got = _protocols(comparison, plain)
+    known = not comparison.alone and all(_request_known(comparison, r) for r in plain)
+    yield KIND.finding(
+        "plain-http",
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        "{count} of {of} redirects {count:sends|send} a client that asked for https to http of "
+        "the same host: {location}."
+        + (
+            " The request that the backend got says {field}: {got}."
+            if got
+            else " The request that the backend got has no {field}."
+            if known
+            else ""
+        ),
+        _frames(comparison, plain),
+        count=len(plain),
+        of=len(redirects),
+        location=plain[0].location,
+        field=spelling(X_FORWARDED_PROTO) if got or known else None,
+        got=got or None,
+        remedy="Let the backend trust the X-Forwarded-Proto that it gets, if whoever ended TLS wrote it."
+        if is_https(got)
+        else "Tell the backend the scheme that the client used (nginx: proxy_set_header "
+        "X-Forwarded-Proto $scheme; HAProxy: http-request set-header X-Forwarded-Proto https), and "
+        "let it trust that field; or let the balancer rewrite Location (nginx: proxy_redirect).",
+    )
+
+
+def _request_known(comparison: Comparison, redirect: Redirect) -> bool:
+    """Whether the head of the backend's request is there, and whole."""
+    if redirect.row is None:
+        return False
+    row = comparison.pairs.backend[redirect.row]
+    return bool(comparison.sides[1].requests.whole_heads[row])
 
 
 def _followed_by_get(client: SideTable, moved: Redirect) -> bool:

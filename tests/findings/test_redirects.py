@@ -98,6 +98,38 @@ def test_a_request_that_came_over_https_and_is_sent_to_https_again_loops() -> No
     assert not judged.of("forwarded-fields.right"), "bad news is not told as good"
 
 
+SCHEME = "X-Forwarded-Proto"
+
+
+@pytest.mark.parametrize(
+    ("balancer", "told_of"),
+    [
+        (Balancer(), "https"),  # passed on, and the backend does not trust it
+        (Balancer(add=[(SCHEME, "http")]), "http"),
+        (Balancer(drop=(SCHEME,)), None),
+    ],
+)
+def test_a_redirect_from_https_to_http_gives_tls_up(
+    balancer: Balancer, told_of: str | None
+) -> None:
+    """Whoever ended TLS in front of the balancer said that it was https."""
+    redirect = found("http://lb.example.com/home")
+    said = visit(balancer, redirect, times=2, sent=((SCHEME, "https"),)).one("redirects.plain-http")
+    assert (said.severity, values(said)["count"]) == ("medium", 2)
+    assert (values(said).get("got"), values(said)["field"]) == (told_of, SCHEME)
+    assert ("trust the" in said.remedy) == (told_of == "https")
+
+
+@pytest.mark.parametrize("location", ["/home", "https://lb.example.com/", "http://other.example/"])
+def test_a_redirect_that_keeps_https_or_leaves_the_host_is_no_news(location: str) -> None:
+    judged = visit(Balancer(), found(location), sent=((SCHEME, "https"),))
+    assert not judged.of("redirects.plain-http")
+
+
+def test_a_redirect_to_http_of_a_client_that_asked_for_http_is_no_news() -> None:
+    assert not visit(Balancer(), found("http://lb.example.com/home")).of("redirects")
+
+
 def test_a_protocol_that_is_passed_on_is_not_called_overwritten() -> None:
     host = "lb.example.com"
     judged = visit(
