@@ -10,7 +10,8 @@ from lbtrace.comparison import Comparison, confidence_of
 from lbtrace.comparison.not_compared import requests_not_compared, responses_not_compared
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
-from lbtrace.http_fields import HOST
+from lbtrace.http_fields import CONNECTION, HOST
+from lbtrace.http_fields.lines import field_value
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import ChangeKind, Confidence, HeaderChange, Pattern, Tier
 from lbtrace.model.report import Finding, Severity
@@ -74,7 +75,13 @@ def header_findings(comparison: Comparison, request: bool, kind: FindingKind) ->
             change.kind.value,
             Severity.INFO,
             _confidence(comparison, [change]),
-            f"The balancer {sentence} ({{count}} of {{of}} {what}).",
+            f"The balancer {sentence} ({{count}} of {{of}} {what})."
+            + (
+                " The sender names this field in Connection, so that it is for one hop (RFC 9110 "
+                "§7.6.1)."
+                if change.kind is ChangeKind.REMOVED and _for_one_hop(comparison, change)
+                else ""
+            ),
             _frames(comparison, change),
             field=change.name,
             before=change.before,
@@ -111,6 +118,18 @@ def header_findings(comparison: Comparison, request: bool, kind: FindingKind) ->
         )
     if not changes:
         yield from _unchanged(comparison, request, kind, what)
+
+
+def _for_one_hop(comparison: Comparison, change: HeaderChange) -> bool:
+    """Whether the message of the example pair names the field in Connection."""
+    pair = comparison.correlation.pairs[change.example]
+    sender = (
+        (Side.CLIENT, pair.client) if change.request else (Side.BACKEND, pair.attempts[-1].backend)
+    )
+    exchange = comparison.exchange(*sender)
+    message = exchange.request if change.request else exchange.response
+    named = (field_value(message, CONNECTION) if message else None) or ""
+    return change.name.lower() in {name.strip().lower() for name in named.split(",")}
 
 
 def _unchanged(

@@ -27,6 +27,7 @@ from lbtrace.tables.words import MARKS, Words
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110 §5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_FOLD = re.compile(r"\r?\n[ \t]")  # RFC 9112 §5.2
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]").search
 _NOT_IN_A_TARGET = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]").search  # RFC 3986 §2
 _COMMON = 3  # fields that only one group has: as many are named
@@ -36,7 +37,10 @@ LINES: dict[str, Callable[[HeaderLine], bool]] = {
     "a blank before a colon": lambda line: line.name[-1:] in (" ", "\t"),
     "a field line without a colon": lambda line: not line.name,
     "a field name that is no token": lambda line: bool(line.name) and not _TOKEN(line.name.strip()),
-    "a control character in a field line": lambda line: bool(_CONTROL(line.raw)),
+    "a field line that goes on in the next line (obs-fold)": lambda line: bool(
+        _FOLD.search(line.raw)
+    ),
+    "a control character in a field line": lambda line: bool(_CONTROL(_FOLD.sub(" ", line.raw))),
     "a byte beyond ASCII in a field line": lambda line: bool(_BEYOND_ASCII(line.raw)),
 }
 

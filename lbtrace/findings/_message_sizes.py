@@ -15,11 +15,13 @@ from lbtrace.tables.words import Words
 
 _T = TypeVar("_T")
 LINE_END = 2  # CR LF
-TARGET, LINE, HEAD, BODY = range(4)  # parts of a message
+TARGET, LINE, HEAD, BODY, COUNT = range(5)  # parts of a message
 # sizes at which servers and proxies give up, as they come: buffers of 4, 8, 16, 32 and 64 KiB
 # (nginx, Node, HAProxy, ALB), 15 KiB (HAProxy: a buffer without the room it keeps free), 60 KiB
 # (Envoy), 1 MiB (nginx: bodies, Go: heads)
 LIMITS = (4096, 8192, 15360, 16384, 32768, 61440, 65536, 1 << 20)
+# of field lines: Apache httpd, Envoy and Tomcat; HAProxy
+COUNT_LIMITS = (100, 101)
 BODY_LIMITS = tuple(1 << n for n in range(16, 36))
 
 
@@ -82,6 +84,7 @@ def request_parts(messages: Messages, words: Words) -> list[Part]:
     return [
         Part(TARGET, "target", target),
         Part(LINE, "longest field line", line_sizes(messages, words)),
+        Part(COUNT, "number of field lines", np.diff(messages.heads.first), COUNT_LIMITS),
         Part(HEAD, "head", head_sizes(messages, words, request=True)),
         Part(BODY, f"declared body ({spelling(CONTENT_LENGTH)})", declared, BODY_LIMITS),
     ]

@@ -323,7 +323,8 @@ def _plain_http(comparison: Comparison, redirects: list[Redirect]) -> Iterator[F
         location=plain[0].location,
         field=spelling(X_FORWARDED_PROTO) if got or known else None,
         got=got or None,
-        remedy="Let the backend trust the X-Forwarded-Proto that it gets, if whoever ended TLS wrote it."
+        remedy="Let the backend trust the X-Forwarded-Proto that it gets, if whoever ended TLS "
+        "wrote it."
         if is_https(got)
         else "Tell the backend the scheme that the client used (nginx: proxy_set_header "
         "X-Forwarded-Proto $scheme; HAProxy: http-request set-header X-Forwarded-Proto https), and "

@@ -45,6 +45,7 @@ from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._message_forms import forms, only_in
 from lbtrace.findings._message_sizes import (
     BODY,
+    COUNT,
     HEAD,
     LINE,
     TARGET,
@@ -58,6 +59,7 @@ from lbtrace.findings._message_sizes import (
 from lbtrace.findings._own import of_a_backend, own_answers
 from lbtrace.findings._side import named, variant
 from lbtrace.language.plurals import noun
+from lbtrace.model import known_reasons
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import MIN_ERROR, Mark
 from lbtrace.model.net import FrameRef, Side
@@ -76,18 +78,29 @@ _SERVERS = 200  # and statuses, which are looked at one by one
 PARTS = {  # what a status says is too large (RFC 9110 §15.5.14 f., RFC 6585 §5)
     414: (TARGET, HEAD),
     413: (BODY,),
-    431: (LINE, HEAD),
+    431: (LINE, COUNT, HEAD),
 }
 LARGER = (
     "Make it smaller, or let the server accept more: large_client_header_buffers or "
     "client_max_body_size (nginx), tune.bufsize (HAProxy), LimitRequestFieldSize or "
-    "LimitRequestLine (Apache httpd), max_request_headers_kb (Envoy)."
+    "LimitRequestLine (Apache httpd), max_request_headers_kb (Envoy), --max-http-header-size "
+    "(Node.js), maxHttpRequestHeaderSize (Tomcat)."
+)
+MORE = (
+    "Send fewer fields, or let the server accept more: tune.http.maxhdr (HAProxy), "
+    "LimitRequestFields (Apache httpd), max_headers_count (Envoy), maxHeaderCount (Tomcat)."
 )
 ROOM = (
     "Give the balancer room for such a head: proxy_buffer_size (nginx), tune.bufsize (HAProxy), "
     "http_resp_hdr_len and http_resp_size (Varnish). Or let the backend send fewer or shorter "
     "fields."
 )
+LENGTH = (
+    "This server wants to know the length of a body before it comes (RFC 9110 §15.5.12). Let the "
+    "client send Content-Length, or let the balancer read the body first (nginx: "
+    "proxy_request_buffering on)."
+)
+LENGTH_REQUIRED = 411
 COMPARE = "Look whether this is what the log of the refusing side complains about."
 
 
@@ -123,10 +136,14 @@ def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
         failed = rows[of == place]
         status, server = int(r.start[failed[0]]), int(servers[failed[0]])
         worked = np.flatnonzero(known & (servers == server) & (r.start < MIN_ERROR) & (r.start > 0))
-        wanted = PARTS.get(status, (TARGET, LINE, HEAD))
+        wanted = PARTS.get(status, (TARGET, LINE, COUNT, HEAD))
         said = status in PARTS
         gaps = [gap(p, failed, worked, said) for p in parts if p.kind in wanted]
-        found = next((g for g in gaps if g is not None), None)
+        larger = [g for g in gaps if g is not None]
+        if known_reasons.among(_reason(table, int(failed[0])), known_reasons.TOO_LARGE):
+            larger = [g for g in larger if g.part.kind != COUNT]
+        # where a usual limit lies says more than what happens to be larger, too
+        found = next((g for g in larger if g.limits), next(iter(larger), None))
         if found is not None:
             yield _size_of_request(comparison, side, found, failed, worked)
         elif len(worked) and status < 500:
@@ -148,13 +165,10 @@ def _size_of_request(
     comparison: Comparison, side: Side, found: Gap, failed: Column, worked: Column
 ) -> Finding:
     table = comparison.table(side)
-    trace = table.trace_of(int(failed[0]))
-    exchange = table.exchange(int(failed[0]))
-    response = exchange.response
-    reason = trace.reasons.get((response.body.digest or "") if response else "", "")
-    status = str(response.status if response else "")
+    reason = _reason(table, int(failed[0]))
+    status = str(int(table.responses.start[failed[0]]))
     field = longest_field(table.requests, table.words, int(failed[0]))
-    by_line = found.part.kind == LINE
+    by_line, by_count = found.part.kind == LINE, found.part.kind == COUNT
     finding = KIND.finding(
         variant(comparison, "request-size", side),
         Severity.LOW,
@@ -162,10 +176,14 @@ def _size_of_request(
         "{server} answered {count} requests with {status}"
         + (' ("{reason}")' if reason else "")
         + ": "
-        + _interval(found, "{part}" + (" ({field})" if by_line else "")),
+        + (
+            _many(found)
+            if by_count
+            else _interval(found, "{part}" + (" ({field})" if by_line else ""))
+        ),
         _frames(comparison, side, failed),
         note="requests that failed, and their answers",
-        remedy=LARGER,
+        remedy=MORE if by_count else LARGER,
         server=str(table.endpoint(int(table.servers[table.connection[failed[0]]]))),
         count=len(failed),
         status=status,
@@ -175,6 +193,13 @@ def _size_of_request(
         **_measured(found, len(worked)),
     )
     return compared_with(finding, _worked(comparison, side, worked))
+
+
+def _reason(table: SideTable, row: int) -> str:
+    """What the page of an answer gives as the reason, "" if nothing."""
+    response = table.exchange(row).response
+    digest = response.body.digest if response else None
+    return table.trace_of(row).reasons.get(digest or "", "")
 
 
 def _interval(found: Gap, part: str) -> str:
@@ -188,6 +213,17 @@ def _interval(found: Gap, part: str) -> str:
     return (
         f"the {part} has {{failed}} bytes or more in these, and {others} in the {{good}} that "
         f"worked.{limits}"
+    )
+
+
+def _many(found: Gap) -> str:
+    """Between which two numbers of field lines the limit lies."""
+    if found.worked is None:
+        return "unusual is that the head has {failed} field lines or more, beyond {limits}."
+    limits = " Usual limits in between: {limits} field lines." if found.limits else ""
+    return (
+        "the head has {failed} field lines or more in these, and {worked} or less in the {good} "
+        f"that worked.{limits}"
     )
 
 
@@ -245,7 +281,7 @@ def _form(
         + ("worked have: {what}." if request else "were passed on have: {what}."),
         _frames(comparison, side, failed),
         note="messages that failed",
-        remedy=COMPARE,
+        remedy=LENGTH if request and (status == LENGTH_REQUIRED).all() else COMPARE,
         count=len(failed),
         good=len(worked),
         status=listed(map(str, status.tolist())) if request else None,

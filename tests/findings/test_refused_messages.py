@@ -119,6 +119,25 @@ def test_a_head_of_many_small_fields(tmp_path: Path) -> None:
     assert values(finding)["part"] == "head"
 
 
+@pytest.mark.parametrize("worked", [True, False])
+def test_a_head_of_more_fields_than_servers_take(tmp_path: Path, worked: bool) -> None:
+    """HAProxy takes 101, Envoy and Apache httpd 100: few bytes in all, or more than usual."""
+    asks = [request("/0", *(f"X-Part-{n}: y" for n in range(count))) for count in (105, 420)]
+    (finding,) = found(refusing(asks, BAD, worked=None if worked else []), tmp_path)
+    said = values(finding)
+    assert (said["part"], said["failed"]) == ("number of field lines", 106)
+    assert said["limits"] == "100, 101"
+    assert ("unusual" in finding.statement) != worked
+    assert "tune.http.maxhdr" in finding.remedy
+
+
+def test_a_server_that_wants_the_length_says_so_by_its_status(tmp_path: Path) -> None:
+    ask = request("/0", "Transfer-Encoding: chunked", method="POST", body="0\r\n\r\n")
+    (finding,) = found(refusing([ask], error("411 Length Required", "")), tmp_path)
+    assert values(finding)["what"] == "Transfer-Encoding"
+    assert "Content-Length" in finding.remedy
+
+
 def test_without_any_that_worked_a_size_is_unusual(tmp_path: Path) -> None:
     ask = request("/0", "Cookie: id=" + "x" * 9000)
     (finding,) = found(refusing([ask], TOO_LARGE, worked=[]), tmp_path)
@@ -146,6 +165,7 @@ FORMS: dict[str, bytes] = {
     "a blank before a colon": request("/0", "Bad Name : 1"),
     "a field name that is no token": request("/0", "Bad(Name): 1"),
     "a field line without a colon": request("/0", "no colon here"),
+    "a field line that goes on in the next line (obs-fold)": request("/0", "X-Odd: a\r\n b"),
     "a control character in a field line": request("/0", "X-Odd: a\x01b"),
     "a byte beyond ASCII in a field line": request("/0", "X-Odd: a\xe9b"),
     "an underscore in a field name": request("/0", "some_name: 1"),

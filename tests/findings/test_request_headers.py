@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.findings.simulated import values
 from tests.findings.through import STATED, message, request, told
 from tests.simulator.script import Script
@@ -32,3 +34,14 @@ def test_another_order_is_told_with_how_often(tmp_path: Path) -> None:
     one, other = ("Accept: */*", "DNT: 1"), ("DNT: 1", "Accept: */*")
     (finding,) = told(written([(one, other)] * 3), tmp_path, "request-headers.re-ordered")
     assert values(finding)["count"] == 3
+
+
+@pytest.mark.parametrize(("connection", "told_so"), [("close, x-user", True), ("close", False)])
+def test_a_field_that_the_client_names_in_connection_is_for_one_hop(
+    tmp_path: Path, connection: str, told_so: bool
+) -> None:
+    """RFC 9110 §7.6.1: a proxy removes it, whoever put it there."""
+    before = (f"Connection: {connection}", "X-User: 5")
+    (finding,) = told(written([(before, ())] * 3), tmp_path, "request-headers.removed")
+    assert values(finding)["field"] == "X-User"
+    assert ("names this field in Connection" in finding.statement) == told_so
