@@ -59,6 +59,7 @@ SLUGS = tuple(TEXT)
 NO_EVENT = -1
 NO_CHECK = -1
 FEW_CHECKS = 2  # a balancer takes a server out after as many, or more
+RISE = 2  # … and back after as many that are answered well, or more
 
 
 def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Column:
@@ -139,8 +140,9 @@ class LastChecks:
         }
 
     def failing(self, exchange: int) -> int:
-        """A check, where the last one of every server before a client exchange failed; NO_CHECK
-        where one worked, or none was, or no clock says when that was.
+        """A check, where one of the last few of every server before a client exchange failed, so
+        that the balancer need not have taken it back; NO_CHECK where they worked, or none was, or
+        no clock says when that was.
         """
         client, backend = self.comparison.sides
         asked, found = int(client.requests.first_ns[exchange]), NO_CHECK
@@ -149,10 +151,12 @@ class LastChecks:
             if clock is None:
                 return NO_CHECK
             upto = asked - clock.half_width_ns - clock.delta_ns(asked - clock.middle_ns)
-            at = bisect_right(times, upto) - 1
-            if at < 0 or backend.responses.start[checks[at]] < MIN_ERROR:
+            end = bisect_right(times, upto)
+            last = checks[max(end - RISE, 0) : end]
+            failed = [check for check in last if backend.responses.start[check] >= MIN_ERROR]
+            if not failed:
                 return NO_CHECK
-            found = checks[at]
+            found = failed[-1]
         return found
 
 

@@ -23,10 +23,11 @@ from lbtrace.findings._backend_events import (
 from lbtrace.http_fields import AGE, LOCATION
 from lbtrace.http_fields.caches import age_s, is_cache_hit, marks_cache
 from lbtrace.http_fields.lines import lowered
+from lbtrace.model import known_reasons
 from lbtrace.model.http import MIN_ERROR, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
-from lbtrace.tables.columns import Column, among
+from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
@@ -36,6 +37,15 @@ NOT_PASSED_ON = (
     AttemptOutcome.CLOSED,
     AttemptOutcome.TIMEOUT,
     AttemptOutcome.SUPERSEDED,
+)
+MAX_REASON = 100  # characters: more is a page, not a reason
+OVERFLOW = (
+    "The balancer's own limit was reached: max_connections, max_pending_requests or max_requests "
+    "of the cluster's circuit_breakers (Envoy). Raise it, or look at why requests take so long."
+)
+NONE_HEALTHY = (
+    "The balancer has no server left that it takes for healthy: its health checks failed, or it "
+    "ejected them after errors (Envoy: outlier_detection; /clusters says which)."
 )
 UNAVAILABLE = 503  # what balancers say that have no server
 KINDS = ("cache hit", "redirect", "error", "fixed response")
@@ -250,3 +260,22 @@ def _says(comparison: Comparison, field: str, wanted: Callable[[str], bool]) -> 
     """Whether what a field of the response says is wanted, per client exchange."""
     number, _, texts = field_values(comparison, field, response=True)
     return np.array([text is not None and wanted(text) for text in texts], bool)[number]
+
+
+def stated_reason(table: SideTable, exchanges: Column) -> str:
+    """What the body of these answers gives as the reason, where all have the same body and it says
+    more than the status line, in a few words; else "".
+    """
+    response = table.exchange(int(exchanges[0])).response
+    if response is None or len(distinct(table.responses.digest[exchanges])) > 1:
+        return ""
+    reason = table.trace_of(int(exchanges[0])).reasons.get(response.body.digest or "", "")
+    known = (response.reason, f"{response.status} {response.reason}")
+    return "" if reason in known or len(reason) > MAX_REASON else reason
+
+
+def remedy_of(reason: str) -> str:
+    """What to do about an error whose page gives this reason; "" where it says nothing of that."""
+    if known_reasons.among(reason, known_reasons.OVERFLOW):
+        return OVERFLOW
+    return NONE_HEALTHY if known_reasons.among(reason, known_reasons.NONE_HEALTHY) else ""

@@ -33,7 +33,7 @@ from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
-from lbtrace.findings._own import KINDS, own_answers
+from lbtrace.findings._own import KINDS, own_answers, remedy_of, stated_reason
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.frame_parts import FramePart
@@ -41,7 +41,7 @@ from lbtrace.model.http import MIN_ERROR
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Ref
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, distinct, first_met, parted
+from lbtrace.tables.columns import Column, first_met, parted
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -86,7 +86,6 @@ SOMETHING_BEHIND = (
     "came, that is not known to belong to another request."
 )
 MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
-MAX_REASON = 100  # characters: more is a page, not a reason
 MINUTE_NS = 60_000_000_000
 NOTICED_NS = 1_000_000_000  # an error that comes later comes by a time limit, or after retries
 
@@ -108,7 +107,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         (status, what, event), members = groups[group], rows[group]
         response = comparison.exchange(Side.CLIENT, own.ref(int(members[0]))).response
         server = field_value(response, SERVER) if response is not None else None
-        reason = _reason(comparison, own.exchange[members])
+        reason = stated_reason(comparison.sides[0], own.exchange[members])
         frames: list[FrameRef] = []
         for row in members[:2].tolist():
             frames += [
@@ -169,6 +168,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     if status < 500
                     else WHAT_TO_DO[event]
                     if event
+                    else stated
+                    if (stated := remedy_of(reason))
                     else SOMETHING_BEHIND
                     if behind
                     else (ONLY_CHECKS if checks else NOTHING_BEHIND)
@@ -178,19 +179,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             .about(comparison.asked(Side.CLIENT, own.exchange[members]))
             .on(comparison.failed(Side.BACKEND, failed))
         )
-
-
-def _reason(comparison: Comparison, exchanges: Column) -> str:
-    """What the body of these answers gives as the reason, where all have the same body and it says
-    more than the status line, in a few words; else "".
-    """
-    client = comparison.sides[0]
-    response = client.exchange(int(exchanges[0])).response
-    if response is None or len(distinct(client.responses.digest[exchanges])) > 1:
-        return ""
-    reason = client.trace_of(int(exchanges[0])).reasons.get(response.body.digest or "", "")
-    known = (response.reason, f"{response.status} {response.reason}")
-    return "" if reason in known or len(reason) > MAX_REASON else reason
 
 
 def _checks(comparison: Comparison) -> str:

@@ -30,7 +30,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
-from lbtrace.findings._own import of_a_backend, own_answers
+from lbtrace.findings._own import of_a_backend, own_answers, remedy_of, stated_reason
 from lbtrace.findings._streams import was_reset
 from lbtrace.http_fields import SERVER
 from lbtrace.model.frame_parts import FramePart
@@ -74,6 +74,7 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
     if len(rows):
         statuses = Counter(responses.start[rows].tolist())
         signed, others = _signatures(table, rows)
+        reason = stated_reason(table, rows)
         yield KIND.finding(
             "seen",
             Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
@@ -84,7 +85,8 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
                 "program seems to have made them."
                 if signed and others
                 else " One capture does not show who made them."
-            ),
+            )
+            + (' The answer says "{reason}".' if reason else ""),
             (
                 frame
                 for row in rows[: FRAMES_PER_SIDE // 2].tolist()
@@ -96,6 +98,7 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             count=len(rows),
             of=int(responses.there.sum()),
             statuses=listed(statuses),
+            reason=reason or None,
             signed=signed if signed and others else None,
             others=others if signed and others else None,
             remedy="Compare these requests with those that worked: which field, which size "
@@ -206,6 +209,7 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
     client = comparison.sides[0]
     statuses = Counter(client.responses.start[rows].tolist())
     behind = of_a_backend(comparison)[rows]
+    reason = stated_reason(client, rows)
     yield KIND.finding(
         "open",
         Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
@@ -216,7 +220,8 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
             " A backend capture holds {behind} of them, byte for byte: a backend made these."
             if behind.any()
             else " The packets do not show whether the balancer made them or passed them on."
-        ),
+        )
+        + (' The answer says "{reason}".' if reason else ""),
         (
             frame
             for row in rows[: FRAMES_PER_SIDE // 2].tolist()
@@ -228,10 +233,13 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
         count=len(rows),
         of=int(_errors(comparison).sum()),
         statuses=listed(statuses),
+        reason=reason or None,
         behind=int(behind.sum()) if behind.any() else None,
         remedy=(
             ""
             if behind.all()
+            else stated
+            if (stated := remedy_of(reason))
             else "Compare these requests and responses with those that worked: "
             "which field, which size differs? Then look for the request in the logs of the "
             "balancer."

@@ -19,6 +19,10 @@ TOO_LARGE: Final = (
     "exceeds server limit",
     "Request Header Fields Too Large",
 )
+# Envoy: a limit of its circuit breakers was reached
+OVERFLOW: Final = ("reset reason: overflow",)
+# Envoy: no server is left that it takes for healthy
+NONE_HEALTHY: Final = ("no healthy upstream",)
 KNOWN_REASONS: Final = PLAIN_TO_TLS + TOO_LARGE
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
+from lbtrace.findings._backend_events import TEXT
 from lbtrace.findings.answered_by_balancer import _time_behind
 from lbtrace.model.http import Body, Exchange, Framing, HeaderLine, Mark
 from lbtrace.model.pairing import (
@@ -24,6 +25,7 @@ from lbtrace.model.pairing import (
 )
 from lbtrace.model.report import Severity
 from lbtrace.options import Options
+from tests.findings.files import of
 from tests.findings.simulated import (
     Judged,
     four,
@@ -422,6 +424,68 @@ def test_the_last_checks_before_a_503_tell_whether_there_was_a_server(
     (own,) = (f for f in report.findings if f.slug == "answered-by-balancer.error")
     assert ("health checks" in str(values(own).get("event"))) == blamed
     assert ("health-checks.failing" in report.problems[0].slugs) == blamed
+
+
+def test_one_check_that_worked_does_not_bring_a_server_back(tmp_path: Path) -> None:
+    """HAProxy wants two (rise 2): the 503 between the first and the second is for the same cause
+    as those before.
+    """
+    play = Script()
+
+    def asks(name: bytes, answer: bytes) -> None:
+        ask = b"GET /%s HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%s\r\n\r\n" % (name, name)
+        front = play.front().asks(ask)
+        if answer is FINE:
+            play.back().asks(ask).answers(FINE).closes()
+        front.answers(answer).leaves()
+        play.wait(400)
+
+    def check(answer: bytes) -> None:
+        play.back().asks(CHECK).answers(answer).closes()
+        play.wait(400)
+
+    for n in range(4):
+        check(FINE)
+        asks(b"early%d" % n, FINE)
+    for n in range(3):
+        check(UNAVAILABLE)
+        asks(b"none%d" % n, UNAVAILABLE)
+    check(FINE)
+    asks(b"between", UNAVAILABLE)
+    check(FINE)
+    asks(b"late", FINE)
+    (own,) = of(play.report(tmp_path), "answered-by-balancer.error")
+    assert (values(own)["count"], values(own)["event"]) == (4, TEXT["checks"])
+
+
+@pytest.mark.parametrize(
+    ("page", "told_of"),
+    [
+        (b"no healthy upstream", "outlier_detection"),
+        (
+            b"upstream connect error or disconnect/reset before headers. reset reason: overflow",
+            "circuit_breakers",
+        ),
+    ],
+)
+def test_what_the_page_of_an_error_says_decides_what_to_do(
+    page: bytes, told_of: str, tmp_path: Path
+) -> None:
+    """Whether the balancer is known to have made it, or the capture behind it had ended."""
+    error = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page)
+    play = Script()
+    for n in range(6):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n" % (n, n)
+        front = play.front().asks(ask)
+        if n in (0, 1, 3):
+            play.back().asks(ask).answers(FINE).closes()
+        front.answers(FINE if n in (0, 1, 3) else error).leaves()
+        play.wait(400)
+    report = play.report(tmp_path)
+    for slug in ("answered-by-balancer.error", "errors.open"):
+        (said,) = of(report, slug)
+        assert values(said)["reason"] == page.decode()
+        assert told_of in said.remedy
 
 
 @pytest.mark.parametrize(
