@@ -1,0 +1,154 @@
+"""Backends that answer the same request differently.
+
+Meaning:
+    The same request gets one answer from one backend and another from the next: the page that a
+    client sees depends on chance. One of them may have another version installed, show a page for
+    maintenance with status 200, which no health check notices, or lack a file.
+Decided by:
+    GET requests for the same target that differ only in fields which are different each time, as
+    ids are. Each of two or more servers answered it twice or more, always with the same status and
+    body, and not the one of the others; their answers overlap in time, so that no change at one
+    moment explains it. Answers of 5xx, 206 and 304 are left out.
+Evidence:
+    Two requests of the first such target, with their answers.
+Remedy:
+    Compare what is installed and configured on these servers. A body that names its server is
+    different by intent.
+Variants:
+    seen: in one capture, whose servers need not be backends.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import size
+from lbtrace.findings._kind import FindingKind
+from lbtrace.http_fields import AUTHORIZATION, COOKIE
+from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.net import Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.messages import NO_VALUE
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import joint
+
+KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.ADDRESSES, FramePart.START_LINE)
+ONE_CAPTURE = True
+TWICE = 2
+MOST = 50  # targets that are looked at, and requests of each server for one
+NOT_WHOLE = (206, 304)
+OF_ONE_USER = (COOKIE, AUTHORIZATION)
+REMEDY = (
+    "Compare what is installed and configured on these servers: a version, a file, a page for "
+    "maintenance. A body that names its server is different by intent."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """At most one finding."""
+    side = comparison.captured[-1]
+    if side is Side.CLIENT and not comparison.alone:
+        return
+    table = comparison.table(side)
+    rows = _answered(comparison, side)
+    candidates, targets = _differing(table, rows)
+    found = [few for few in candidates if _asked_alike(table, few)]
+    if not found:
+        return
+    servers = table.servers[table.connection[found[0]]]
+    one = int(found[0][0])
+    other = int(found[0][servers != servers[0]][0])
+    r, text = table.responses, table.words.text_list
+    yield KIND.finding(
+        "seen" if comparison.alone else "",
+        Severity.MEDIUM if r.start[one] != r.start[other] else Severity.LOW,
+        Confidence.HIGH,
+        "{count} of {of} targets that several servers were asked for {count:is|are} answered "
+        "differently, and always alike by each: {target} by {first} with {status} and {bytes}, by "
+        "{second} with {other_status} and {other_bytes}.",
+        [
+            look(side, table.ref(row))
+            for row in (one, other)
+            for look in (comparison.request_frame, comparison.response_frame)
+        ],
+        count=len(found),
+        of=targets,
+        target=text[int(table.requests.start[one])],
+        first=str(table.endpoint(int(servers[0]))),
+        status=str(int(r.start[one])),
+        bytes=size(int(r.length[one])),
+        second=str(table.endpoint(int(table.servers[table.connection[other]]))),
+        other_status=str(int(r.start[other])),
+        other_bytes=size(int(r.length[other])),
+        remedy=REMEDY,
+    )
+
+
+def _answered(comparison: Comparison, side: Side) -> Column:
+    """The GET requests that were answered whole."""
+    table = comparison.table(side)
+    q, r = table.requests, table.responses
+    known = q.whole_heads & (q.method == table.words.texts.get("GET", NO_VALUE))
+    known &= r.there & r.complete & (r.start < 500) & ~np.isin(r.start, NOT_WHOLE)
+    known &= (r.digest != 0) | (r.length == 0)
+    if side is Side.BACKEND and not comparison.alone:
+        known &= ~comparison.check_exchanges
+    return np.flatnonzero(known)
+
+
+def _differing(table: SideTable, rows: Column) -> tuple[list[Column], int]:
+    """(per target whose servers differ, the exchanges; how many targets several servers were asked
+    for twice or more).
+    """
+    r, server = table.responses, table.servers[table.connection[rows]]
+    if len(rows) < 2 * TWICE or (server == server[0]).all():
+        return [], 0
+    _, target = first_met(table.requests.start[rows])
+    body = np.where(r.content_digest[rows] != 0, r.content_digest[rows], r.digest[rows])
+    answer = joint(r.start[rows], body)
+    first, group = first_met(joint(target, server))  # of one target and one server
+    alike = np.bincount(group, answer != answer[first[group]]) == 0
+    times = np.bincount(group)
+    began, ended = np.full(len(first), np.iinfo(np.int64).max), np.zeros(len(first), np.int64)
+    np.minimum.at(began, group, r.first_ns[rows])
+    np.maximum.at(ended, group, r.first_ns[rows])
+    of_target = target[first]
+    asked = np.bincount(of_target[times >= TWICE], minlength=int(target.max()) + 1) >= 2
+    steady = np.bincount(of_target, ~alike | (times < TWICE)) == 0
+    low, high = (np.full(len(asked), at) for at in (np.iinfo(np.int64).max, -1))
+    np.minimum.at(low, of_target, answer[first])
+    np.maximum.at(high, of_target, answer[first])
+    latest, soonest = np.zeros(len(asked), np.int64), np.full(len(asked), np.iinfo(np.int64).max)
+    np.maximum.at(latest, of_target, began)
+    np.minimum.at(soonest, of_target, ended)
+    differ = np.flatnonzero(asked & steady & (low != high) & (latest < soonest))
+    return [rows[target == t] for t in differ[:MOST].tolist()], int(asked.sum())
+
+
+def _asked_alike(table: SideTable, rows: Column) -> bool:
+    """Whether the requests to all servers had the same lines, but for fields that are different
+    each time.
+    """
+    words, heads = table.words, table.requests.heads
+    held = table.servers[table.connection[rows]]
+    some = np.concatenate([np.flatnonzero(held == one)[:MOST] for one in distinct(held).tolist()])
+    rows, servers = rows[some], held[some].tolist()
+    of_field: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for row, server in zip(rows.tolist(), servers, strict=True):
+        for line in heads.numbers(row):
+            of_field[int(words.field_of[line])][server].add(line)
+    own = {words.fields.get(name, -1) for name in OF_ONE_USER}
+    everyone = set(servers)
+    for field, lines in of_field.items():
+        values = set().union(*lines.values())
+        fresh = len(values) == len(rows) and field not in own
+        if not fresh and (lines.keys() != everyone or len({*map(frozenset, lines.values())}) > 1):
+            return False
+    return True
