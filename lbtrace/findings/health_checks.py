@@ -26,7 +26,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
-from lbtrace.http_fields import USER_AGENT
+from lbtrace.http_fields import HOST, USER_AGENT, spelling
 from lbtrace.http_fields.agents import is_health_checker
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import MIN_ERROR
@@ -42,6 +42,11 @@ from lbtrace.tables.words import joint
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, USER_AGENT, FramePart.SYN, FramePart.TIME)
 ONE_CAPTURE = True
+MIN_SERVER_ERROR = 500
+NAME_HOST = (
+    "Let the checks name the host that clients ask for (HAProxy: http-check send hdr Host; Envoy: "
+    "host of http_health_check), or check a path that the server answers without it."
+)
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -170,12 +175,20 @@ def _failing(
         backend.responses.there[checks] & (backend.responses.start[checks] >= MIN_ERROR)
     ]
     if len(failed):
+        nameless, asked, wanted = _host_of(comparison, side, failed)
         yield KIND.finding(
             "failing",
             Severity.MEDIUM,
             confidence,
             "{count} of {of} health checks of {target} were answered with an error, {status} at "
-            "first.",
+            "first."
+            + (
+                " They have no {host}."
+                if nameless
+                else " They ask for {host} {asked}, and clients for {wanted}."
+                if wanted
+                else ""
+            ),
             (
                 comparison.response_frame(side, backend.ref(i))
                 for i in failed[:FRAMES_PER_SIDE].tolist()
@@ -184,8 +197,31 @@ def _failing(
             of=len(checks),
             target=target,
             status=str(backend.responses.start[failed[0]]),
-            remedy=(
-                "Make the checked path answer with the status the balancer expects, or check "
-                "another path."
-            ),
+            host=spelling(HOST) if nameless or wanted else None,
+            asked=asked if wanted else None,
+            wanted=wanted or None,
+            remedy=NAME_HOST
+            if nameless or wanted
+            else "Make the checked path answer with the status the balancer expects, or check "
+            "another path.",
         ).on(comparison.failed(side, backend.connection[failed]))
+
+
+def _host_of(comparison: Comparison, side: Side, checks: Column) -> tuple[bool, str, str]:
+    """(whether none of these checks names a host; the host that all of them ask for, and another
+    one that clients ask for; "" unless the answers may be about that).
+    """
+    table = comparison.table(side)
+    statuses = table.responses.start[checks]
+    if not (statuses < MIN_SERVER_ERROR).all() or not table.requests.whole_heads[checks].all():
+        return False, "", ""
+    lines = table.requests.line_of(table.words, HOST)[checks]
+    if (lines == NO_VALUE).all():
+        return True, "", ""
+    if comparison.alone or not (lines == lines[0]).all():
+        return False, "", ""
+    value = table.words.line_list[int(lines[0])].value
+    client = comparison.sides[0]
+    named = distinct(client.requests.heads.of_field(client.words, HOST)[1]).tolist()
+    hosts = [client.words.line_list[line].value for line in named]
+    return False, value, "" if value in hosts else next(iter(hosts), "")

@@ -51,6 +51,10 @@ AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
 GIVEN_UP = ", as when it had given up the idle connection"
 OR_ON_THE_WAY = ", as when it, or a balancer on the way, had given up the idle connection"
 REMEDY = "Set the {server}'s keep-alive timeout longer than the {sender}'s."
+OR_RESTARTED = (
+    " A restart of the {server}, or one that lost its power, looks the same: then it knew nothing "
+    "of the connection any more."
+)
 NOT_IDLE = (
     "Look at what the {server} did at that moment: a restart, a limit of requests per "
     "connection, its own backend gone."
@@ -98,7 +102,9 @@ def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain
             shortest=ns(min(r.idle_ns for r in races)),
             longest=ns(longest) if longest is not None else None,
             closed_after=ns(min(closed)) if closed else None,
-            remedy=(REMEDY if by_limit else NOT_IDLE).format(sender=sender, server=server),
+            remedy=(
+                (REMEDY if certain else REMEDY + OR_RESTARTED) if by_limit else NOT_IDLE
+            ).format(sender=sender, server=server),
         )
         .about(comparison.asked(side, lost))
         .on(comparison.failed(side, comparison.table(side).connection[lost]))

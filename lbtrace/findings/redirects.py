@@ -4,7 +4,8 @@ Meaning:
     Whether a client can follow what a response tells it: a Location or a cookie that names the
     backend's own address or host leads nowhere outside, a redirect back to the URL that was asked
     for is a redirect loop, and one from https to http of the same host gives TLS up: where it ends
-    at the balancer, the backend does not know of it.
+    at the balancer, the backend does not know of it. A backend does not know either of a prefix
+    that the balancer takes off the targets.
 Decided by:
     Location (RFC 9110 §10.2.2) and the Domain of Set-Cookie (RFC 6265 §5.2.3) of the responses that
     reached the client, compared with the Host and target the client sent, with the Host and
@@ -22,6 +23,7 @@ Variants:
     loop: back to the URL that was asked for.
     method: a POST that becomes a GET.
     plain-http: from https to http of the same host.
+    prefix: without the prefix that the balancer takes off the targets.
     own-address: to the backend's own address.
     private-address: in one capture: to a private address that nobody asked for.
     cookie-domain: a cookie that the client refuses.
@@ -53,6 +55,7 @@ from lbtrace.http_fields import (
 from lbtrace.http_fields.addresses import is_public, parse
 from lbtrace.http_fields.lines import field_value, host_of
 from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.http import MIN_ERROR
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -104,6 +107,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield from _private_address(comparison, redirects)
     else:
         yield from _own_address(comparison, redirects)
+        yield from _prefix_lost(comparison, redirects)
         yield from _cookies(comparison)
 
 
@@ -480,6 +484,72 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
             "ProxyPassReverse), or tell the backend its public URL."
         ),
     )
+
+
+def _prefix_lost(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """Redirects to a path of the same host without the prefix that the backend does not know of,
+    because the balancer takes it off.
+    """
+    lost = [
+        (r, prefix)
+        for r in redirects
+        if (prefix := _taken_off(comparison, r))
+        and r.leads_to[:3] == r.asked[:3]
+        and not _below(r.leads_to.path, prefix)
+    ]
+    if not lost:
+        return
+    prefix = lost[0][1]
+    those = [r for r, one in lost if one == prefix]
+    failed = [status for r in those if (status := _followed_by(comparison, r)) >= MIN_ERROR]
+    yield KIND.finding(
+        "prefix",
+        Severity.MEDIUM if failed else Severity.LOW,
+        Confidence.HIGH,
+        "{count} of {of} redirects {count:leads|lead} to {location}, without the prefix {prefix} "
+        "that the balancer takes off the targets for the backend."
+        + (" Clients that followed got {statuses}." if failed else ""),
+        _frames(comparison, those),
+        count=len(those),
+        of=len(redirects),
+        location=those[0].location,
+        prefix=prefix,
+        statuses=counted(map(str, failed)) if failed else None,
+        remedy="Let the balancer put the prefix back (nginx: proxy_redirect; Apache httpd: "
+        "ProxyPassReverse), or leave it in the target and tell the backend of it "
+        "(X-Forwarded-Prefix, a context path).",
+    ).about(comparison.asked(Side.CLIENT, np.array([r.exchange for r in those])))
+
+
+def _taken_off(comparison: Comparison, redirect: Redirect) -> str:
+    """The prefix that the target behind the balancer lacks; "" if none."""
+    if redirect.row is None:
+        return ""
+    backend = comparison.sides[1]
+    exchange = int(comparison.pairs.backend[redirect.row])
+    if not backend.requests.there[exchange]:
+        return ""
+    target = backend.words.text_list[backend.requests.start[exchange]]
+    asked = redirect.asked.path
+    return asked.removesuffix(target) if target[:1] == "/" and asked.endswith(target) else ""
+
+
+def _below(path: str, prefix: str) -> bool:
+    """Whether a path lies below a prefix."""
+    return path.startswith(prefix) and path[len(prefix) :][:1] in ("", "/", "?")
+
+
+def _followed_by(comparison: Comparison, redirect: Redirect) -> int:
+    """What the client got that then asked for the URL it was sent to; 0 if it did not."""
+    client = comparison.sides[0]
+    q, r = client.requests, client.responses
+    own = client.client_address[client.connection]
+    later = q.there & r.there & (own == own[redirect.exchange])
+    later &= q.start == client.words.texts.get(redirect.leads_to.path, -1)
+    later &= q.first_ns >= redirect.ended_ns
+    later &= q.first_ns <= redirect.ended_ns + MAX_BETWEEN_NS
+    rows = np.flatnonzero(later)
+    return int(r.start[rows[0]]) if len(rows) else 0
 
 
 def _writes_port(location: str, port: int) -> bool:

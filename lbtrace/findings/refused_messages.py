@@ -81,10 +81,14 @@ PARTS = {  # what a status says is too large (RFC 9110 §15.5.14 f., RFC 6585 §
     431: (LINE, COUNT, HEAD),
 }
 LARGER = (
-    "Make it smaller, or let the server accept more: large_client_header_buffers or "
-    "client_max_body_size (nginx), tune.bufsize (HAProxy), LimitRequestFieldSize or "
+    "Make it smaller, or let the server accept more: large_client_header_buffers (nginx), "
+    "tune.bufsize (HAProxy), LimitRequestFieldSize or "
     "LimitRequestLine (Apache httpd), max_request_headers_kb (Envoy), --max-http-header-size "
     "(Node.js), maxHttpRequestHeaderSize (Tomcat)."
+)
+LARGER_BODY = (
+    "Send less, or let the server accept more: client_max_body_size (nginx), LimitRequestBody "
+    "(Apache httpd), maxAllowedContentLength (IIS), max_request_bytes of the buffer filter (Envoy)."
 )
 MORE = (
     "Send fewer fields, or let the server accept more: tune.http.maxhdr (HAProxy), "
@@ -183,7 +187,7 @@ def _size_of_request(
         ),
         _frames(comparison, side, failed),
         note="requests that failed, and their answers",
-        remedy=MORE if by_count else LARGER,
+        remedy=MORE if by_count else LARGER_BODY if found.part.kind == BODY else LARGER,
         server=str(table.endpoint(int(table.servers[table.connection[failed[0]]]))),
         count=len(failed),
         status=status,

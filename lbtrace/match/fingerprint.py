@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
 from typing import TypeAlias
@@ -64,6 +65,29 @@ def _tail(target: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[-1] + "?" + query
 
 
+@dataclass(frozen=True, slots=True)
+class Without:
+    """The target without a prefix, which one of the two sides has in front of it."""
+
+    prefix: str
+
+    def __call__(self, target: str) -> str:
+        rest = target.removeprefix(self.prefix)
+        if rest[:1] not in ("", "/", "?"):  # the name only begins alike
+            return target
+        return rest if rest.startswith("/") else f"/{rest}"
+
+
+def _without_prefix(pairs: Iterable[tuple[str, str]]) -> list[TargetForm]:
+    """The form that takes off the prefix by which most of these targets differ; [] without any."""
+    found = Counter(
+        longer.removesuffix(shorter)
+        for shorter, longer in (sorted(pair, key=len) for pair in pairs)
+        if shorter.startswith("/") and longer.endswith(shorter)
+    )
+    return [Without(prefix) for prefix, _ in found.most_common(1) if prefix]
+
+
 def _nothing(_target: str) -> str:
     return ""
 
@@ -105,12 +129,12 @@ def target_form(state: Pairing) -> TargetForm:
     behind = distinct(backend.start[backend.there])
     before, times = np.unique(client.start[client.there], return_counts=True)
     named = words.text_list
-    for form in FORMS:
+    same = pairs[0] == pairs[1]
+    differ = [(named[i], named[j]) for i, j in pairs[:, ~same].T.tolist()]
+    *forms, tail = FORMS
+    for form in (*forms, *_without_prefix(differ), tail):
         if pairs.shape[1] >= 3:
-            same = pairs[0] == pairs[1]
-            kept = int(same.sum()) + sum(
-                form(named[i]) == form(named[j]) for i, j in pairs[:, ~same].T.tolist()
-            )
+            kept = int(same.sum()) + sum(form(i) == form(j) for i, j in differ)
             if kept / pairs.shape[1] >= KEPT:
                 return form
             continue

@@ -130,6 +130,41 @@ def test_a_redirect_to_http_of_a_client_that_asked_for_http_is_no_news() -> None
     assert not visit(Balancer(), found("http://lb.example.com/home")).of("redirects")
 
 
+def moved(*targets: str, location: str, strip: str = "/app") -> Judged:
+    """Requests below /app that are redirected, and what is asked for then."""
+    simulation = Simulation(seed=11, balancer=Balancer(strip=strip))
+    laptop = simulation.client("192.168.0.5")
+    for n in range(4):
+        laptop.asks("GET", f"/app/page/{n}", at_ms=400 * n, answer=b"page %d" % n)
+        answer = (("Location", location),)
+        laptop.asks("GET", "/app/", at_ms=400 * n + 100, status="302 Found", answer_headers=answer)
+        for target in targets:
+            laptop.asks("GET", target, at_ms=400 * n + 200, status="404 Not Found")
+    return judge_simulation(simulation)
+
+
+@pytest.mark.parametrize(("followed", "severity"), [(("/login",), "medium"), ((), "low")])
+def test_a_redirect_without_the_prefix_that_the_balancer_takes_off(
+    followed: tuple[str, ...], severity: str
+) -> None:
+    said = moved(*followed, location="/login").one("redirects.prefix")
+    assert (said.severity, values(said)["prefix"], values(said)["count"]) == (severity, "/app", 4)
+    assert values(said).get("statuses") == ("404 ×4" if followed else None)
+
+
+@pytest.mark.parametrize(
+    ("location", "strip"),
+    [
+        ("/app/login", "/app"),
+        ("login", "/app"),
+        ("https://login.example/", "/app"),
+        ("/login", ""),
+    ],
+)
+def test_a_redirect_that_keeps_the_prefix_is_no_news(location: str, strip: str) -> None:
+    assert not moved(location=location, strip=strip).of("redirects.prefix")
+
+
 def test_a_protocol_that_is_passed_on_is_not_called_overwritten() -> None:
     host = "lb.example.com"
     judged = visit(

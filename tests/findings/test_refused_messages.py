@@ -101,6 +101,7 @@ def test_a_body_that_is_too_large_as_it_is_declared(tmp_path: Path) -> None:
     ask = request("/up", "Content-Length: 3000000", method="POST", body="x" * 1000)
     (finding,) = found(refusing([ask], TOO_MUCH), tmp_path)
     assert str(values(finding)["part"]).startswith("declared body")
+    assert "client_max_body_size" in finding.remedy
     assert values(finding)["failed"] == 3_000_000
 
 

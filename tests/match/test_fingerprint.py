@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lbtrace.match import match
 from lbtrace.match.fingerprint import (
     FORMS,
+    Without,
     _bodies,
     _normal,
     _tail,
@@ -46,13 +47,14 @@ def learned(balancer: Balancer, targets: list[str]) -> Pairing:
     [
         (Balancer(), WHOLE),
         (Balancer(normalise=True), NORMAL),
-        (Balancer(strip="/api"), TAIL),
+        (Balancer(strip="/api"), Without("/api")),
+        (Balancer(strip="/api", normalise=True), TAIL),
     ],
-    ids=["whole", "normal", "tail"],
+    ids=["whole", "normal", "without a prefix", "tail"],
 )
 def test_the_strictest_form_that_survives_is_the_form(balancer: Balancer, form: object) -> None:
     targets = [f"/api/a/..//%7Ex/{i}?q={i}" for i in range(8)]
-    assert target_form(learned(balancer, targets)) is form
+    assert target_form(learned(balancer, targets)) == form
 
 
 @given(st.lists(segment, min_size=1, max_size=4), st.text("ab=&", max_size=5))
@@ -73,6 +75,31 @@ def test_the_tail_of_a_target_does_not_depend_on_its_prefix(
     path = "/" + "/".join(segments)
     longer = "".join(f"/{part}" for part in prefix) + path
     assert _tail(f"{longer}?{query}") == _tail(f"{path}?{query}")
+
+
+@given(st.lists(segment, max_size=4), segment, st.sampled_from(["", "/", "?a=b"]))
+def test_a_target_without_its_prefix_is_what_the_other_side_has(
+    segments: list[str], prefix: str, end: str
+) -> None:
+    form = Without(f"/{prefix}")
+    path = "".join(f"/{part}" for part in segments) + end
+    behind = path if path.startswith("/") else f"/{path}"
+    assert form(f"/{prefix}{path}") == behind
+    if not segments or segments[0] != prefix:
+        assert form(behind) == behind
+    assert form(f"/{prefix}x{path}") == f"/{prefix}x{path}"
+
+
+def test_the_root_behind_a_prefix_is_paired() -> None:
+    """/app/ goes to / behind the balancer: only a prefix that is known shows that."""
+    simulation = Simulation(seed=9, balancer=Balancer(strip="/app"))
+    client = simulation.client("192.168.0.5")
+    for n in range(4):
+        client.asks("GET", f"/app/page/{n}", at_ms=100 * n, answer=b"page %d" % n)
+        client.asks("GET", "/app/", at_ms=100 * n + 50, status="302 Found")
+    recorded = simulation.run()
+    found = match(recorded.clients, recorded.backends, DEFAULT).pairs
+    assert len(found.caused) == 8
 
 
 def test_a_field_that_the_balancer_drops_is_no_part_of_the_shape() -> None:

@@ -1,0 +1,48 @@
+"""Health checks that fail, and what they may fail of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.findings.files import of
+from tests.findings.simulated import values
+from tests.simulator.script import Script
+
+NONE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+
+
+def failing(folder: Path, head: bytes, status: bytes) -> dict[str, int | str]:
+    """Checks with this head, all answered with this status; the clients ask for shop.example."""
+    play = Script()
+    for n in range(5):
+        answer = b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status
+        play.back().asks(head + b"\r\n").answers(answer).closes()
+        play.front().asks(b"GET /%d HTTP/1.1\r\nHost: shop.example\r\n\r\n" % n).answers(
+            NONE
+        ).leaves()
+        play.wait(1000)
+    (said,) = of(play.report(folder), "health-checks.failing")
+    assert ("Host" in said.remedy) == ("host" in values(said))
+    return values(said)
+
+
+MISDIRECTED, UNAVAILABLE = b"421 Misdirected Request", b"503 Service Unavailable"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "named"),
+    [
+        (b"GET / HTTP/1.0\r\n", MISDIRECTED, ("Host", None)),
+        (b"GET / HTTP/1.1\r\nHost: 10.0.9.11\r\n", MISDIRECTED, ("Host", "shop.example")),
+        (b"GET / HTTP/1.1\r\nHost: shop.example\r\n", MISDIRECTED, (None, None)),
+        (b"GET / HTTP/1.0\r\n", UNAVAILABLE, (None, None)),
+    ],
+)
+def test_checks_for_another_host_than_that_of_the_clients(
+    head: bytes, status: bytes, named: tuple[str | None, str | None], tmp_path: Path
+) -> None:
+    """What a server says of itself (5xx) is not about the host."""
+    said = failing(tmp_path, head, status)
+    assert (said.get("host"), said.get("wanted")) == named
