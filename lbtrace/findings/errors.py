@@ -53,6 +53,11 @@ ENDS = {
     Mark.LOST: "bytes missing from the capture",
 }
 
+OF_GATEWAYS = {502, 503, 504}  # RFC 9110 §15.6
+BEHIND = (
+    "These are what a gateway says of the servers behind it: its log says why, and a capture taken "
+    "behind it at the same time shows it."
+)
 STREAM_RESET = "HTTP/2 stream reset"
 
 
@@ -101,7 +106,9 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             reason=reason or None,
             signed=signed if signed and others else None,
             others=others if signed and others else None,
-            remedy="Compare these requests with those that worked: which field, which size "
+            remedy=BEHIND
+            if set(statuses) <= OF_GATEWAYS
+            else "Compare these requests with those that worked: which field, which size "
             "differs? A second capture, taken on the other side of the balancer at the same time, "
             "shows who made them.",
         ).about(comparison.asked(side, rows))

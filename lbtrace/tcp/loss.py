@@ -5,7 +5,8 @@ the peer had it.
               missing from a capture
     repeated  a segment sent again though the capture already shows its bytes acknowledged tells
               nothing of loss: its sender had not seen the acknowledgement, or waits for data
-              (a deferred accept repeats its SYN-ACK)
+              (a deferred accept repeats its SYN-ACK). Nor does what a SYN carried and its
+              server did not take (TCP Fast Open, RFC 7413 §4.2): it is sent once more
 
 A segment that lies beyond all that its receiver ever offered to take, and that the receiver did not
 acknowledge though it spoke later, is no part of the stream (RFC 9293 §3.10.7.4).
@@ -105,7 +106,19 @@ def _repeats(
     there[there] = of[at[there]] == stream[rows][there]
     known = np.zeros(len(rows), bool)
     known[there] = highest[at[there]] >= end[there]
-    return rows, known
+    return rows, known | _refused_by_syn(table, stream, handshake, rows, end)
+
+
+def _refused_by_syn(
+    table: SegmentTable, stream: Column, handshake: Handshake, rows: Column, end: Column
+) -> Column:
+    """Which of these repeats are the first of what the SYN of their stream carried."""
+    own = handshake.own
+    carried = np.where(own >= 0, table.wire_length[own], 0)[stream[rows]]
+    which = np.flatnonzero((end > 0) & (end <= carried))
+    first = np.zeros(len(rows), bool)
+    first[which[np.unique(stream[rows[which]], return_index=True)[1]]] = True
+    return first
 
 
 def drop_unacceptable(

@@ -149,3 +149,19 @@ def test_of_open_errors_those_that_stand_behind_are_told(
     assert values(told).get("behind", 0) == kept
     assert said in told.statement
     assert bool(told.remedy) == remedy
+
+
+@pytest.mark.parametrize(
+    ("statuses", "of_a_gateway"),
+    [
+        (("504 Gateway Timeout", "502 Bad Gateway", "200 OK"), True),
+        (("504 Gateway Timeout", "400 Bad Request"), False),
+        (("500 Oops",), False),
+    ],
+)
+def test_what_a_gateway_says_lies_behind_it(statuses: tuple[str, ...], of_a_gateway: bool) -> None:
+    """No field and no size of the requests explains it."""
+    run, _ = recorded(Balancer(), *statuses)
+    (found,) = judge_alone(run.clients[0]).of("errors.seen")
+    assert ("gateway" in found.remedy) == of_a_gateway
+    assert ("which field" in found.remedy) != of_a_gateway

@@ -23,6 +23,19 @@ def opened(window: int = 1000) -> Wire:
     )
 
 
+@pytest.mark.parametrize(("times", "repeats"), [(1, 0), (2, 1)])
+def test_what_a_syn_carried_in_vain_is_sent_once_more(times: int, repeats: int) -> None:
+    """TCP Fast Open: the server took the SYN, and not its bytes. Sent again and again, they are
+    lost.
+    """
+    wire = Wire().c("SYN", 99, b"abc").s("SYN", 999, ack=100)
+    for _ in range(times):
+        wire.c("PSH", 100, b"abc", ack=1000)
+    [c], _ = connections(wire.s("", 1000, ack=103).table())
+    assert (c.from_client.repeats, c.from_client.lost) == (repeats, 0)
+    assert c.from_client.retransmissions == times
+
+
 def test_bytes_that_were_acknowledged_and_not_captured_are_lost() -> None:
     wire = (
         opened().c("PSH", 100, b"ab", ack=1000).c("PSH", 105, b"fg", ack=1000).s("", 1000, ack=107)
