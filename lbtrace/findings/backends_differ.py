@@ -28,7 +28,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import size
 from lbtrace.findings._kind import FindingKind
-from lbtrace.http_fields import AUTHORIZATION, COOKIE
+from lbtrace.http_fields.secrets import is_secret
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
@@ -44,7 +44,6 @@ ONE_CAPTURE = True
 TWICE = 2
 MOST = 50  # targets that are looked at, and requests of each server for one
 NOT_WHOLE = (206, 304)
-OF_ONE_USER = (COOKIE, AUTHORIZATION)
 REMEDY = (
     "Compare what is installed and configured on these servers: a version, a file, a page for "
     "maintenance. A body that names its server is different by intent."
@@ -144,7 +143,7 @@ def _asked_alike(table: SideTable, rows: Column) -> bool:
     for row, server in zip(rows.tolist(), servers, strict=True):
         for line in heads.numbers(row):
             of_field[int(words.field_of[line])][server].add(line)
-    own = {words.fields.get(name, -1) for name in OF_ONE_USER}
+    own = {number for name, number in words.fields.items() if is_secret(name)}  # one user's
     everyone = set(servers)
     for field, lines in of_field.items():
         values = set().union(*lines.values())

@@ -50,7 +50,7 @@ def show_screen(
         page.raw(line)
 
 
-class _Held(NamedTuple):
+class _HeldCapture(NamedTuple):
     """What is told of a capture, however many rows of it fit: its number, trace, what is listed,
     its counts, what it cannot show.
     """
@@ -62,13 +62,13 @@ class _Held(NamedTuple):
     blind_spots: list[str]
 
 
-def _held(report: CaptureReport, listed: ListingAlone, number: int) -> _Held:
+def _held(report: CaptureReport, listed: ListingAlone, number: int) -> _HeldCapture:
     held = report.captures[number].trace
     blind_spots = limits.blind_spots(held, held.called(alone=True, several=False))
-    return _Held(number, held, listed, capture_counts(held), blind_spots)
+    return _HeldCapture(number, held, listed, capture_counts(held), blind_spots)
 
 
-def _fitting(block: Blocks, report: CaptureReport, held: _Held, room: int) -> list[str]:
+def _fitting(block: Blocks, report: CaptureReport, held: _HeldCapture, room: int) -> list[str]:
     """A capture with as many rows as fit: the first of these (connections, exchanges)."""
     connections, exchanges = _LEAST
     rows = [(n, _MOST) for n in range(_MOST, _SOME, -1)]
@@ -84,7 +84,7 @@ def _fitting(block: Blocks, report: CaptureReport, held: _Held, room: int) -> li
     return lines
 
 
-def _write(page: Page, report: CaptureReport, held: _Held, most: tuple[int, int]) -> None:
+def _write(page: Page, report: CaptureReport, held: _HeldCapture, most: tuple[int, int]) -> None:
     """One capture, with so many connections and exchanges. Of several the connections are left
     to -v.
     """
