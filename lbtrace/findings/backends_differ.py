@@ -8,7 +8,9 @@ Decided by:
     GET requests for the same target that differ only in fields which are different each time, as
     ids are. Each of two or more servers answered it twice or more, always with the same status and
     body, and not the one of the others; their answers overlap in time, so that no change at one
-    moment explains it. Answers of 5xx, 206 and 304 are left out.
+    moment explains it. Answers of 5xx, 206 and 304 are left out. Where the status is the same and
+    the bodies differ by no more bytes than a name has, each may name its server: that is a fact,
+    no problem.
 Evidence:
     Two requests of the first such target, with their answers.
 Remedy:
@@ -44,6 +46,7 @@ ONE_CAPTURE = True
 TWICE = 2
 MOST = 50  # targets that are looked at, and requests of each server for one
 NOT_WHOLE = (206, 304)
+NAME = 64  # bytes; a label of a host name has 63 at most (RFC 1035 §2.3.4)
 REMEDY = (
     "Compare what is installed and configured on these servers: a version, a file, a page for "
     "maintenance. A body that names its server is different by intent."
@@ -67,7 +70,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     r, text = table.responses, table.words.text_list
     yield KIND.finding(
         "seen" if comparison.alone else "",
-        Severity.MEDIUM if r.start[one] != r.start[other] else Severity.LOW,
+        _severity(table, found),
         Confidence.HIGH,
         "{count} of {of} targets that several servers were asked for {count:is|are} answered "
         "differently, and always alike by each: {target} by {first} with {status} and {bytes}, by "
@@ -88,6 +91,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         other_bytes=size(int(r.length[other])),
         remedy=REMEDY,
     )
+
+
+def _severity(table: SideTable, found: list[Column]) -> Severity:
+    r = table.responses
+    if any(len(distinct(r.start[few])) > 1 for few in found):
+        return Severity.MEDIUM
+    named = all(np.ptp(r.length[few].astype(np.int64)) <= NAME for few in found)
+    return Severity.INFO if named else Severity.LOW
 
 
 def _answered(comparison: Comparison, side: Side) -> Column:

@@ -69,9 +69,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             "{count} requests ({methods}) came again on another connection, after the first one "
             "ended without an answer: sent again, or asked for twice"
             + (
-                "; the server end may have carried them out twice."
-                if safety == "not-idempotent"
-                else "."
+                "."
+                if safety == "idempotent"
+                else "; the server end may have carried them out twice."
+                if comparison.alone
+                else "; they may have been carried out twice."
             )
             + (" A backend got {reached} of them both times." if reached else ""),
             (

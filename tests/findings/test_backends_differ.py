@@ -35,12 +35,18 @@ def asked(
 
 
 def test_each_server_has_its_own_page(tmp_path: Path) -> None:
-    (said,) = asked(tmp_path, ["shop", "maintenance"] * 2)
+    (said,) = asked(tmp_path, ["shop", "maintenance " * 6] * 2)
     got = values(said)
     assert (said.severity, got["count"], got["of"]) == (Severity.LOW, 1, 1)
-    assert (got["bytes"], got["other_bytes"]) == (4, 11)
+    assert (got["bytes"], got["other_bytes"]) == (4, 72)
     assert (got["first"], got["second"]) == ("10.0.9.11:8080", "10.0.9.11:8081")
     assert len(said.evidence[0].frames) == 4
+
+
+@pytest.mark.parametrize(("more", "severity"), [(64, Severity.INFO), (65, Severity.LOW)])
+def test_a_page_may_name_its_server(tmp_path: Path, more: int, severity: Severity) -> None:
+    (said,) = asked(tmp_path, ["I am ", "I am " + "b" * more] * 2)
+    assert said.severity is severity
 
 
 def test_a_file_that_one_server_lacks_is_worse(tmp_path: Path) -> None:
