@@ -7,6 +7,7 @@ that a test can run both roads.
     Heads      heads cut off, start lines and header blocks numbered    (http/bulk)
     Lines      lines of JSON from columns                               (render/json)
     Streams    frames of HTTP/2, HPACK, and rows of plain streams       (http/h2)
+    bursts     bursts found among the pieces of streams                 (http/bulk)
     gathered   pieces of several buffers joined                         (http/bulk)
     numbered   texts numbered, and likewise digests, names and values
                of field lines, parts of request lines                   (tables)
@@ -53,6 +54,7 @@ class Core(Protocol):
     record_fields: Callable[..., None]
     flows: Callable[..., int]
     ack_waits: Callable[..., None]
+    bursts: Callable[..., tuple[int, int]]
     segments: Callable[..., int]
 
 

@@ -83,6 +83,15 @@ def ack_waits(
     found: tuple[Column, ...],
     /,
 ) -> None: ...
+def bursts(
+    views: tuple[memoryview, ...],
+    given: tuple[Column, ...],
+    found: tuple[Column, ...],
+    least: int,
+    answer: bytes,
+    methods: bytes,
+    /,
+) -> tuple[int, int]: ...
 def segments(
     data: memoryview,
     offset: Column,

@@ -154,6 +154,7 @@ PyObject *records(PyObject *module, PyObject *args);
 PyObject *record_fields(PyObject *module, PyObject *args);
 PyObject *flows(PyObject *module, PyObject *args);
 PyObject *ack_waits(PyObject *module, PyObject *args);
+PyObject *bursts(PyObject *module, PyObject *args);
 PyObject *segments(PyObject *module, PyObject *args);
 
 #endif

@@ -127,6 +127,11 @@ PyDoc_STRVAR(ack_waits_doc,
              "the same function. `given`: stream, time, flags, seq, ack and wire length of segments;\n"
              "`found`: the columns of AckWaits, of a stream that never waited.");
 
+PyDoc_STRVAR(bursts_doc,
+             "bursts(views, given, found, least, answer, methods, /)\n--\n\n"
+             "The pieces of streams fill the columns of a Bursts: how many pieces are in bursts, and\n"
+             "how many bursts there are.");
+
 PyDoc_STRVAR(segments_doc,
              "segments(data, offset, captured, wire, header, kind_at, columns, /)\n--\n\n"
              "Packets behind a link header of `header` bytes, whose EtherType is at `kind_at`: how\n"
@@ -138,6 +143,7 @@ static PyMethodDef functions[] = {
     {"record_fields", record_fields, METH_VARARGS, record_fields_doc},
     {"flows", flows, METH_VARARGS, flows_doc},
     {"ack_waits", ack_waits, METH_VARARGS, ack_waits_doc},
+    {"bursts", bursts, METH_VARARGS, bursts_doc},
     {"segments", segments, METH_VARARGS, segments_doc},
     {"gathered", gathered, METH_VARARGS, gathered_doc},
     {"numbered", numbered, METH_VARARGS, numbered_doc},

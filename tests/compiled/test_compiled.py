@@ -364,6 +364,52 @@ def test_a_stream_that_is_not_there_is_refused(stream: int) -> None:
 
 
 @needs_core
+@pytest.mark.parametrize(
+    ("payload", "first", "error"),
+    [
+        (0, [0, 1, 1], None),
+        (5, [0, 1, 1], "outside its buffer"),
+        (-1, [0, 1, 1], "outside its buffer"),
+        (2**62, [0, 0, 1], "outside its buffer"),
+        (0, [0, 2, 1], "outside its pieces"),
+        (0, [0, 1, 0], "outside its pieces"),
+        (0, [-1, 1, 1], "outside its pieces"),
+        (0, [0, 1], "two streams"),
+    ],
+)
+def test_pieces_that_are_not_there_are_no_bursts(
+    payload: int, first: list[int], error: str | None
+) -> None:
+    assert CORE is not None
+    streams = len(first) - 1
+    given = (
+        np.zeros(1, np.uint8),
+        np.array([payload]),
+        np.array([12], np.uint32),
+        np.zeros(1, np.int64),
+        np.ones(1, np.uint32),
+        np.zeros(1, np.int64),
+        np.zeros(1, bool),
+        np.array(first),
+        np.ones(streams, bool),
+    )
+    row, begin, stream, size = (np.zeros(1 + (k == 1), np.int64) for k in range(4))
+    found = row, begin, stream, size, np.zeros(1, bool), np.zeros(streams // 2, bool)
+
+    def walked(least: int = 12) -> tuple[int, int]:
+        data = memoryview(b"GET / HTTP/1.1\r\n")
+        return CORE.bursts((data,), given, found, least, b"HTTP/1.", b"GET ")
+
+    if error is None:
+        assert walked() == (1, 1)
+        with pytest.raises(ValueError, match="no such beginnings"):
+            walked(least=3)
+    else:
+        with pytest.raises((IndexError, ValueError), match=error):
+            walked()
+
+
+@needs_core
 def test_text_that_is_no_ascii_is_refused() -> None:
     assert CORE is not None
     lines = CORE.Lines(1)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.http.h1.start_line import COMMON_METHODS
 from lbtrace.tables.columns import among
 from lbtrace.tables.packets import Column, StreamTable
@@ -49,6 +50,8 @@ class Bursts:
 
 def bursts(streams: StreamTable) -> Bursts:
     """The bursts of all streams that begin like a message."""
+    if compiled.core is not None:
+        return _compiled(compiled.core, streams)
     per_stream = np.diff(streams.first)
     stream = np.repeat(np.arange(len(per_stream)), per_stream)
     row = np.argsort((stream >> 1 << 32) | streams.frame, kind="stable")
@@ -71,6 +74,28 @@ def bursts(streams: StreamTable) -> Bursts:
         size = np.add.reduceat(streams.length[row].astype(np.int64), first[:-1])
         again = np.logical_or.reduceat(streams.repeated[row], first[:-1])
     return Bursts(row, first, who, size, again, in_order)
+
+
+def _compiled(core: compiled.Core, streams: StreamTable) -> Bursts:
+    """The same by the compiled core."""
+    s, count = streams, len(streams.start)
+    columns = (
+        *(s.buffer, s.payload, s.length, s.start, s.frame, s.ack),
+        *(s.repeated, s.first, s.clean),
+    )
+    # untouched pages of a column that is too long cost nothing
+    row, first, stream, size = (np.empty(count + (k == 1), np.int64) for k in range(4))
+    again, in_order = np.empty(count, bool), np.zeros(len(s.clean) >> 1, bool)
+    pieces, found = core.bursts(
+        tuple(map(memoryview, s.buffers)),
+        tuple(map(np.ascontiguousarray, columns)),
+        (row, first, stream, size, again, in_order),
+        _LEAST,
+        _ANSWER,
+        _METHODS.tobytes(),
+    )
+    held = first[: found + 1], stream[:found], size[:found], again[:found]
+    return Bursts(row[:pieces], *held, in_order)
 
 
 def _in_order(streams: StreamTable, rows: Column, who: Column, kept: Column) -> Column:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.http.bulk.bursts import bursts, no_bursts
 from lbtrace.http.h1.start_line import COMMON_METHODS
+from tests.compiled import on_both
 from tests.http.streams import Talk, get, ok, table
 from tests.laws import examples
 
@@ -100,6 +103,25 @@ def test_bursts_are_what_a_walk_over_the_pieces_finds(steps: list[tuple[int, byt
     expected = [(who, data, again) for who, data, kept, again in oracle(talk) if kept]
     assert list(zip(found.stream.tolist(), texts, found.again.tolist(), strict=True)) == expected
     assert found.size.tolist() == [len(data) for _, data, _ in expected]
+
+
+@examples(400)
+@given(st.lists(_steps, min_size=1, max_size=3), st.randoms())
+def test_both_roads_find_the_same(said: list[list[tuple[int, bytes, str]]], random: Random) -> None:
+    """Also where pieces that are late in a stream came early, or several in one frame."""
+    streams = table(list(map(spoken, said)))
+    frames = streams.frame.tolist()
+    for _ in range(len(frames) and random.randrange(3)):
+        frames[random.randrange(len(frames))] = random.choice(frames)
+    streams = streams.with_columns(frame=np.array(frames, np.uint32))
+
+    def found() -> list[list[int]]:
+        b = bursts(streams)
+        columns = b.row, b.first, b.stream, b.size, b.again, b.in_order
+        return [column.tolist() for column in columns]
+
+    plain, compiled = on_both(found)
+    assert plain == compiled
 
 
 @examples(400)
