@@ -60,6 +60,15 @@ int column_borrow(Column *column, PyObject *object, Py_ssize_t item, Py_ssize_t 
 int column_borrow_integers(Column *column, PyObject *object, Py_ssize_t count);
 void column_return(Column *column);
 
+/* Ask for memory in time. The address need not be that of anything. */
+static inline void fetch(const void *items, size_t size, Py_ssize_t at) {
+#if defined(__GNUC__)
+    __builtin_prefetch((const void *)((uintptr_t)items + size * (uintptr_t)at));
+#else
+    (void)items, (void)size, (void)at;
+#endif
+}
+
 static inline int64_t item_i64(const Column *column, Py_ssize_t at) {
     int64_t value;
     memcpy(&value, (const char *)column->view.buf + 8 * at, sizeof value);

@@ -164,8 +164,12 @@ static int item_of(PyObject *list, int64_t at, const char **text, Py_ssize_t *si
     return *text == NULL ? -1 : 0;
 }
 
-/* The integer that a line has in the first column. */
+#define AHEAD 32 /* lines */
+
+/* The integer that a line has in the first column. There are more columns than a processor foresees
+ * to be read on, so what later lines need is asked for. */
 static inline int64_t integer_of(const Part *part, Py_ssize_t row) {
+    fetch(part->items, part->item_size, row + AHEAD);
     return integer_at(part->items, part->item_size, part->is_signed, row);
 }
 
@@ -310,6 +314,7 @@ static int write_digest(Memory *out, const unsigned char *digest) {
 
 static int write_body(Memory *out, Last *last, const Part *part, Py_ssize_t row) {
     int64_t size = item_i64(&part->column[SIZE], row);
+    fetch(part->column[DIGEST].view.buf, 16, row + AHEAD);
     const char *text;
     Py_ssize_t length;
     switch (item_u8(&part->column[KIND], row)) {
