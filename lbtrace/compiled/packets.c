@@ -19,6 +19,13 @@ static uint32_t little_32(const uint8_t *at) {
     return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
 }
 
+/* A record says where the next one is, so a walk waits for memory at each of them, unless what lies
+ * ahead is asked for: of large records only the beginning, as the next ones are no nearer then. */
+#define AHEAD 4096 /* bytes */
+#define FETCHED 512
+#define CACHE_LINE 64
+#define PACKETS_AHEAD 16
+
 /* Walk from `at` on, until `positions` is full or a record is refused or has no byte. How many
  * records were found; `*at` is behind the last one. */
 static Py_ssize_t walk(const Column *data, int64_t header, int64_t length_at, int big,
@@ -30,6 +37,8 @@ static Py_ssize_t walk(const Column *data, int64_t header, int64_t length_at, in
         const uint8_t *field = bytes + here + length_at;
         int64_t length = big ? big_32(field) : little_32(field);
         if (length == 0 || length > largest || length > size - header - here) break;
+        for (int64_t k = 0; k < header + length && k < FETCHED; k += CACHE_LINE)
+            fetch(field, 1, (Py_ssize_t)k + AHEAD);
         set_i64(positions, found++, here);
         here += header + length;
     }
@@ -94,6 +103,8 @@ PyObject *record_fields(PyObject *module, PyObject *args) {
     for (Py_ssize_t row = 0; good && row < at.count; row++) {
         int64_t time_ns;
         uint32_t sizes[2];
+        if (row + PACKETS_AHEAD < at.count)
+            fetch(data.view.buf, 1, (Py_ssize_t)item_i64(&at, row + PACKETS_AHEAD));
         good = fields_of(&data, item_i64(&at, row), length_at, big, unit_ns, &time_ns, sizes);
         if (!good) {
             PyErr_SetString(PyExc_IndexError, "a record lies outside its buffer");
@@ -198,6 +209,11 @@ static Py_ssize_t plain(const Column *data, const Column input[3], int64_t heade
     const uint8_t *bytes = data->view.buf;
     Py_ssize_t rows = 0, left = 0;
     for (Py_ssize_t k = 0; k < input[0].count; k++) {
+        if (k + PACKETS_AHEAD < input[0].count) {
+            int64_t later = item_i64(&input[0], k + PACKETS_AHEAD);
+            for (int line = 0; line < 2; line++)
+                fetch(bytes, 1, (Py_ssize_t)later + line * CACHE_LINE);
+        }
         int64_t offset = item_i64(&input[0], k), captured = item_i64(&input[1], k);
         int64_t wire = item_i64(&input[2], k);
         if (offset < 0 || captured < 0 || captured > data->count ||
