@@ -283,10 +283,14 @@ def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
     waited = gone - q.last_ns
     left = q.there & q.complete & ~table.interim & known & ~table.both_ask
     left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))
-    if left.any():
+    there = table.responses.there
+    refused = table.of_ends("rst_ns", server=False)[table.connection] != NEVER
+    if (left & there & refused).any():
         from lbtrace.match.exchange_times import given_up  # with all that pairs exchanges
 
-        left &= ~table.responses.there | given_up(table)
+        left &= ~there | given_up(table)
+    else:  # who refuses nothing takes the answer
+        left &= ~there
     return np.where(left, waited, NEVER)
 
 
