@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 5  # what this Python code expects; as in core.h
+INTERFACE: Final = 6  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):
