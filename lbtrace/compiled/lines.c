@@ -12,7 +12,7 @@
 enum Kind { COMMON, NUMBER, CHOICE, REQUEST, BLOCK, BODY };
 
 /* what a body is: lbtrace/tables/exchanges.py */
-enum Body { NOTHING, LENGTH, SILENT, OTHER };
+enum Body { NOTHING, LENGTH, SILENT, OTHER, FRAMES, FRAMES_LENGTH };
 
 #define MOST_COLUMNS 6
 
@@ -312,6 +312,17 @@ static int write_digest(Memory *out, const unsigned char *digest) {
     return memory_append(out, text, sizeof text);
 }
 
+/* A body in DATA frames, of which a length is declared or not. */
+static int write_framed(Memory *out, Last *last, int64_t size, int declared,
+                        const unsigned char *digest) {
+    if (CONSTANT(out, "{\"framing\":\"data-frames\",\"length\":") < 0 ||
+        write_number(out, last, size) < 0 || CONSTANT(out, ",\"declared\":") < 0 ||
+        (declared ? write_number(out, last, size) : CONSTANT(out, "null")) < 0 ||
+        CONSTANT(out, ",\"complete\":true,\"digest\":\"") < 0 || write_digest(out, digest) < 0)
+        return -1;
+    return CONSTANT(out, "\",\"content_digest\":null,\"content_length\":null}");
+}
+
 static int write_body(Memory *out, Last *last, const Part *part, Py_ssize_t row) {
     int64_t size = item_i64(&part->column[SIZE], row);
     fetch(part->column[DIGEST].view.buf, 16, row + AHEAD);
@@ -335,6 +346,10 @@ static int write_body(Memory *out, Last *last, const Part *part, Py_ssize_t row)
             return -1;
         return CONSTANT(out, ",\"complete\":true,\"digest\":null,\"content_digest\":null,"
                              "\"content_length\":null}");
+    case FRAMES:
+    case FRAMES_LENGTH:
+        return write_framed(out, last, size, item_u8(&part->column[KIND], row) == FRAMES_LENGTH,
+                            (const unsigned char *)part->column[DIGEST].view.buf + 16 * row);
     default:
         if (item_of(part->texts, item_i64(&part->column[WHICH], row), &text, &length) < 0)
             return -1;

@@ -28,7 +28,7 @@
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE,
        CONTINUATION };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8, WITH_PRIORITY = 0x20 };
-enum { NOTHING, LENGTH, SILENT, OTHER }; /* what a body is; as in tables/exchanges.py */
+enum { NOTHING, LENGTH, SILENT, OTHER, FRAMES, FRAMES_LENGTH }; /* what a body is; as in tables/exchanges.py */
 
 static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; /* §3.4 */
 
@@ -688,11 +688,11 @@ static int64_t request_number(Streams *s, const Half *asked) {
     return (int64_t)count;
 }
 
-/* Tell Python of a body: declared length, length, coding, first frame, how many pieces, and for each
- * of them its buffer and where it begins and ends there. */
-static int tell_body(Streams *s, const Half *half) {
-    int64_t said[] = {stated(s, half, DECLARED, NONE), half->length, stated(s, half, CODING, 0),
-                      item_u32(&s->frame, half->first), half->runs};
+/* Tell Python of a body: what it is, declared length, length, coding, first frame, how many pieces,
+ * and for each of them its buffer and where it begins and ends there. */
+static int tell_body(Streams *s, const Half *half, int64_t kind) {
+    int64_t said[] = {kind, stated(s, half, DECLARED, NONE), half->length,
+                      stated(s, half, CODING, 0), item_u32(&s->frame, half->first), half->runs};
     if (memory_append(&s->told, said, sizeof said) < 0) return -1;
     uint32_t at = half->run;
     for (uint32_t k = 0; k < half->runs; k++) {
@@ -716,19 +716,24 @@ static int add_lines(Streams *s, const Half *half) {
     return memory_append(&s->sizes, &lines, sizeof lines);
 }
 
-static int add_message(Streams *s, int d, const Half *half, int64_t start) {
+/* What a body is: one that is coded, or not as long as declared, is an object. */
+static int64_t body_kind(const Streams *s, const Half *half) {
     int64_t declared = stated(s, half, DECLARED, NONE);
-    int64_t kind = half->framed ? OTHER : declared == NONE ? NOTHING : SILENT;
-    int64_t length = kind == OTHER ? s->bodies : kind == SILENT ? declared : 0;
+    if (!half->framed) return declared == NONE ? NOTHING : SILENT;
+    if (stated(s, half, CODING, 0) != 0) return OTHER;
+    return declared == NONE ? FRAMES : declared == half->length ? FRAMES_LENGTH : OTHER;
+}
+
+static int add_message(Streams *s, int d, const Half *half, int64_t start) {
+    int64_t kind = body_kind(s, half);
+    int64_t length = kind == OTHER ? s->bodies++ : half->length;
+    if (kind == SILENT) length = stated(s, half, DECLARED, NONE);
     int64_t row[] = {start, kind, length,
                      item_u32(&s->frame, half->first), half->head.frame, half->last.frame,
                      item_i64(&s->time, half->first), half->head.time, half->last.time,
                      half->begin, half->last.repeats != half->repeats};
     if (start < 0 || memory_append(&s->messages[d], row, sizeof row) < 0) return -1;
-    if (kind == OTHER) {
-        s->bodies++;
-        if (tell_body(s, half) < 0) return -1;
-    }
+    if (half->framed && tell_body(s, half, kind) < 0) return -1;
     return add_lines(s, half);
 }
 

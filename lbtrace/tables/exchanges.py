@@ -31,7 +31,8 @@ from lbtrace.tables.table import RowTable, Table, bounds, column, item, part, sh
 from lbtrace.tables.words import column_of, numbering, numbers
 
 NO_STREAM: Final = -1
-NOTHING, LENGTH, SILENT, OTHER = range(4)  # what a body is: see `MessageTable.body`
+# what a body is: see `MessageTable.body`
+NOTHING, LENGTH, SILENT, OTHER, FRAMES, FRAMES_LENGTH = range(6)
 EPOCH: Final = "ns since the epoch"
 
 
@@ -154,13 +155,15 @@ class MessageTable(Table):
     """One half of the exchanges: a row per message.
 
     `body` is NOTHING (no body, none declared), LENGTH (`length` bytes as declared, `digest`
-    theirs), SILENT (no body, `length` declared: an answer to HEAD, a 304), or OTHER
-    (`others[length]`). `digest` means nothing but for LENGTH. `marks` is an index in MARK_SETS.
+    theirs), SILENT (no body, `length` declared: an answer to HEAD, a 304), FRAMES (`length` bytes
+    in DATA frames, none declared), FRAMES_LENGTH (the same, as declared), or OTHER
+    (`others[length]`). `digest` means something for LENGTH and for both kinds of frames. `marks` is
+    an index in MARK_SETS.
     """
 
     start: Column = column("i4", "start line", "index in `requests` or `statuses` of HeadTexts")
     block: Column = column("i4", "field lines", "row of HeadTexts")
-    body: Column = column("u1", "what the body is: NOTHING, LENGTH, SILENT or OTHER")
+    body: Column = column("u1", "what the body is, as `MessageTable` says")
     length: Column = column("i8", "length of the body; of OTHER, which one", "bytes")
     digest: Column = column("V16", "digest of the body")
     first_frame: Column = column("u4", "frame it begins in")
@@ -177,7 +180,7 @@ class MessageTable(Table):
         found = [NO_BODY] * len(self.body)
         some = np.flatnonzero(self.body != NOTHING)
         hexes = self.digest[some].tobytes().hex()
-        new, by_length = tuple.__new__, Framing.CONTENT_LENGTH
+        new, by_length, by_frames = tuple.__new__, Framing.CONTENT_LENGTH, Framing.DATA_FRAMES
         kinds, sizes = self.body[some].tolist(), self.length[some].tolist()
         for k, (row, kind, size) in enumerate(zip(some.tolist(), kinds, sizes, strict=True)):
             if kind == LENGTH:
@@ -186,8 +189,12 @@ class MessageTable(Table):
                 )
             elif kind == SILENT:
                 found[row] = Body(Framing.NONE, 0, size, True, None)
-            else:
+            elif kind == OTHER:
                 found[row] = others[size]
+            else:
+                declared = size if kind == FRAMES_LENGTH else None
+                digest = hexes[32 * k : 32 * k + 32]
+                found[row] = new(Body, (by_frames, size, declared, True, digest, None, None))
         return found
 
     def after_start(

@@ -18,6 +18,8 @@ from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, running
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.exchanges import (
+    FRAMES,
+    FRAMES_LENGTH,
     LENGTH,
     MARK_SETS,
     NO_STREAM,
@@ -187,16 +189,22 @@ def _bodies_of_rows(
 ) -> dict[str, Column]:
     """The columns of `Messages` about the body, for rows of an ExchangeTable."""
     n, by_length, other = len(rows), rows.body == LENGTH, rows.body == OTHER
+    framed = (rows.body == FRAMES) | (rows.body == FRAMES_LENGTH)
+    digested = by_length | framed
+    framing = np.full(n, FRAMINGS[Framing.NONE])
+    framing[by_length], framing[framed] = (
+        FRAMINGS[which] for which in (Framing.CONTENT_LENGTH, Framing.DATA_FRAMES)
+    )
     out = {
-        "framing": np.where(by_length, FRAMINGS[Framing.CONTENT_LENGTH], FRAMINGS[Framing.NONE]),
-        "length": np.where(by_length, rows.length, 0),
+        "framing": framing,
+        "length": np.where(digested, rows.length, 0),
         "complete": np.ones(n, bool),
         "digest": np.zeros(n, np.int64),
         "content_digest": np.zeros(n, np.int64),
         "content_length": np.full(n, -1, np.int64),
     }
     if texts:
-        out["digest"][by_length] = _digests(rows.digest[by_length], words)
+        out["digest"][digested] = _digests(rows.digest[digested], words)
     for name, values in out.items():
         values[other] = others[name][rows.length[other]]
     return out

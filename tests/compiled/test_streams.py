@@ -61,7 +61,7 @@ def test_a_connection_becomes_a_row() -> None:
     made, bodies, schemes, apart, fields, asking, answering = _read(streams)
     assert (made, schemes, apart, fields) == (1, [b"http"], [], {})
     at = len(ASK + ANSWER) - 1
-    assert np.frombuffer(bodies, np.int64).tolist() == [-1, 1, 0, 2, 1, 0, at, at + 1]
+    assert np.frombuffer(bodies, np.int64).tolist() == [4, -1, 1, 0, 2, 1, 0, at, at + 1]
     assert [len(end[0]) // 48 for end in (asking, answering)] == [1, 2]
     rows, asked, answered, sizes, lines = streams.columns()
     assert np.frombuffer(rows, np.int64).tolist() == [5, 1, 1]
@@ -78,7 +78,7 @@ def test_a_connection_becomes_a_row() -> None:
         len(PREFACE) + 15,
         0,
     ]
-    assert np.frombuffer(answered, np.int64).tolist() == [0, 3, 0, 2, 2, 2, 2, 2, 2, 15, 0]
+    assert np.frombuffer(answered, np.int64).tolist() == [0, 4, 1, 2, 2, 2, 2, 2, 2, 15, 0]
     assert np.frombuffer(sizes, np.int64).tolist() == [1, 2]
     texts = [b":authority: shop.example", b"server: x", b"content-type: text/html"]
     assert streams.texts() == (texts, [b"GET /a HTTP/2"], [b"HTTP/2 200 "])

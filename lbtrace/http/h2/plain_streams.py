@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from hpack.huffman_constants import REQUEST_CODES_LENGTH
-from xxhash import xxh3_128_hexdigest
+from xxhash import xxh3_128_digest
 
 from lbtrace import compiled
 from lbtrace.http.budget import FRAMES_EACH, UNFOLDED_EACH
@@ -34,7 +34,15 @@ from lbtrace.http_fields import CONTENT_LENGTH, CONTENT_TYPE, READ_IN_STREAMS
 from lbtrace.http_fields.content import is_event_stream, is_grpc
 from lbtrace.model.http import Body, Framing
 from lbtrace.tables.columns import Column, running
-from lbtrace.tables.exchanges import RETRANSMITTED, ExchangeTable, HeadTexts, MessageTable
+from lbtrace.tables.exchanges import (
+    FRAMES,
+    FRAMES_LENGTH,
+    OTHER,
+    RETRANSMITTED,
+    ExchangeTable,
+    HeadTexts,
+    MessageTable,
+)
 from lbtrace.tables.pace import PAUSE_NS
 
 if TYPE_CHECKING:
@@ -50,7 +58,7 @@ _MOST: Final = (1 << 63) - 1
 _SCHEMES: Final = 4  # different ones of a connection that are kept
 # numbers of a message: start line, body, its length, frames, times, offset, whether it is repeated
 _WIDTH: Final = 11
-_BODY: Final = 5  # numbers of a body in front of its pieces
+_BODY: Final = 6  # numbers of a body in front of its pieces
 _PIECE: Final = 3  # buffer, begin, end
 
 
@@ -134,6 +142,7 @@ class PlainStreams:
             int.from_bytes(os.urandom(8), "little"),
         )
         self._others: list[Body] = []
+        self._digests = bytearray()  # of bodies in frames that are no objects
         self._count = 0
 
     def __len__(self) -> int:
@@ -173,28 +182,30 @@ class PlainStreams:
         return cursor.first_row, cursor.end_row, cursor.offset, clean
 
     def _add_bodies(self, numbers: memoryview) -> None:
-        """The bodies of rows, as the core tells them: declared length, length, coding, first frame,
-        how many pieces, and these.
+        """The bodies of rows, as the core tells them: what it is, declared length, length, coding,
+        first frame, how many pieces, and these.
         """
         at, buffers, codings = 0, self._pieces.buffers, self._stated.codings
         while at < len(numbers):
-            stated, length, coding, frame, pieces = numbers[at : at + _BODY].tolist()
+            kind, stated, length, coding, frame, pieces = numbers[at : at + _BODY].tolist()
             at += _BODY
+            begins, at = range(at, at + _PIECE * pieces, _PIECE), at + _PIECE * pieces
+            if kind != OTHER and pieces == 1:
+                buffer, begin, end = numbers[begins.start : at].tolist()
+                self._digests += xxh3_128_digest(buffers[buffer][begin:end])
+                continue
+            sink = BodyDigest(codings[coding])
+            for k in begins:
+                buffer, begin, end = numbers[k : k + _PIECE].tolist()
+                sink.update(buffers[buffer][begin:end])
             declared = None if stated == _UNKNOWN else stated
-            if pieces == 1 and not coding:
-                buffer, begin, end = numbers[at : at + _PIECE].tolist()
-                digest = xxh3_128_hexdigest(buffers[buffer][begin:end])
-                body = Body(Framing.DATA_FRAMES, length, declared, True, digest)
+            body = sink.body(Framing.DATA_FRAMES, length, declared, True)
+            if kind == OTHER:
+                self._others.append(body)
             else:
-                sink = BodyDigest(codings[coding])
-                for k in range(at, at + _PIECE * pieces, _PIECE):
-                    buffer, begin, end = numbers[k : k + _PIECE].tolist()
-                    sink.update(buffers[buffer][begin:end])
-                body = sink.body(Framing.DATA_FRAMES, length, declared, True)
-                if sink.limited:
-                    self._weirds.add(CONTENT_LIMITED, frame)
-            self._others.append(body)
-            at += _PIECE * pieces
+                self._digests += bytes.fromhex(body.digest or "")
+            if sink.limited:
+                self._weirds.add(CONTENT_LIMITED, frame)
 
     def table(self) -> ExchangeTable:
         """The rows, in the order of their connections; ids count from 0."""
@@ -203,6 +214,12 @@ class PlainStreams:
         count = len(self)
         connection, ordinal, stream = np.frombuffer(rows, np.int64).reshape(-1, 3).T
         block = np.arange(2 * count)
+        sides = (np.frombuffer(held, np.int64).reshape(-1, _WIDTH) for held in (asked, answered))
+        messages = np.stack(tuple(sides), axis=1)  # a request, its response, …
+        digests = np.zeros(2 * count, "V16")
+        digests[np.isin(messages[:, :, 1].ravel(), (FRAMES, FRAMES_LENGTH))] = np.frombuffer(
+            self._digests, "V16"
+        )
         heads = HeadTexts(
             texts,
             frozenset(),
@@ -216,29 +233,29 @@ class PlainStreams:
             connection.astype(np.int32),
             ordinal.astype(np.int32),
             stream.copy(),
-            self._messages(asked, block[::2]),
-            self._messages(answered, block[1::2]),
+            _messages(messages[:, 0], block[::2], digests[::2]),
+            _messages(messages[:, 1], block[1::2], digests[1::2]),
             heads,
             self._others,
         )
 
-    def _messages(self, held: bytes, block: Column) -> MessageTable:
-        start, kind, length, first, head, last, *times, offset, repeated = (
-            np.frombuffer(held, np.int64).reshape(-1, _WIDTH).T
-        )
-        first_ns, head_ns, last_ns = (time.copy() for time in times)
-        return MessageTable(
-            start=start.astype(np.int32),
-            block=block.astype(np.int32),
-            body=kind.astype(np.uint8),
-            length=length.copy(),
-            digest=np.zeros(len(block), "V16"),
-            first_frame=first.astype(np.uint32),
-            head_frame=head.astype(np.uint32),
-            last_frame=last.astype(np.uint32),
-            first_ns=first_ns,
-            head_ns=head_ns,
-            last_ns=last_ns,
-            offset=offset.copy(),
-            marks=np.where(repeated, np.uint8(RETRANSMITTED), np.uint8(0)),
-        )
+
+def _messages(held: Column, block: Column, digests: Column) -> MessageTable:
+    """One row of numbers for each message."""
+    start, kind, length, first, head, last, *times, offset, repeated = held.T
+    first_ns, head_ns, last_ns = (time.copy() for time in times)
+    return MessageTable(
+        start=start.astype(np.int32),
+        block=block.astype(np.int32),
+        body=kind.astype(np.uint8),
+        length=length.copy(),
+        digest=digests.copy(),
+        first_frame=first.astype(np.uint32),
+        head_frame=head.astype(np.uint32),
+        last_frame=last.astype(np.uint32),
+        first_ns=first_ns,
+        head_ns=head_ns,
+        last_ns=last_ns,
+        offset=offset.copy(),
+        marks=np.where(repeated, np.uint8(RETRANSMITTED), np.uint8(0)),
+    )

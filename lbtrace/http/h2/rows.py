@@ -22,13 +22,22 @@ from lbtrace.http_fields import AUTHORITY
 from lbtrace.http_fields.content import is_event_stream, is_grpc
 from lbtrace.model.http import NO_BODY, Body, HeaderLine
 from lbtrace.tables.columns import Column, running
-from lbtrace.tables.exchanges import NOTHING, OTHER, ExchangeTable, HeadTexts, MessageTable
+from lbtrace.tables.exchanges import (
+    FRAMES,
+    FRAMES_LENGTH,
+    NOTHING,
+    OTHER,
+    ExchangeTable,
+    HeadTexts,
+    MessageTable,
+)
 from lbtrace.tables.words import numbering
 
 _REQUEST: Final = re.compile(r"[!-~]+ [^\x00-\x20]+ HTTP/2").fullmatch
 _STATUS: Final = re.compile(r"[1-9][0-9]{2}", re.ASCII).fullmatch
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII).fullmatch
 _VALUE: Final = re.compile(r"[^ \t\r\n](?:[^\r\n]*[^ \t\r\n])?").fullmatch
+_NO_DIGEST: Final = bytes(16)
 _NO_ROW: Final = -1  # the number of a line that no row may have
 _WIDTH: Final = 10  # numbers of a message: start line, kind and length of the body, places, offset
 
@@ -46,6 +55,7 @@ class StreamRows:
         self._messages = array("q"), array("q")  # of requests, of responses: see `_WIDTH`
         self._sizes = array("q")  # lines of each block: of a request, of its response, …
         self._lines = array("i")
+        self._digests = bytearray()  # 16 bytes of each request, of its response, …
         self._others: list[Body] = []
 
     def __len__(self) -> int:
@@ -92,7 +102,9 @@ class StreamRows:
             self._messages,
             strict=True,
         ):
-            out.extend((start, *self._body(half, side), *where[1:7], half.begin))
+            kind, length, digest = self._body(half, side)
+            out.extend((start, kind, length, *where[1:7], half.begin))
+            self._digests += digest
             self._sizes.append(len(lines))
             self._lines.extend(lines)
         self._rows.extend((connection, ordinal, stream))
@@ -111,14 +123,21 @@ class StreamRows:
         self._held.append(line)
         return number
 
-    def _body(self, half: StreamHalf, side: Http2Direction) -> tuple[int, int]:
-        """Kind and length of a body, as a MessageTable has them."""
+    def _body(self, half: StreamHalf, side: Http2Direction) -> tuple[int, int, bytes]:
+        """Kind, length and digest of a body, as a MessageTable has them."""
         assert half.section is not None
         found = body(half, side, half.section, False)
         if found is NO_BODY:
-            return NOTHING, 0
-        self._others.append(found)
-        return OTHER, len(self._others) - 1
+            return NOTHING, 0, _NO_DIGEST
+        if (
+            found.digest is None
+            or found.content_digest
+            or found.declared not in (None, found.length)
+        ):
+            self._others.append(found)
+            return OTHER, len(self._others) - 1, _NO_DIGEST
+        kind = FRAMES if found.declared is None else FRAMES_LENGTH
+        return kind, found.length, bytes.fromhex(found.digest)
 
     def table(self) -> ExchangeTable:
         """All of them, in the order in which they were added; ids count from 0."""
@@ -132,20 +151,20 @@ class StreamRows:
             [text.encode("latin-1") for text in self._requests],
             [text.encode("latin-1") for text in self._statuses],
         )
-        block = np.arange(2 * count)
+        block, digests = np.arange(2 * count), np.frombuffer(self._digests, "V16")
         return ExchangeTable(
             np.arange(count),
             connection.astype(np.int32),
             ordinal.astype(np.int32),
             stream.copy(),
-            _messages(self._messages[0], block[::2]),
-            _messages(self._messages[1], block[1::2]),
+            _messages(self._messages[0], block[::2], digests[::2]),
+            _messages(self._messages[1], block[1::2], digests[1::2]),
             heads,
             self._others,
         )
 
 
-def _messages(held: array[int], block: Column) -> MessageTable:
+def _messages(held: array[int], block: Column, digests: Column) -> MessageTable:
     start, kind, length, first, head, last, *times, offset = (
         np.frombuffer(held, np.int64).reshape(-1, _WIDTH).T.copy()
     )
@@ -155,7 +174,7 @@ def _messages(held: array[int], block: Column) -> MessageTable:
         block.astype(np.int32),
         kind.astype(np.uint8),
         length,
-        np.zeros(len(block), "V16"),
+        digests.copy(),
         first.astype(np.uint32),
         head.astype(np.uint32),
         last.astype(np.uint32),

@@ -24,6 +24,8 @@ from lbtrace.render.json.lines import IN_CACHE
 from lbtrace.render.json.text import encode, numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.exchanges import (
+    FRAMES,
+    FRAMES_LENGTH,
     LENGTH,
     MARK_SETS,
     NO_STREAM,
@@ -292,6 +294,13 @@ class RowWriter:
             kind, size = kinds[k], sizes[k]
             if kind == NOTHING:
                 found[k] = NO_BODY_TEXT
+            elif kind in (FRAMES, FRAMES_LENGTH):
+                declared = size if kind == FRAMES_LENGTH else "null"
+                found[k] = (
+                    f'{{"framing":"data-frames","length":{size},"declared":{declared},'
+                    f'"complete":true,"digest":"{digests[k]}","content_digest":null,'
+                    '"content_length":null}'
+                )
             else:
                 body = (
                     Body(Framing.NONE, 0, size, True, None)

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.http.h2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM
+from lbtrace.http.h2.plain_streams import PlainStreams
 from lbtrace.http.h2.rows import StreamRows
 from lbtrace.model.net import Side
 from lbtrace.model.trace import PacketCounts, Trace
-from lbtrace.tables.exchanges import Exchanges
+from lbtrace.tables.exchanges import FRAMES, FRAMES_LENGTH, OTHER, Exchanges
 from lbtrace.tables.sides import both_sides
+from tests.compiled import on_both, road
 from tests.compiled.conversations import told
 from tests.http.h2.wire import End, frame, settings_frame
 from tests.http.streams import Heard, Talk, hear
@@ -87,15 +89,17 @@ def spoken(held: list[Turn]) -> Talk:
 
 
 def both(talks: list[Talk]) -> tuple[tuple[Heard, str], tuple[Heard, str]]:
-    """What is heard and written with rows, and where each exchange is an object."""
+    """What is heard and written with rows, by either road, and where each exchange is an object."""
 
     def all_of_it() -> tuple[Heard, str]:
         return hear(*talks), told(talks, False).partition("\n")[2]
 
-    with_rows = all_of_it()
+    with_rows, by_core = on_both(all_of_it)
+    assert with_rows == by_core
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StreamRows, "add", lambda *_: False)
-        return with_rows, all_of_it()
+        patch.setattr(PlainStreams, "read", lambda *_: None)
+        return by_core, all_of_it()
 
 
 @examples(300)
@@ -134,3 +138,25 @@ def test_ordinary_exchanges_are_rows() -> None:
     assert exchanges.table.stream.tolist() == [1, 3, 7]
     assert [e.stream_id for e in exchanges] == [1, 3, 5, 7]
     assert [e.ordinal for e in exchanges] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ([], FRAMES),
+        ([("content-length", "2")], FRAMES_LENGTH),
+        ([("content-length", "3")], OTHER),
+        ([("content-encoding", "gzip")], FRAMES),  # it is none: there is no content
+    ],
+)
+def test_what_a_body_is(fields: Fields, kind: int) -> None:
+    turn: Turn = (ASKED, []), ("200", fields), b"ab", 0
+    found = both([spoken([turn])])
+    exchanges = found[0][0].exchanges
+    assert isinstance(exchanges, Exchanges)
+    assert exchanges.table.response.body.tolist() in ([kind], [OTHER])
+    assert found[0] == found[1]
+    with road(None):
+        exchanges = hear(spoken([turn])).exchanges
+    assert isinstance(exchanges, Exchanges)
+    assert exchanges.table.response.body.tolist() == [kind]
