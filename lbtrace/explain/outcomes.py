@@ -17,6 +17,7 @@ from lbtrace.match.pairing import UNTOLD, Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import RETRIED, Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
+from lbtrace.model.stream import Direction
 from lbtrace.tables.columns import Column, running
 from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
@@ -240,10 +241,7 @@ def _outcome(
     if e.response is None and _CAPTURE.intersection(e.marks):
         return AttemptOutcome.UNKNOWN  # it may be the answer
     held = backend.connection_of(number)
-    ours = min(
-        (t for t in (held.from_client.fin_ns, held.from_client.rst_ns) if t is not None),
-        default=None,
-    )
+    ours, our_frame = _ended(held.from_client)
     if (
         not in_time
         and not client_left
@@ -256,20 +254,26 @@ def _outcome(
         return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
         return AttemptOutcome.SUPERSEDED
-    theirs = min(
-        (t for t in (held.from_server.fin_ns, held.from_server.rst_ns) if t is not None),
-        default=None,
-    )
+    theirs, their_frame = _ended(held.from_server)
     if (
         e.response is None
         and ours is not None
         and (theirs is None or ours < theirs)
         and not client_left
     ):
-        unseen = theirs is None and Mark.CLOSED in e.marks  # a FIN that came before or after
-        return AttemptOutcome.UNKNOWN if unseen else AttemptOutcome.TIMEOUT
+        # a FIN that came before or after; one that the clock and the file put in different places
+        unseen = theirs is None and Mark.CLOSED in e.marks
+        unsure = theirs is not None and their_frame < our_frame
+        return AttemptOutcome.UNKNOWN if unseen or unsure else AttemptOutcome.TIMEOUT
     if Mark.RESET in e.marks:
         return AttemptOutcome.RESET
     if Mark.CLOSED in e.marks:
         return AttemptOutcome.CLOSED
     return AttemptOutcome.UNKNOWN
+
+
+def _ended(end: Direction) -> tuple[int | None, int]:
+    """When and in which frame an end sent its first FIN or RST; None, and 0, where it sent none."""
+    ways = (end.fin_ns, end.fin_frame), (end.rst_ns, end.rst_frame)
+    known = [(at, frame) for at, frame in ways if at is not None and frame is not None]
+    return min(known, default=(None, 0))

@@ -22,6 +22,12 @@ from tests.simulator.scenarios.base import TWO
 from tests.simulator.script import Script
 
 
+def direction(fin_ns: int | None = None, fin_frame: int | None = 1) -> SimpleNamespace:
+    """What an end sent, as far as its end is concerned."""
+    frame = None if fin_ns is None else fin_frame
+    return SimpleNamespace(fin_ns=fin_ns, fin_frame=frame, rst_ns=None, rst_frame=None)
+
+
 def posted(balancer: Balancer, seed: int = 6, requests: int = 16) -> Recording:
     """Requests with bodies of their own to two backends."""
     simulation = Simulation(seed=seed, balancer=balancer, backends=TWO)
@@ -122,14 +128,12 @@ def test_a_response_that_had_begun_before_the_balancer_closed_was_not_waited_for
     closed_ms: int | None, outcome: AttemptOutcome
 ) -> None:
     ms = 1_000_000
-    end = SimpleNamespace(fin_ns=None if closed_ms is None else closed_ms * ms, rst_ns=None)
+    end = direction(None if closed_ms is None else closed_ms * ms)
     backend = SimpleNamespace(
         exchange=lambda _: SimpleNamespace(
             marks=(), response=SimpleNamespace(first_ns=20 * ms, last_ns=30 * ms)
         ),
-        connection_of=lambda _: SimpleNamespace(
-            from_client=end, from_server=SimpleNamespace(fin_ns=None, rst_ns=None)
-        ),
+        connection_of=lambda _: SimpleNamespace(from_client=end, from_server=direction()),
     )
     found = _outcome(
         cast(Facts, backend), 0, answered=False, client_left=False, in_time=False, others=True
@@ -257,7 +261,7 @@ def test_an_answer_that_was_rewritten_is_the_backends(
 @pytest.mark.parametrize("end", [Mark.RESET, Mark.CLOSED, Mark.CAPTURE_ENDED])
 def test_an_attempt_whose_answer_was_not_captured_may_have_been_answered(end: Mark) -> None:
     """However its connection ended."""
-    silent = SimpleNamespace(fin_ns=None, rst_ns=None)
+    silent = direction()
     for lost, outcome in ((False, OF[end]), (True, AttemptOutcome.UNKNOWN)):
         marks = (Mark.LOST, end) if lost else (end,)
         backend = SimpleNamespace(
@@ -268,6 +272,30 @@ def test_an_attempt_whose_answer_was_not_captured_may_have_been_answered(end: Ma
             cast(Facts, backend), 0, answered=False, client_left=False, in_time=True, others=False
         )
         assert found is outcome
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "outcome"),
+    [
+        ((1, 8), (2, 9), AttemptOutcome.TIMEOUT),
+        ((2, 9), (1, 8), AttemptOutcome.CLOSED),
+        ((1, 9), (2, 8), AttemptOutcome.UNKNOWN),  # not in that order in the file
+        ((1, 9), (None, None), AttemptOutcome.UNKNOWN),
+    ],
+)
+def test_who_ended_first_is_unknown_where_clock_and_file_contradict_each_other(
+    ours: tuple[int, int], theirs: tuple[int | None, int | None], outcome: AttemptOutcome
+) -> None:
+    backend = SimpleNamespace(
+        exchange=lambda _: SimpleNamespace(marks=(Mark.CLOSED,), response=None),
+        connection_of=lambda _: SimpleNamespace(
+            from_client=direction(*ours), from_server=direction(*theirs)
+        ),
+    )
+    found = _outcome(
+        cast(Facts, backend), 0, answered=False, client_left=False, in_time=True, others=False
+    )
+    assert found is outcome
 
 
 OF = {

@@ -95,6 +95,11 @@ def begins_frames(data: bytes) -> bool:
     return _chain(data) is not None
 
 
+def begins_well(cursor: Cursor) -> bool:
+    """Whether a direction begins here as one must: with the preface, or with plausible frames."""
+    return cursor.peek(len(PREFACE)) == PREFACE or begins_frames(cursor.peek(_LOOKED_AT))
+
+
 def _chain(data: bytes) -> list[tuple[FrameHead, bytes]] | None:
     """The frames that `data` begins with, as far as their payload is there; None unless they are
     plausible (see `begins_frames`).

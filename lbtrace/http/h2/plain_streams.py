@@ -28,6 +28,7 @@ from lbtrace.http.budget import FRAMES_EACH, UNFOLDED_EACH
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.digest import CODINGS, CONTENT_LIMITED, BodyDigest
 from lbtrace.http.h2.field_sections import declared_length
+from lbtrace.http.h2.frames import begins_well
 from lbtrace.http.h2.hpack_tolerant import STATIC, HpackField
 from lbtrace.http.weirds import Weirds
 from lbtrace.http_fields import CONTENT_LENGTH, CONTENT_TYPE, READ_IN_STREAMS
@@ -156,7 +157,9 @@ class PlainStreams:
         done, when it is one for the careful reader. `limit`: how many messages of each direction
         may be made.
         """
-        if not (self._pieces.is_whole(client.stream) and self._pieces.is_whole(server.stream)):
+        if not all(self._pieces.is_whole(end.stream) for end in (client, server)):
+            return None
+        if not (begins_well(client) and begins_well(server)):
             return None
         ends = self._end(client), self._end(server)
         most = limit, FRAMES_EACH * limit, UNFOLDED_EACH * limit

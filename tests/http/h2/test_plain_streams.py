@@ -387,6 +387,23 @@ def test_connections_that_were_not_captured_whole_are_left_to_the_careful_road()
     assert _read(Talk(syn=False).client(opened + ask).server(settings_frame() + answer)) is None
 
 
+@pytest.mark.parametrize("behind", [b"", bytes(12), b"\0\0too_many\1\1\0\3\0\0\0", b"\0\0\4\0"])
+def test_what_no_frames_begin_with_is_told_alike(behind: bytes) -> None:
+    """A frame of SETTINGS alone, with something else behind it, does not show that it is HTTP/2."""
+    talk = Talk().client(PREFACE + settings_frame()).server(settings_frame() + behind)
+    assert (_read(talk.fin()) is None) == (behind != b"")
+    _both([talk])
+
+
+@examples(100)
+@given(st.binary(max_size=60), st.binary(max_size=60), st.booleans())
+def test_any_bytes_behind_the_first_frames_are_told_alike(
+    client: bytes, server: bytes, over: bool
+) -> None:
+    talk = Talk().client(PREFACE + settings_frame() + client).server(settings_frame() + server)
+    _both([talk.fin() if over else talk])
+
+
 def test_a_message_of_which_a_segment_came_again_stays_a_row() -> None:
     for how, marks in (("repeated", (Mark.RETRANSMITTED,)), ("late", ())):
         talk = damaged(spoken([plain] * 3), [(2, how)])
