@@ -12,6 +12,7 @@ from lbtrace.behaviour._seen import Seen
 from lbtrace.comparison import evidence
 from lbtrace.model.behaviour import Fact, Share
 from lbtrace.model.net import Side
+from lbtrace.tables.columns import first_met
 
 ORDER = 4
 ONE_SIDE = True
@@ -34,7 +35,10 @@ def _of(seen: Seen, side: Side) -> Fact:
     rows = np.flatnonzero(asked)
     if len(rows):
         numbers = table.requests.version[rows]
-        spoken = Counter(table.words.text_list[number] for number in numbers.tolist())
+        met, which = first_met(numbers)
+        spoken = Counter[str]()
+        for number, count in zip(numbers[met].tolist(), np.bincount(which).tolist(), strict=True):
+            spoken[table.words.text_list[number]] += count
         first = [comparison.request_frame(side, table.ref(int(row))) for row in rows[:1].tolist()]
         what = "requests"
     else:

@@ -57,7 +57,7 @@ class Frames(Sides):
         if side is Side.CLIENT or self.alone:
             return ()
         first = distinct(connections)[:MOST_CONNECTIONS]
-        return tuple(map(self.table(side).connection_ref, first.tolist()))
+        return tuple(self.table(side).connection_refs(first))
 
     def response_frame(self, side: Side, ref: Ref) -> FrameRef:
         """The frame that completes the response head (of the request, when there is no

@@ -11,6 +11,14 @@ that a test can run both roads.
     gathered   pieces of several buffers joined                         (http/bulk)
     numbered   texts numbered, and likewise digests, names and values
                of field lines, parts of request lines                   (tables)
+    ranges     spans of a column joined                                 (tables)
+    cookies    cookies masked; parameters: names of parameters; like_urls:
+               lines found that may hold a URL with a credential        (http_fields, render)
+    Beginnings texts found that may hold one of many credentials        (render)
+    nested, components   intervals that lie inside others               (match)
+    lengths    lengths of texts; traits: values found that may have parts,
+               or may be dates; target_pieces, value_parts: pieces of
+               targets and values numbered                              (match)
     records    where the records of a pcap file begin; record_fields:
                their times and sizes                                    (capture)
     segments   rows of plain packets; flows: the numbers of their flows (decode)
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 6  # what this Python code expects; as in core.h
+INTERFACE: Final = 7  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):
@@ -42,14 +50,25 @@ class Core(Protocol):
     Heads: type[_core.Heads]
     Lines: type[_core.Lines]
     Streams: type[_core.Streams]
+    Beginnings: type[_core.Beginnings]
     gathered: Callable[..., bytes]
     numbered: Callable[[dict[Any, int], list[Any]], bytes]
     digests: Callable[[dict[Any, int], Any], bytes]
     names: Callable[[list[bytes]], tuple[list[bytes], bytes]]
-    values: Callable[[list[bytes]], tuple[list[str], bytes]]
+    values: Callable[[list[bytes]], tuple[dict[str, int], bytes]]
     request_parts: Callable[
         [list[bytes]], tuple[tuple[list[str], bytes], list[str], tuple[list[str], bytes]]
     ]
+    ranges: Callable[..., None]
+    cookies: Callable[..., list[bytes]]
+    like_urls: Callable[[list[bytes]], bytes]
+    parameters: Callable[[list[bytes]], set[str]]
+    nested: Callable[..., bytes]
+    components: Callable[..., list[tuple[list[int], list[int]]]]
+    lengths: Callable[[list[str]], bytes]
+    traits: Callable[[list[str]], bytes]
+    target_pieces: Callable[..., tuple[bytes, bytes, bytes]]
+    value_parts: Callable[..., tuple[bytes, bytes]]
     records: Callable[..., tuple[int, int]]
     record_fields: Callable[..., None]
     flows: Callable[..., int]

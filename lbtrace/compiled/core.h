@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
-#define INTERFACE 6
+#define INTERFACE 7
 
 /* Memory that grows. `bytes` may move each time it grows. */
 typedef struct {
@@ -149,8 +149,12 @@ void index_free(Index *index);
 /* Whether a byte may stand in a token (RFC 9110 §5.6.2). */
 int in_token(unsigned char c);
 
+/* The number of a thing in a dictionary of numbers; a new thing gets the next one. -1 with an error
+ * set. */
+int64_t number_in(PyObject *numbers, PyObject *thing);
+
 /* The types of the module, and what tears one of their objects down. */
-extern PyType_Spec heads_spec, lines_spec, streams_spec;
+extern PyType_Spec heads_spec, lines_spec, streams_spec, beginnings_spec;
 void object_free(PyObject *self);
 
 /* The functions of the module that stand in files of their own. */
@@ -159,6 +163,15 @@ PyObject *digests(PyObject *module, PyObject *args);
 PyObject *names(PyObject *module, PyObject *lines);
 PyObject *values(PyObject *module, PyObject *lines);
 PyObject *request_parts(PyObject *module, PyObject *lines);
+PyObject *cookies(PyObject *module, PyObject *args);
+PyObject *like_urls(PyObject *module, PyObject *lines);
+PyObject *parameters(PyObject *module, PyObject *lines);
+PyObject *lengths(PyObject *module, PyObject *texts);
+PyObject *traits(PyObject *module, PyObject *texts);
+PyObject *target_pieces(PyObject *module, PyObject *args);
+PyObject *value_parts(PyObject *module, PyObject *args);
+PyObject *nested(PyObject *module, PyObject *args);
+PyObject *components(PyObject *module, PyObject *args);
 PyObject *records(PyObject *module, PyObject *args);
 PyObject *record_fields(PyObject *module, PyObject *args);
 PyObject *flows(PyObject *module, PyObject *args);

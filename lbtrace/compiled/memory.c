@@ -1,4 +1,5 @@
-/* Memory that grows, columns that are borrowed, and the table of texts (see core.h). */
+/* Memory that grows, columns that are borrowed, the table of texts, and numbers in dictionaries (see
+ * core.h). */
 
 #include "core.h"
 
@@ -143,6 +144,17 @@ int index_add(Index *index, uint64_t hash, uint32_t number) {
 void index_free(Index *index) {
     PyMem_Free(index->places);
     index->places = NULL;
+}
+
+int64_t number_in(PyObject *numbers, PyObject *thing) {
+    PyObject *known = PyDict_GetItemWithError(numbers, thing);
+    if (known != NULL) return PyLong_AsLongLong(known);
+    if (PyErr_Occurred()) return -1;
+    int64_t number = PyDict_Size(numbers);
+    PyObject *value = PyLong_FromLongLong(number);
+    if (value == NULL || PyDict_SetItem(numbers, thing, value) < 0) number = -1;
+    Py_XDECREF(value);
+    return number;
 }
 
 void object_free(PyObject *self) {

@@ -24,7 +24,7 @@ PyDoc_STRVAR(names_doc,
 
 PyDoc_STRVAR(values_doc,
              "values(lines, /)\n--\n\n"
-             "The distinct values of field lines (str), and the number of each line's own as i64.");
+             "The numbers of the values of field lines (str), and that of each line's own as i64.");
 
 PyDoc_STRVAR(request_parts_doc,
              "request_parts(lines, /)\n--\n\n"
@@ -88,6 +88,52 @@ static PyObject *gathered(PyObject *module, PyObject *args) {
     return found;
 }
 
+/* Copy the items of all spans, each of which must lie in the column, to where they fit exactly. 0,
+ * or -1 with an error set. */
+static int join_spans(const Column *held, size_t item, const Column span[2], Column *out) {
+    const char *from = held->view.buf;
+    char *to = out->view.buf;
+    Py_ssize_t left = out->count;
+    for (Py_ssize_t k = 0; k < span[0].count; k++) {
+        int64_t begin = item_i64(&span[0], k), size = item_i64(&span[1], k);
+        if (begin < 0 || size < 0 || begin > held->count || size > held->count - begin) {
+            PyErr_SetString(PyExc_IndexError, "a span lies outside its column");
+            return -1;
+        }
+        left -= size;
+        if (left < 0) break;
+        if (size == 0) continue;
+        memcpy(to, from + (size_t)begin * item, (size_t)size * item);
+        to += (size_t)size * item;
+    }
+    if (left == 0) return 0;
+    PyErr_SetString(PyExc_ValueError, "the spans have another size together");
+    return -1;
+}
+
+static PyObject *ranges(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *objects[4];
+    Py_ssize_t item;
+    if (!PyArg_ParseTuple(args, "OOOOn", &objects[0], &objects[1], &objects[2], &objects[3], &item))
+        return NULL;
+    if (item < 1) {
+        PyErr_SetString(PyExc_ValueError, "an item has at least one byte");
+        return NULL;
+    }
+    Column held = {.held = 0}, out = {.held = 0}, span[2] = {{.held = 0}, {.held = 0}};
+    int good = column_borrow(&held, objects[0], item, -1, 0) == 0 &&
+               column_borrow(&span[0], objects[1], 8, -1, 0) == 0 &&
+               column_borrow(&span[1], objects[2], 8, span[0].count, 0) == 0 &&
+               column_borrow(&out, objects[3], item, -1, 1) == 0 &&
+               join_spans(&held, (size_t)item, span, &out) == 0;
+    column_return(&held);
+    column_return(&out);
+    for (int k = 0; k < 2; k++) column_return(&span[k]);
+    if (!good) return NULL;
+    Py_RETURN_NONE;
+}
+
 static int add_type(PyObject *module, PyType_Spec *spec) {
     PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
     if (type == NULL) return -1;
@@ -97,9 +143,9 @@ static int add_type(PyObject *module, PyType_Spec *spec) {
 }
 
 static int execute(PyObject *module) {
-    if (add_type(module, &heads_spec) < 0 || add_type(module, &lines_spec) < 0 ||
-        add_type(module, &streams_spec) < 0)
-        return -1;
+    PyType_Spec *types[] = {&heads_spec, &lines_spec, &streams_spec, &beginnings_spec};
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++)
+        if (add_type(module, types[k]) < 0) return -1;
     if (PyModule_AddIntConstant(module, "INTERFACE", INTERFACE) < 0) return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
 }
@@ -138,6 +184,51 @@ PyDoc_STRVAR(segments_doc,
              "many of them are plain TCP over IP. Their rows fill the columns; the last column gets\n"
              "the places of the others.");
 
+PyDoc_STRVAR(ranges_doc,
+             "ranges(column, begin, size, out, item, /)\n--\n\n"
+             "Fill `out` with the items column[begin[k]:begin[k] + size[k]] of every k. `item`: how\n"
+             "many bytes one has.");
+
+PyDoc_STRVAR(cookies_doc,
+             "cookies(lines, which, key, hidden, values, known, /)\n--\n\n"
+             "Some of the lines, which are Cookie fields, with their credentials masked under this\n"
+             "key. What was masked is entered in `hidden` (credentials), `values` (of fields) and\n"
+             "`known` (lines); a line in `known` is shown as there.");
+
+PyDoc_STRVAR(like_urls_doc,
+             "like_urls(lines, /)\n--\n\n"
+             "Per line a byte: whether it may hold a URL in which a credential could stand.");
+
+PyDoc_STRVAR(parameters_doc,
+             "parameters(lines, /)\n--\n\nThe set of the names of all parameters in lines.");
+
+PyDoc_STRVAR(nested_doc,
+             "nested(a, p, x, y, clients, backends, /)\n--\n\n"
+             "The client interval a to p that each backend interval x to y is matched with, as i64,\n"
+             "-1 for none. `clients`, `backends`: the orders they are taken in.");
+
+PyDoc_STRVAR(components_doc,
+             "components(a, p, x, y, clients, backends, /)\n--\n\n"
+             "Lists of (clients, backends) that are connected by \"may lie inside\".");
+
+PyDoc_STRVAR(lengths_doc,
+             "lengths(texts, /)\n--\n\nHow many letters each text has, as i64.");
+
+PyDoc_STRVAR(traits_doc,
+             "traits(texts, /)\n--\n\n"
+             "Per text a byte: 1 if a letter that parts it may be in it, plus 2 if it begins as a\n"
+             "date does.");
+
+PyDoc_STRVAR(target_pieces_doc,
+             "target_pieces(targets, ends, segments, queries, /)\n--\n\n"
+             "Per target the number of the last two segments of its path in `ends`, that of the\n"
+             "last one in `segments`, and that of its query in `queries`, -1 without; as i64.");
+
+PyDoc_STRVAR(value_parts_doc,
+             "value_parts(values, least, most, numbers, otherwise, /)\n--\n\n"
+             "How many parts of `least` letters each value has, `most` at most, and the numbers of\n"
+             "all of them in `numbers`; as i64. `otherwise` parts a value that is no ASCII.");
+
 static PyMethodDef functions[] = {
     {"records", records, METH_VARARGS, records_doc},
     {"record_fields", record_fields, METH_VARARGS, record_fields_doc},
@@ -151,6 +242,16 @@ static PyMethodDef functions[] = {
     {"names", names, METH_O, names_doc},
     {"values", values, METH_O, values_doc},
     {"request_parts", request_parts, METH_O, request_parts_doc},
+    {"ranges", ranges, METH_VARARGS, ranges_doc},
+    {"cookies", cookies, METH_VARARGS, cookies_doc},
+    {"like_urls", like_urls, METH_O, like_urls_doc},
+    {"parameters", parameters, METH_O, parameters_doc},
+    {"nested", nested, METH_VARARGS, nested_doc},
+    {"components", components, METH_VARARGS, components_doc},
+    {"lengths", lengths, METH_O, lengths_doc},
+    {"traits", traits, METH_O, traits_doc},
+    {"target_pieces", target_pieces, METH_VARARGS, target_pieces_doc},
+    {"value_parts", value_parts, METH_VARARGS, value_parts_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -21,18 +21,6 @@ static PyObject *column_of(Memory *column) {
     return found;
 }
 
-/* The number of a text in a dictionary, where a new one gets the next. -1 with an error set. */
-static int64_t number_in(PyObject *known, PyObject *text) {
-    PyObject *held = PyDict_GetItemWithError(known, text);
-    if (held != NULL) return PyLong_AsLongLong(held);
-    if (PyErr_Occurred()) return -1;
-    int64_t number = PyDict_Size(known);
-    PyObject *value = PyLong_FromLongLong(number);
-    if (value == NULL || PyDict_SetItem(known, text, value) < 0) number = -1;
-    Py_XDECREF(value);
-    return number;
-}
-
 /* Whether both are what a function takes; TypeError otherwise. */
 static int are_given(PyObject *list, PyObject *dictionary) {
     if (PyList_Check(list) && (dictionary == NULL || PyDict_Check(dictionary))) return 1;
@@ -172,11 +160,12 @@ static void value_of(const char **text, const char **value_end, const char *end)
     *value_end = end;
 }
 
-/* The distinct texts of a part of lines, and the number of each line's own. NULL with an error
- * set. */
+/* The distinct texts of a part of lines, as a list of bytes or as a dictionary with their numbers;
+ * and the number of each line's own. NULL with an error set. */
 static PyObject *parted(PyObject *lines, int as_bytes,
                         void (*part)(const char **, const char **, const char *)) {
     Recurring held;
+    PyObject *found = NULL, *column;
     if (!are_given(lines, NULL) || recurring_begin(&held, as_bytes) < 0) return NULL;
     int good = 1;
     for (Py_ssize_t at = 0; good && at < PyList_Size(lines); at++) {
@@ -186,7 +175,13 @@ static PyObject *parted(PyObject *lines, int as_bytes,
         part(&text, &part_end, end);
         good = recurring_add(&held, text, (size_t)(part_end - text)) == 0;
     }
-    PyObject *found = good ? recurring_found(&held) : NULL;
+    if (good && as_bytes) {
+        found = recurring_found(&held);
+    } else if (good) {
+        column = column_of(&held.column);
+        if (column != NULL) found = PyTuple_Pack(2, held.numbers, column);
+        Py_XDECREF(column);
+    }
     recurring_end(&held);
     return found;
 }

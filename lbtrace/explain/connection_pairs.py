@@ -28,6 +28,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
 from lbtrace.tables.exchanges import by_connection
 from lbtrace.tables.pairs import ANSWERED, LOW, NONE, PairTable
+from lbtrace.tables.rows import rows_of
 
 TELLING = (
     64  # bytes in both directions together: shorter conversations have equal lengths by chance
@@ -311,7 +312,7 @@ def carried(
     )
     left_out = np.zeros(len(client.client_address), bool)
     left_out[mine[doubtful]] = True
-    left_out[[client.first_connection[p.client.point] + p.client.id for p in known]] = True
+    left_out[client.numbers_of_connections([p.client for p in known])] = True
     width = len(backend.client_address)
     both, first = np.unique(np.repeat(mine, found.attempts) * width + theirs, return_index=True)
     front, back = both // width, both % width
@@ -322,12 +323,6 @@ def carried(
     )
     order = np.argsort(first[alone])
     ends: tuple[Column, Column] = front[alone][order], back[alone][order]
-    return [
-        ConnectionPair(
-            client.connection_ref(c),
-            backend.connection_ref(b),
-            ConnectionBasis.EXCHANGES,
-            Confidence.MEDIUM,
-        )
-        for c, b in zip(*(end.tolist() for end in ends), strict=True)
-    ]
+    refs = client.connection_refs(ends[0]), backend.connection_refs(ends[1])
+    by = [ConnectionBasis.EXCHANGES] * len(order), [Confidence.MEDIUM] * len(order)
+    return rows_of(ConnectionPair, (*refs, *by))

@@ -38,7 +38,7 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
         return {}
     servers, answers = _servers(state), state.backend.table.responses
     served = answers.there & (answers.start < 500)
-    owned = set(servers[np.array(state.owner, np.int64) >= 0].tolist())
+    owned = set(servers[state.owners >= 0].tolist())
     alone: dict[int, list[int]] = defaultdict(list)
     for b, server in zip(free, servers[free].tolist(), strict=True):
         if server not in owned:

@@ -4,8 +4,7 @@ how each of them ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 from operator import attrgetter
 
 import numpy as np
@@ -18,7 +17,7 @@ from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import RETRIED, Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
 from lbtrace.model.stream import Direction
-from lbtrace.tables.columns import Column, running
+from lbtrace.tables.columns import Column, parts_of, running
 from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
 from lbtrace.tables.words import joint, numbering, numbers
@@ -38,36 +37,31 @@ def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTa
     """Every client exchange that has backend exchanges, in order. `answered`: of several attempts
     that may be it, the one whose answer the client got, or UNTOLD.
     """
-    client, backend, caused, n = state.client, state.backend, state.caused, len(state.caused)
-    clients, attempts, _ = state.flat()
+    client, backend = state.client, state.backend
+    clients, attempts, flat = state.flat()
     by_client = np.argsort(clients)
-    order: list[int] = clients[by_client].tolist()
-    plain = _answered_at_once(state, order, line)
-    told = {
-        c: outcomes(state, c, line, answered)
-        for c, simple in zip(order, plain, strict=True)
-        if not simple
-    }
-    tried = list(
-        chain.from_iterable([b for b, _ in told[c]] if c in told else caused[c] for c in order)
-    )
-    sizes = attempts[by_client]
-    first = running(sizes)
-    outcome = np.full(len(tried), ANSWERED, np.uint8)
-    for at in np.flatnonzero(~np.array(plain, bool)).tolist():
-        outcome[first[at] : first[at + 1]] = [
-            OUTCOMES.index(ending) for _, ending in told[order[at]]
-        ]
+    mine, sizes = clients[by_client], attempts[by_client]
+    theirs = parts_of(flat, running(attempts)[by_client], sizes)
+    order: list[int] = mine.tolist()
+    tiers, first = state.tiers()[by_client], running(sizes)
+    outcome = np.full(len(theirs), ANSWERED, np.uint8)
+    plain = _answered_at_once(state, mine, sizes == 1, theirs[first[:-1]], tiers, line)
+    for at in np.flatnonzero(~plain).tolist():
+        told = outcomes(state, order[at], line, answered)
+        here = slice(first[at], first[at + 1])
+        theirs[here] = [b for b, _ in told]
+        outcome[here] = [OUTCOMES.index(ending) for _, ending in told]
     known, sure = numbering(), map(state.confidence.__getitem__, order)
-    mine, theirs = np.array(order, np.int64), np.array(tried, np.int64)
     outcome[_copies(state, sizes, theirs, outcome)] = OUTCOMES.index(AttemptOutcome.COPY)
+    group = np.full(len(client), NONE, np.int64)
+    group[list(state.group)] = list(state.group.values())
     return PairTable(
         client_point=client.point[mine],
         client=client.id[mine],
-        tier=state.tiers()[by_client].astype(np.uint8),
-        confidence=np.fromiter(map(attrgetter("rank"), sure), np.uint8, n),
-        group=np.fromiter((state.group.get(c, NONE) for c in order), np.int64, n),
-        reason=numbers(known, map(state.reasons.__getitem__, order), n),
+        tier=tiers.astype(np.uint8),
+        confidence=np.fromiter(map(attrgetter("rank"), sure), np.uint8, len(mine)),
+        group=group[mine],
+        reason=numbers(known, map(state.reasons.__getitem__, order), len(mine)),
         first=first,
         backend_point=backend.point[theirs],
         backend=backend.id[theirs],
@@ -99,23 +93,19 @@ def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) ->
     return beside & (counts >= FEW)[server[backends]]
 
 
-def _answered_at_once(state: Pairing, order: Sequence[int], line: Timeline) -> list[bool]:
-    """Per client exchange, whether it had one attempt only, whose answer it got, in time: most are
-    so.
+def _answered_at_once(
+    state: Pairing, c: Column, single: Column, b: Column, tiers: Column, line: Timeline
+) -> Column:
+    """Per client exchange and its first attempt, whether that is its only one, whose answer it got,
+    in time: most are so.
     """
     client, backend = state.client, state.backend
-    c = np.array(order, np.int64)
-    b = np.fromiter((state.caused[i][0] for i in order), np.int64, len(c))
-    single = np.fromiter(map(len, map(state.caused.__getitem__, order)), np.int64, len(c)) == 1
     in_time = np.ones(len(c), bool)
     if line.known:
-        tiers = np.fromiter(map(state.tier.__getitem__, order), np.int64, len(c))
         same = tiers == Tier.SAME_PACKETS
         in_time = same | (line.columns.backend_answered[b] <= line.columns.client_answered[c])
     there = client.table.responses.there[c] & backend.table.responses.there[b]
-    plain: list[bool] = (
-        single & in_time & there & may_be_answer_each(client, backend, c, b)
-    ).tolist()
+    plain: Column = single & in_time & there & may_be_answer_each(client, backend, c, b)
     return plain
 
 

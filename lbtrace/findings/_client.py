@@ -70,7 +70,7 @@ def _stated_by_proxy(comparison: Comparison) -> bool:
         client_side.client_address[connections.client].tolist(),
     )
     for client, (point, connection) in zip(
-        clients, map(backend.connection_ref, connections.backend.tolist()), strict=True
+        clients, backend.connection_refs(connections.backend), strict=True
     ):
         headers = comparison.backends[point].applications[connection].proxy
         sources = (node(header.source) for header in headers if header.source)

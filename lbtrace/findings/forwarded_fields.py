@@ -110,11 +110,12 @@ def _client_facts(comparison: Comparison, heads: Pairs) -> dict[Meaning, _Facts]
     """What the client's capture shows of what a field may state."""
     client, connection = comparison.sides[0], heads.client_connection
     used = scheme_used(comparison, Side.CLIENT)
-    ports, port = np.unique(client.of_connections("server_port")[connection], return_inverse=True)
+    ports = client.of_connections("server_port")[connection].astype(np.int64)
+    met, port = first_met(ports)
     host, _, hosts = field_values(comparison, HOST).of(heads)
     return {
         Meaning.CLIENT_ADDRESS: (client.client_address[connection], client.words.text_list),
-        Meaning.CLIENT_PORT: (port, list(map(str, ports.tolist()))),
+        Meaning.CLIENT_PORT: (port, list(map(str, ports[met].tolist()))),
         Meaning.CLIENT_PROTOCOL: (used[connection], SCHEMES),
         Meaning.CLIENT_HOST: (host, hosts),
     }

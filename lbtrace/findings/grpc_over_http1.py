@@ -38,6 +38,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     (client, backend), asked = comparison.sides, comparison.request_heads
     q, p = client.requests, backend.requests
     called = asked.where(of_grpc(client.words, q)[asked.client])
+    if not len(called):
+        return
     before, after = (_versions(client.words, f"HTTP/{number}") for number in (2, 1))
     lost = called.where(before[q.version[called.client]] & after[p.version[called.backend]])
     if not len(lost):

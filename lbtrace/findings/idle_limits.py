@@ -301,7 +301,7 @@ def _upgraded(comparison: Comparison, side: Side, connections: Column) -> list[s
     """The protocols that those connections which were upgraded carry."""
     table, traces = comparison.table(side), comparison.traces(side)
     found = []
-    for point, number in map(table.connection_ref, connections.tolist()):
+    for point, number in table.connection_refs(connections):
         upgraded = traces[point].applications[number].upgraded
         found += [upgraded] if upgraded else []
     return found

@@ -236,7 +236,7 @@ def _upgraded(table: SideTable, exchanges: Column, connections: Column) -> list[
     of HTTP/2.
     """
     by_stream = table.extended[exchanges] & (table.responses.start[exchanges] == 200)
-    refs = map(table.connection_ref, connections.tolist())
+    refs = table.connection_refs(connections)
     return [
         WEB_SOCKET if stream else table.traces[ref.point].applications[ref.id].upgraded
         for ref, stream in zip(refs, by_stream.tolist(), strict=True)

@@ -20,12 +20,15 @@ Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
+import numpy as np
+
+from lbtrace import compiled
 from lbtrace.http_fields import (
     AUTHORITY,
     AUTHORIZATION,
@@ -85,6 +88,7 @@ class Mask:
     """
 
     def __init__(self, key: bytes | None) -> None:
+        self._digest_key = key or b""
         self._digest = None if key is None else blake2b(digest_size=2, key=key)
         self.hidden: dict[str, str] = {}
         """Every credential masked so far, and what stands in its place."""
@@ -95,7 +99,7 @@ class Mask:
     def line(self, text: str) -> str:
         """A field line, "Name: value", or what stands in its place → the line to show."""
         name, colon, value = text.partition(":")
-        if colon and _holds_cookies(name):
+        if colon and holds_cookies(name):
             value = value.lstrip(BLANKS)
             return text[: len(text) - len(value)] + self._cookie_values(value)
         if colon and is_public(name) and _holds_no_url(value):
@@ -110,6 +114,33 @@ class Mask:
         if word and secret_name(word[1]):  # a field line without its colon
             return word[0] + self.hide(text[word.end() :])
         return self.url(text)
+
+    def sent_lines(self, lines: Sequence[bytes], known: dict[bytes, bytes]) -> list[bytes]:
+        """Field lines as sent → the lines to show; one that is shown as sent is the same object.
+        `known`: lines masked before, which gets these.
+        """
+        out = []
+        for line in lines:
+            shown = known.get(line)
+            if shown is None:
+                text = line.decode("latin-1")
+                masked = self.line(text)
+                shown = line if masked == text else masked.encode("latin-1")
+                known[line] = shown
+            out.append(shown)
+        return out
+
+    def cookie_lines(
+        self, lines: list[bytes], which: Sequence[int], known: dict[bytes, bytes]
+    ) -> list[bytes]:
+        """`sent_lines` of those of the lines that are Cookie fields: there are many different
+        ones.
+        """
+        core = compiled.core
+        if core is None or self._digest is None:
+            return self.sent_lines([lines[i] for i in which], known)
+        chosen = np.array(which, np.int64)
+        return core.cookies(lines, chosen, self._digest_key, self.hidden, self.values, known)
 
     def target(self, text: str) -> str:
         """The target of a request, or an authority: what begins it and stands before "@" is
@@ -260,6 +291,13 @@ def names_secret(text: str) -> bool:
     return any(map(is_secret_parameter, set(_PARAMETER_NAME.findall(text))))
 
 
+def any_names_secret(lines: list[bytes]) -> bool:
+    """Whether any parameter in lines as sent is secret by its name. No line has a line end."""
+    if compiled.core is None:
+        return names_secret(b"\n".join(lines).decode("latin-1"))
+    return any(map(is_secret_parameter, compiled.core.parameters(lines)))
+
+
 def may_hold_userinfo(line: bytes) -> bool:
     """Whether a line may hold userinfo, or a URL that is encoded."""
     return b"@" in line or b"%" in line
@@ -317,7 +355,7 @@ def is_public(name: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _holds_cookies(name: str) -> bool:
+def holds_cookies(name: str) -> bool:
     """Whether a field is Cookie, by its name as it stands before the colon."""
     return _NAME.fullmatch(name) is not None and _bare(name).lower() == COOKIE
 

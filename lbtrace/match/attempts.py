@@ -61,8 +61,7 @@ def attach(
 def detach(state: Pairing, more: Sequence[tuple[int, int]]) -> None:
     """Take attempts back that may be another client's."""
     for c, b in more:
-        state.caused[c].remove(b)
-        state.owner[b] = -1
+        state.detach(c, b)
 
 
 def _attach_class(

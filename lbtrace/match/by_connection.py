@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from lbtrace.model.pairing import (
     Ref,
     Tier,
 )
+from lbtrace.tables.columns import Column, running
 from lbtrace.tables.side_table import SideTable
 
 SAID_OF = {
@@ -33,32 +35,65 @@ def same_packets(state: Pairing, pairs: Sequence[ConnectionPair]) -> None:
     """Pair the exchanges of connections whose packets, or ClientHello, are the same: by their place
     in the stream, else by content.
     """
-    mine = connections.exchanges_of(state.client, (p.client for p in pairs))
-    theirs = connections.exchanges_of(state.backend, (p.backend for p in pairs))
-    alike = by_offset(state.client, state.backend, pairs)
-    begun = [
-        _begun(state.client.table, [p.client for p in pairs]),
-        _begun(state.backend.table, [p.backend for p in pairs]),
-    ]
-    for place, p in enumerate(pairs):
-        ends = (state.client, state.backend, mine[p.client], theirs[p.backend])
-        exact = (
-            alike.get(place, [])
-            if all(side[place] for side in begun)
-            else connections.by_number(*ends)
-        )
-        for c, b in exact or connections.by_content(*ends):
-            if c not in state.caused and state.owner[b] < 0:
-                confidence = p.confidence if exact else Confidence.MEDIUM
-                state.add(c, [b], Tier.SAME_PACKETS, confidence, (SAID_OF[p.basis],))
-                (state.strong if exact else state.weak).add(c)
+    client, backend = state.client.table, state.backend.table
+    fronts = client.numbers_of_connections([p.client for p in pairs])
+    backs = backend.numbers_of_connections([p.backend for p in pairs])
+    place, c, b = by_offset(state.client, state.backend, (fronts, backs))
+    first = running(np.bincount(place, minlength=len(pairs)))
+    begun = _begun(client, fronts) & _begun(backend, backs)
+    plain = begun & (np.diff(first) > 0)
+    plain[place[np.bincount(b, minlength=len(backend))[b] > 1]] = False  # found twice
+    cuts = np.flatnonzero(plain[1:] != plain[:-1]) + 1
+    for low, high in pairwise([0, *cuts.tolist(), len(pairs)]):
+        here = slice(int(first[low]), int(first[high]))
+        if plain[low:high].all():
+            _add_plain(state, [pairs[i] for i in place[here].tolist()], c[here], b[here])
+            continue
+        for i in range(low, high):
+            alike = c[first[i] : first[i + 1]].tolist(), b[first[i] : first[i + 1]].tolist()
+            exact = list(zip(*alike, strict=True)) if begun[i] else None
+            _add_one_by_one(state, pairs[i], (int(fronts[i]), int(backs[i])), exact)
 
 
-def _begun(table: SideTable, refs: Sequence[Ref]) -> list[bool]:
+def _add_plain(state: Pairing, pairs: Sequence[ConnectionPair], c: Column, b: Column) -> None:
+    """Enter exchanges with the same bytes, none of them twice, and the connections they are on."""
+    state.add_plain(
+        c.tolist(),
+        [[each] for each in b.tolist()],
+        [Tier.SAME_PACKETS] * len(pairs),
+        [p.confidence for p in pairs],
+        [(SAID_OF[p.basis],) for p in pairs],
+    )
+    state.strong.update(c.tolist())
+
+
+def _add_one_by_one(
+    state: Pairing,
+    pair: ConnectionPair,
+    numbers: tuple[int, int],
+    exact: list[tuple[int, int]] | None,
+) -> None:
+    """Enter the exchanges of a pair of connections. `exact`: those with the same bytes; None where
+    one of the two did not begin in its capture.
+    """
+    mine, theirs = (
+        facts.table.by_connection[number]
+        for facts, number in zip((state.client, state.backend), numbers, strict=True)
+    )
+    ends = (state.client, state.backend, mine, theirs)
+    if exact is None:
+        exact = connections.by_number(*ends)
+    for c, b in exact or connections.by_content(*ends):
+        if c not in state.caused and state.owner[b] < 0:
+            confidence = pair.confidence if exact else Confidence.MEDIUM
+            state.add(c, [b], Tier.SAME_PACKETS, confidence, (SAID_OF[pair.basis],))
+            (state.strong if exact else state.weak).add(c)
+
+
+def _begun(table: SideTable, connections: Column) -> Column:
     """Which of these connections began in the capture; those without any exchange do not count."""
-    at = table.numbers_of_connections(refs)
     used = np.bincount(table.connection, minlength=len(table.client_address))
-    begun: list[bool] = ((table.of_connections("syns") > 0) | (used == 0))[at].tolist()
+    begun: Column = ((table.of_connections("syns") > 0) | (used == 0))[connections]
     return begun
 
 

@@ -35,25 +35,20 @@ def shared_values(
     matched = rare_values.match(values, client, backend)
     bodies = repeats.telling_bodies(state, matched)
     copies = fan_out.find(state, matched, said)
-    first = (
-        np.array([m.client for m in matched], np.int64),
-        np.array([m.backends[0] for m in matched], np.int64),
-    )
+    first = (matched.client, matched.first)
     rewritten = fingerprint.rewritten(state, *first)
     answers = may_be_answer_each(client, backend, *first)
     doubts = fingerprint.may_conflict(state, *first, rewritten)
-    answered = _answered_elsewhere(state, values, matched, answers.tolist())
+    answered = _answered_elsewhere(state, values, matched.client[~answers])
     one_by_one = _OneByOne(state, said, bodies, copies, answered, rewritten)
-    plain = answers & ~doubts
-    plain &= np.fromiter((len(m.backends) == 1 for m in matched), bool, len(matched))
+    plain = answers & ~doubts & ~matched.several
     cuts = np.flatnonzero(plain[1:] != plain[:-1]) + 1
     for begin, end in pairwise([0, *cuts.tolist(), len(matched)]):
         if plain[begin:end].all():
-            _add_plain(state, matched[begin:end])
+            _add_plain(state, matched, slice(begin, end))
             continue
-        columns = (answers[begin:end].tolist(), doubts[begin:end].tolist())
-        for found, fits, doubt in zip(matched[begin:end], *columns, strict=True):
-            one_by_one.pair(found, fits, doubt)
+        for row in range(begin, end):
+            one_by_one.pair(matched.found(row), bool(answers[row]), bool(doubts[row]))
     return _open(state, values, rewritten)
 
 
@@ -119,33 +114,28 @@ class _OneByOne:
         return answer is not None and answer.status in attempts.OWN_ERRORS
 
 
-def _add_plain(state: Pairing, matched: Sequence[rare_values.Found]) -> None:
+def _add_plain(state: Pairing, matched: rare_values.Matches, rows: slice) -> None:
     """Enter matches with one backend exchange each, whose answer is the one that the client got and
     whose request nothing contradicts.
     """
-    clients = [found.client for found in matched]
-    state.caused.update((found.client, found.backends) for found in matched)
-    for found in matched:
-        state.owner[found.backends[0]] = found.client
-    tiers = [Tier.RARE_TOKEN if found.by_value else Tier.SHAPE for found in matched]
-    state.tier.update(zip(clients, tiers, strict=True))
-    state.confidence.update(dict.fromkeys(clients, Confidence.HIGH))
-    state.reasons.update((found.client, found.reasons) for found in matched)
-    state.strong.update(found.client for found in matched if found.strong)
-    state.weak.update(found.client for found in matched if not found.strong)
+    clients, strong = matched.client[rows], matched.strong[rows]
+    tiers = [
+        Tier.RARE_TOKEN if by_value else Tier.SHAPE for by_value in matched.by_value[rows].tolist()
+    ]
+    sure = [Confidence.HIGH] * len(clients)
+    state.add_plain(clients.tolist(), matched.backends[rows], tiers, sure, matched.reasons[rows])
+    state.strong.update(clients[strong].tolist())
+    state.weak.update(clients[~strong].tolist())
 
 
 def _answered_elsewhere(
-    state: Pairing,
-    values: rare_values.Candidates,
-    matched: Sequence[rare_values.Found],
-    answers: Sequence[bool],
+    state: Pairing, values: rare_values.Candidates, doubtful: Column
 ) -> set[int]:
-    """The client exchanges whose match gave another answer than they got, and which share a value
-    with a backend exchange that gave it.
+    """The client exchanges whose match gave another answer than they got (`doubtful`), and which
+    share a value with a backend exchange that gave it.
     """
     doubted = np.zeros(len(state.client), bool)
-    doubted[[m.client for m, fits in zip(matched, answers, strict=True) if not fits]] = True
+    doubted[doubtful] = True
     of_doubted = doubted[values.client]
     c, b = values.client[of_doubted], values.backend[of_doubted]
     gave = may_be_answer_each(state.client, state.backend, c, b)
@@ -161,8 +151,8 @@ def _open(
     """
     c, b = values.client, values.backend
     taken = np.zeros(len(state.client), bool)
-    taken[list(state.caused)] = True
-    free = ~taken[c] & (np.array(state.owner, np.int64)[b] < 0)
+    taken[state.flat()[0]] = True
+    free = ~taken[c] & (state.owners[b] < 0)
     free &= values.tokens.header[values.token]  # the target says what the fingerprint says
     values = values.where(free)
     c, b = values.client, values.backend
@@ -179,8 +169,8 @@ def _allowed(state: Pairing, cs: Column, bs: Column) -> Column:
     """
     client, backend = state.client, state.backend
     taken = np.zeros(len(client), bool)
-    taken[list(state.caused)] = True
-    owned = np.array(state.owner, np.int64) >= 0
+    taken[state.flat()[0]] = True
+    owned = state.owners >= 0
     # A cache that says it kept the answer asked nobody, or nobody that answered (RFC 9111 §4.2.4: a
     # stale answer when the backend fails), or whether its copy still holds (§4.3).
     kept = (

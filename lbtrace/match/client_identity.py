@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -47,7 +48,9 @@ def fitting(state: Pairing, whole: Sequence[Class], told: Sequence[str]) -> dict
     it}, when only one can be.
     """
     facts = state.client
-    hosts = {facts.client_address(c) for k in whole for c in k.clients}
+    members = np.fromiter(chain.from_iterable(k.clients for k in whole), np.int64)
+    numbers = distinct(facts.table.client_address[facts.connection[members]]).tolist()
+    hosts = {facts.table.words.text_list[number] for number in numbers}
     stated = {told[b] for k in whole for b in k.backends}
     if (
         len(hosts) != 1

@@ -89,11 +89,13 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> int | None:
         if of_client
         else [b for b in state.free_backends() if b in state.shared]
     )
+    if not free:
+        return None
     seen = windows(state, clocks, of_client)
     nothing, answers = unasked(facts), facts.table.responses
     if of_client:
         nothing = nothing | _to_other_servers(state)
-    signs = Signs(facts, manner(state)) if of_client and free else None
+    signs = Signs(facts, manner(state)) if of_client else None
     for n in free:
         start, end = int(facts.start[n]), int(facts.end[n])
         known = seen[facts.point[n]]

@@ -19,6 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
 
 from lbtrace.match.clock import Clocks
 from lbtrace.match.completeness import Strays
@@ -26,6 +29,7 @@ from lbtrace.match.pairing import Pairing
 from lbtrace.match.rare_values import telling
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clue, Completeness, Confidence, Tier
+from lbtrace.tables.columns import Column, among, distinct
 
 HANDFUL = 2  # pairs, which may be chance …
 TELLING = 20.0  # bits, of the values of a handful of pairs: less is shared by chance
@@ -33,6 +37,7 @@ TELLING_OF_MANY = 40.0  # bits, where the backends were asked more than that
 FEW_OF = 3  # … when each side has more than three times as many exchanges
 HOLDING = 4  # pairs that hold a clock: so many do not agree on an offset by chance
 CHANCE = 1 / 1000  # odds of a coincidence that are small enough to rest a pair on
+NONE = -1
 Points = tuple[int, int]
 _OF_ANSWER = (Clue.RESPONSE_VALUE, Clue.RESPONSE_FIELD)
 _OF_SESSION = (Clue.REQUEST_VALUE, Clue.REQUEST_FIELD)
@@ -75,36 +80,54 @@ def _points(state: Pairing, c: int) -> Points:
 
 def _by_elimination(state: Pairing, known: Known) -> dict[int, Confidence]:
     """The most that pairs may be which were decided by who else there was."""
-    limits: dict[int, Confidence] = {}
-    timed = {
-        state.group[c]
-        for c in state.spare
-        if c in state.group and _points(state, c) in known.clocks
-    }
-    for c in state.spare:
-        group = state.group.get(c)
-        held = group in timed if group is not None else _points(state, c) in known.clocks
-        held |= c in known.named
-        if _doubtful(state, known, c, held):
-            limits[c] = Confidence.LOW
-    low = {state.group[c] for c in limits if c in state.group}
-    return limits | {c: Confidence.LOW for c, group in state.group.items() if group in low}
-
-
-def _doubtful(state: Pairing, known: Known, c: int, held: bool) -> bool:
-    """Whether others may have been there. `held`: a clock that is known says when."""
-    spare_client, spare_backend = state.spare[c]
+    c = np.fromiter(state.spare, np.int64, len(state.spare))
+    if not len(c):
+        return {}
+    group = _per_client(state, state.group, NONE)
+    by_clock, unknown = _of_pairs(state, known)
+    timed = np.zeros(state.groups, bool)
+    timed[group[c[by_clock[c] & (group[c] != NONE)]]] = True
+    named = np.zeros(len(state.client), bool)
+    named[list(known.named)] = True
+    grouped = group[c] != NONE
+    held = np.where(grouped, np.append(timed, False)[group[c]], by_clock[c]) | named[c]
+    spare_client, spare_backend = np.array(list(state.spare.values()), bool).T
+    tier = np.zeros(len(state.client), np.int64)
+    tier[state.flat()[0]] = state.tiers()
     # An answer that a capture's end cut off may belong anywhere.
-    if state.client.unknown[c] or any(state.backend.unknown[b] for b in state.caused[c]):
-        return True
-    if c in state.group and (spare_client or spare_backend or not held):
-        return True
-    if state.tier[c] is Tier.SHAPE and not held:
-        return True  # alike, and nothing else says that the captures belong together
-    client, backend = (side.complete for side in known.whole)
-    if (client and not spare_backend) or (backend and not spare_client):
-        return False
-    return not (held and c not in state.group and _improbable(state, known, c))
+    doubtful = unknown[c] | (grouped & (spare_client | spare_backend | ~held))
+    doubtful |= (tier[c] == Tier.SHAPE) & ~held  # nothing else says that they belong together
+    whole = [side.complete for side in known.whole]
+    nobody_else = (whole[0] & ~spare_backend) | (whole[1] & ~spare_client)
+    asked = ~doubtful & ~nobody_else
+    likely = asked & held & ~grouped
+    doubtful |= asked & ~likely
+    low = c[doubtful].tolist()
+    low += [n for n in c[likely].tolist() if not _improbable(state, known, n)]
+    limits = dict.fromkeys(low, Confidence.LOW)
+    groups = {state.group[n] for n in low if n in state.group}
+    return limits | {n: Confidence.LOW for n, held in state.group.items() if held in groups}
+
+
+def _per_client(state: Pairing, held: Mapping[int, int], nothing: int) -> Column:
+    """Numbers of some client exchanges, as a column of all."""
+    out = np.full(len(state.client), nothing, np.int64)
+    out[np.fromiter(held, np.int64, len(held))] = np.fromiter(held.values(), np.int64, len(held))
+    return out
+
+
+def _of_pairs(state: Pairing, known: Known) -> tuple[Column, Column]:
+    """Per client exchange, whether the clock of the points of its pair is known, and whether an
+    answer of it is unknown, its own or one that it caused (bool each).
+    """
+    by_clock, unknown = np.zeros(len(state.client), bool), state.client.unknown.copy()
+    c, b = state.last()
+    width = len(state.backend.traces)
+    clocks = np.array([i * width + j for i, j in known.clocks], np.int64)
+    by_clock[c] = among(state.client.point[c] * width + state.backend.point[b], clocks)
+    c, b = state.every_attempt()
+    unknown[c[state.backend.unknown[b]]] = True
+    return by_clock, unknown
 
 
 def _improbable(state: Pairing, known: Known, c: int) -> bool:
@@ -118,15 +141,28 @@ def _by_values(state: Pairing, known: Known) -> Iterator[tuple[int, Confidence]]
     """The most that pairs may be which share a value that is rare here, where that is a limit. Many
     pairs are of few kinds.
     """
-    of_kind: dict[tuple[Points, Clue | None, bool], Confidence] = {}
-    front, behind = state.client.point.tolist(), state.backend.point.tolist()
-    for c in state.weak:
-        clue = state.reasons[c][0].clue if state.reasons[c] else None
-        kind = (front[c], behind[state.caused[c][-1]]), clue, c in known.named
-        if kind not in of_kind:
-            of_kind[kind] = _by_value(known, *kind)
-        if of_kind[kind] is not Confidence.CERTAIN:
-            yield c, of_kind[kind]
+    weak = np.fromiter(state.weak, np.int64, len(state.weak))
+    last = np.zeros(len(state.client), np.int64)
+    clients, backends = state.last()
+    last[clients] = backends
+    points = state.client.point[weak] * len(state.backend.traces) + state.backend.point[last[weak]]
+    for place in distinct(points).tolist():
+        between = divmod(place, len(state.backend.traces))
+        if between not in known.contradicted and _clock_holds(known, between):
+            continue  # certain, whatever they share
+        of_kind: dict[tuple[Clue | None, bool], Confidence] = {}
+        for c in weak[points == place].tolist():
+            kind = state.reasons[c][0].clue if state.reasons[c] else None, c in known.named
+            if kind not in of_kind:
+                of_kind[kind] = _by_value(known, between, *kind)
+            if of_kind[kind] is not Confidence.CERTAIN:
+                yield c, of_kind[kind]
+
+
+def _clock_holds(known: Known, points: Points) -> bool:
+    """Whether a clock that enough pairs hold, or the user stated, says when."""
+    clock = known.clocks.get(points)
+    return clock is not None and not clock.refused and (clock.pairs >= HOLDING or clock.stated)
 
 
 def _by_value(known: Known, points: Points, clue: Clue | None, named: bool) -> Confidence:
@@ -138,8 +174,7 @@ def _by_value(known: Known, points: Points, clue: Clue | None, named: bool) -> C
     """
     if known.contradicted.get(points) or (points in known.contradicted and clue in _OF_ANSWER):
         return Confidence.LOW
-    clock = known.clocks.get(points)
-    if clock is not None and not clock.refused and (clock.pairs >= HOLDING or clock.stated):
+    if _clock_holds(known, points):
         return Confidence.CERTAIN
     complete = [side.complete for side in known.whole]
     if all(complete) or (any(complete) and (clue not in _OF_SESSION or named)):
@@ -153,7 +188,8 @@ def _handful(state: Pairing, context: Known) -> list[int]:
     time. So are one or two that share nothing but a few letters, or not many where others may have
     asked. A client that the balancer names is no stranger.
     """
-    known = [c for c, sure in state.confidence.items() if sure is not Confidence.LOW]
+    sure = (c for c, sure in state.confidence.items() if sure is not Confidence.LOW)
+    known = list(islice(sure, HANDFUL + 1))
     if len(known) > HANDFUL or any(
         state.tier[c] <= Tier.STATED_ADDRESS or c in context.named for c in known
     ):

@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.connections import Stated
 from lbtrace.match.exchange_times import body_key, may_be_answer
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import Found, drawn
+from lbtrace.match.rare_values import Found, Matches, drawn
 from lbtrace.model.http import Request
 from lbtrace.model.net import Endpoint
 
@@ -28,17 +30,14 @@ FEW = 3  # requests: fewer are no habit
 Server = tuple[int, Endpoint]
 
 
-def find(
-    state: Pairing, matched: Sequence[Found], said: Sequence[Stated | None]
-) -> dict[int, list[int]]:
+def find(state: Pairing, matched: Matches, said: Sequence[Stated | None]) -> dict[int, list[int]]:
     """Client exchange → the backend exchanges that are its request and copies of it; empty where
     that is no habit of the balancer.
     """
-    several = [
-        m for m in matched if m.by_request and len(m.backends) > 1 and _one_request(state, m, said)
-    ]
+    rows = np.flatnonzero(matched.by_request & matched.several).tolist()
+    several = [m for m in map(matched.found, rows) if _one_request(state, m, said)]
     habit = Counter(len(m.backends) for m in several).most_common(1)
-    asked = sum(m.by_request for m in matched)
+    asked = int(matched.by_request.sum())
     if not habit or habit[0][1] < FEW or 2 * habit[0][1] < asked:
         return {}
     out = {

@@ -19,9 +19,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from lbtrace import compiled
+from lbtrace.tables.columns import Column
 
 EDGES = 4000  # a set with more possible pairs than this stays whole
 _SHORT = 512  # a list of this length is quickly moved
+_MANY = 32  # intervals: columns of fewer cost more than they save
 
 
 class _Shelf:
@@ -85,10 +92,29 @@ class _Shelf:
             del self.lists[0][: bisect_left(self.lists[0], least)]
 
 
-def pair(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]) -> list[int]:
+Times: TypeAlias = Sequence[int] | Column
+
+
+def in_columns(count: int) -> bool:
+    """Whether the times of so many intervals are best given as columns."""
+    return compiled.core is not None and count >= _MANY
+
+
+def _in_order(a: Times, p: Times, x: Times, y: Times) -> tuple[Column, ...]:
+    """The times as columns, and the orders in which clients and backends are taken."""
+    times = tuple(np.array(held, np.int64) for held in (a, p, x, y))
+    return *times, np.argsort(times[0], kind="stable"), np.lexsort((times[3], times[2]))
+
+
+def pair(a: Times, p: Times, x: Times, y: Times) -> list[int]:
     """For every backend exchange the client exchange it is matched with, -1 for none. A largest
     matching.
     """
+    core = compiled.core
+    if core is not None and in_columns(len(a) + len(x)):
+        matched = np.frombuffer(core.nested(*_in_order(a, p, x, y)), np.int64)
+        found: list[int] = matched.tolist()
+        return found
     order_c = sorted(range(len(a)), key=a.__getitem__)
     order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
     waiting = _Shelf()  # (p, client)
@@ -106,12 +132,13 @@ def pair(a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int])
     return got
 
 
-def components(
-    a: Sequence[int], p: Sequence[int], x: Sequence[int], y: Sequence[int]
-) -> list[tuple[list[int], list[int]]]:
+def components(a: Times, p: Times, x: Times, y: Times) -> list[tuple[list[int], list[int]]]:
     """Sets of (clients, backends) connected by possible pairs. Members without any possible partner
     are left out.
     """
+    core = compiled.core
+    if core is not None and in_columns(len(a) + len(x)):
+        return core.components(*_in_order(a, p, x, y))
     order_c = sorted(range(len(a)), key=a.__getitem__)
     order_b = sorted(range(len(x)), key=lambda i: (x[i], y[i]))
     open_sets = _Shelf()  # (largest p in the set, set number)

@@ -4,8 +4,11 @@ another, strongest first; nothing is paired twice.
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,18 +27,28 @@ UNTOLD = -1
 Reasons = tuple[Reason, ...]
 
 
+class _Flat(NamedTuple):
+    """The columns of `Pairing.flat` and `Pairing.tiers`, until a pair is added or changed."""
+
+    clients: Column
+    sizes: Column
+    backends: Column
+    tiers: Column
+
+
 @dataclass(slots=True)
 class Pairing:
     """Client exchange numbers → the backend exchange numbers each caused, in order of time; the
     answered one is found later.
 
-    `owner[b]` is the client exchange of backend exchange b, -1 while it has none.
+    `owner[b]` is the client exchange of backend exchange b, -1 while it has none; `owners` is the
+    same as a column. `caused` and `tier` are read by all, and changed by methods only.
     """
 
     client: Facts
     backend: Facts
     caused: dict[int, list[int]] = field(default_factory=dict)
-    owner: list[int] = field(default_factory=list)
+    owner: array[int] = field(default_factory=lambda: array("q"))
     tier: dict[int, Tier] = field(default_factory=dict)
     confidence: dict[int, Confidence] = field(default_factory=dict)
     group: dict[int, int] = field(default_factory=dict)
@@ -70,9 +83,10 @@ class Pairing:
     passed_on: dict[tuple[int, int], Bounds] = field(default_factory=dict)
     groups: int = 0
     choices: int = 0
+    _columns: _Flat | None = None
 
     def __post_init__(self) -> None:
-        self.owner = self.owner or [-1] * len(self.backend)
+        self.owner = self.owner or array("q", [-1]) * len(self.backend)
 
     def copy(self) -> Pairing:
         """The same pairs, to go on with in another way."""
@@ -93,6 +107,7 @@ class Pairing:
         group: int | None = None,
     ) -> None:
         """Pair a client exchange with backend exchanges that have no owner yet."""
+        self._columns = None
         self.caused[client] = backends
         for b in backends:
             self.owner[b] = client
@@ -102,8 +117,31 @@ class Pairing:
         if group is not None:
             self.group[client] = group
 
+    def add_plain(
+        self,
+        clients: Sequence[int],
+        backends: Sequence[list[int]],
+        tiers: Sequence[Tier],
+        confidence: Sequence[Confidence],
+        reasons: Sequence[Reasons],
+    ) -> None:
+        """`add` many, each with one backend exchange."""
+        self._columns = None
+        self.caused.update(zip(clients, backends, strict=True))
+        self.owners[list(chain.from_iterable(backends))] = clients
+        self.tier.update(zip(clients, tiers, strict=True))
+        self.confidence.update(zip(clients, confidence, strict=True))
+        self.reasons.update(zip(clients, reasons, strict=True))
+
+    def retold(self, client: int, tier: Tier, confidence: Confidence, reasons: Reasons) -> None:
+        """Other evidence decides a pair."""
+        self._columns = None
+        self.tier[client], self.confidence[client] = tier, confidence
+        self.reasons[client] = reasons
+
     def remove(self, client: int) -> None:
         """Take a pair back: later evidence contradicts it."""
+        self._columns = None
         for b in self.caused.pop(client):
             self.owner[b] = -1
         for held in (self.tier, self.confidence, self.reasons):
@@ -116,10 +154,22 @@ class Pairing:
 
     def attach(self, client: int, backend: int) -> None:
         """One more backend exchange that an already paired client exchange caused."""
+        self._columns = None
         self.caused[client] = sorted(
             [*self.caused[client], backend], key=lambda b: int(self.backend.start[b])
         )
         self.owner[backend] = client
+
+    def detach(self, client: int, backend: int) -> None:
+        """One backend exchange less: it may be another client's."""
+        self._columns = None
+        self.caused[client].remove(backend)
+        self.owner[backend] = -1
+
+    @property
+    def owners(self) -> Column:
+        """Per backend exchange the client exchange that caused it, -1 without."""
+        return np.frombuffer(self.owner, np.int64)
 
     def every_attempt(self) -> tuple[Column, Column]:
         """(client exchange, backend exchange that it caused), one row per attempt."""
@@ -130,14 +180,22 @@ class Pairing:
         """Client exchanges with a partner, how many attempts each has, and the backend exchanges of
         all of them, one after the other.
         """
-        count = len(self.caused)
-        sizes = np.fromiter(map(len, self.caused.values()), np.int64, count)
-        backends = chain.from_iterable(self.caused.values())
-        return (
-            np.fromiter(self.caused, np.int64, count),
-            sizes,
-            np.fromiter(backends, np.int64, int(sizes.sum())),
-        )
+        return self._flat()[:3]
+
+    def _flat(self) -> _Flat:
+        if self._columns is None:
+            count, attempts = len(self.caused), list(self.caused.values())
+            sizes = np.fromiter(map(len, attempts), np.int64, count)
+            backends = chain.from_iterable(attempts)
+            self._columns = _Flat(
+                np.fromiter(self.caused, np.int64, count),
+                sizes,
+                np.fromiter(backends, np.int64, int(sizes.sum())),
+                np.fromiter(map(self.tier.__getitem__, self.caused), np.int64, count),
+            )
+            for column in self._columns:
+                column.flags.writeable = False  # whoever asks gets the same
+        return self._columns
 
     def last(self) -> tuple[Column, Column]:
         """(client exchange, the last backend exchange that it caused), one row per pair."""
@@ -146,7 +204,7 @@ class Pairing:
 
     def tiers(self) -> Column:
         """The tier of each pair, in the order of `flat`."""
-        return np.fromiter(map(self.tier.__getitem__, self.caused), np.int64, len(self.caused))
+        return self._flat().tiers
 
     def grouped(self) -> Column:
         """Per client exchange, whether it is in a set of interchangeable pairs (bool)."""
@@ -162,11 +220,11 @@ class Pairing:
     def free_clients(self) -> list[int]:
         """Client exchanges without a partner."""
         free = np.ones(len(self.client), bool)
-        free[list(self.caused)] = False
+        free[self._flat().clients] = False
         found: list[int] = np.flatnonzero(free).tolist()
         return found
 
     def free_backends(self) -> list[int]:
         """Backend exchanges without an owner."""
-        found: list[int] = np.flatnonzero(np.array(self.owner, np.int64) < 0).tolist()
+        found: list[int] = np.flatnonzero(self.owners < 0).tolist()
         return found

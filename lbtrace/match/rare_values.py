@@ -18,7 +18,6 @@ client exchange's.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.http_fields import HOP, HOST, Meaning, fields_of
 from lbtrace.http_fields.lines import lowered
 from lbtrace.http_fields.secrets import is_secret
@@ -35,11 +35,11 @@ from lbtrace.model.http import Exchange, HeaderLine
 from lbtrace.model.pairing import Clue, Reason
 from lbtrace.model.tunnel import TunnelEnd
 from lbtrace.model.websocket import WebSocketEnd
-from lbtrace.tables.columns import distinct, group_starts, running, spans
+from lbtrace.tables.columns import distinct, group_starts, parts_of, running
 from lbtrace.tables.messages import Heads, Messages
 from lbtrace.tables.packets import Column
 from lbtrace.tables.rows import rows_of
-from lbtrace.tables.words import Words, numbering, numbers
+from lbtrace.tables.words import Words, closed, numbering, numbers
 
 RARE = 6  # a token held by more exchanges than this, on either side, makes no candidates
 # per character or byte: in a short capture every value is rare, and a short one is common elsewhere
@@ -57,6 +57,8 @@ LOOKED_AT = 256  # characters of a value: the search takes the square of them
 # what stands between separators: an UUID, a run of letters and digits
 _WHOLE = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-zA-Z]{14,}")
 _DAYS = "MTWFS"
+_PARTED, _DATE_LIKE = 1, 2  # traits of a value, as the compiled core tells them
+_LEAST, _MOST_PARTS = 12, 16  # letters of a part of a value; parts of one that count
 _OFTEN = 1000
 
 
@@ -113,13 +115,18 @@ class Tokens:
 
     def reasons(self, tokens: Column) -> list[Reason]:
         """What these tokens are."""
-        kinds, codes, texts = self.kind[tokens], self.code[tokens], self.book.texts
+        codes = self.code[tokens]
         fields, names = [""] * len(tokens), list(self.book.words.fields)
         for i in np.flatnonzero(self.of_kind(_NAMING)[tokens]).tolist():
             fields[i] = names[self.book.field_of[codes[i]]]
-        kind = kinds.tolist()
-        values = [texts[k][code] for k, code in zip(kind, codes.tolist(), strict=True)]
-        return rows_of(Reason, (map(_KINDS.__getitem__, kind), values, fields))
+        clues = map(_KINDS.__getitem__, self.kind[tokens].tolist())
+        return rows_of(Reason, (clues, self.values(tokens), fields))
+
+    def values(self, tokens: Column) -> list[str]:
+        """Their values."""
+        kinds, codes = self.kind[tokens].tolist(), self.code[tokens].tolist()
+        texts = self.book.texts
+        return [texts[kind][code] for kind, code in zip(kinds, codes, strict=True)]
 
 
 _NAMING = (Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD)
@@ -135,7 +142,7 @@ class _Book:
     def __init__(self, words: Words) -> None:
         self.words = words
         values, texts = words.values, words.text_list
-        self.parts = _continued(values)  # values of lines, then parts of them
+        self.parts = words.value_numbers()  # values of lines, then parts of them
         self.ends, self.segments, self.queries, self.digests = (numbering() for _ in range(4))
         of_kind: dict[Clue, Sequence[str] | dict[str, int]] = {
             Clue.REQUEST_VALUE: self.parts,
@@ -154,13 +161,14 @@ class _Book:
         self._of_kind = [of_kind[clue] for clue in _KINDS]
         self.bytes: dict[Clue, Column] = {}  # of bodies: theirs tells, not that of the digest
         self.value_sizes = _sizes(values)
-        dated = [v[:1] in _DAYS and _DATE.match(v) is not None for v in values]
-        self.dated = np.array(dated, bool)
+        self.parted, self.dated = _traits(values)
 
     @cached_property
     def texts(self) -> list[Sequence[str]]:
         """Per kind its values, once all are numbered."""
-        made = {id(h): h if isinstance(h, list) else list(h) for h in self._of_kind}
+        for known in (self.ends, self.segments, self.queries, self.digests):
+            closed(known)
+        made = {id(h): list(h) if isinstance(h, dict) else h for h in self._of_kind}
         return [made[id(held)] for held in self._of_kind]
 
     @cached_property
@@ -176,12 +184,17 @@ class _Book:
         for place, clue in enumerate(_KINDS):
             at = np.flatnonzero(kind == place)
             held = self.bytes.get(clue)
-            if held is None:
-                texts = map(self.texts[place].__getitem__, code[at].tolist())
-                out[at] = np.fromiter(map(len, texts), np.int64, len(at))
-            else:
+            if held is not None:
                 out[at] = held[code[at]]
+            elif len(at):
+                texts = list(map(self.texts[place].__getitem__, code[at].tolist()))
+                out[at] = _sizes(texts)
         return out
+
+
+def _numbers_of(known: dict[str, int], texts: Iterable[str]) -> Column:
+    """The number of each text; a new one gets the next."""
+    return np.fromiter((known.setdefault(text, len(known)) for text in texts), np.int64)
 
 
 def _token(clue: Clue, codes: Column) -> Column:
@@ -190,16 +203,26 @@ def _token(clue: Clue, codes: Column) -> Column:
     return tokens
 
 
-def _continued(texts: Sequence[str]) -> dict[str, int]:
-    """Distinct texts by their places; further ones get the next numbers."""
-    made: defaultdict[str, int] = defaultdict()
-    made.default_factory = made.__len__
-    made.update(zip(texts, range(len(texts)), strict=True))
-    return made
-
-
-def _sizes(texts: Sequence[str]) -> Column:
+def _sizes(texts: list[str]) -> Column:
+    """How many letters each text has."""
+    if compiled.core is not None:
+        return np.frombuffer(compiled.core.lengths(texts), np.int64)
     return np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def _traits(values: list[str]) -> tuple[Column, Column]:
+    """Per value, whether a letter that parts it may stand in it, and whether it is a date (bool
+    each).
+    """
+    if compiled.core is not None:
+        traits = np.frombuffer(compiled.core.traits(values), np.uint8)
+        dated = (traits & _DATE_LIKE) != 0
+        for i in np.flatnonzero(dated).tolist():
+            dated[i] = _DATE.match(values[i]) is not None
+        return (traits & _PARTED) != 0, dated
+    parted = [" " in v or "," in v or ";" in v or not v.isprintable() for v in values]
+    found = [v[:1] in _DAYS and _DATE.match(v) is not None for v in values]
+    return np.array(parted, bool), np.array(found, bool)
 
 
 @dataclass(slots=True)
@@ -221,7 +244,7 @@ class _Held:
     def entries(self, owner: Column, thing: Column) -> _Entries:
         """Exchanges and the thing each has → exchanges and their tokens."""
         begin, size = self.first[thing], self.first[thing + 1] - self.first[thing]
-        return np.repeat(owner, size), self.token[spans(begin, size)]
+        return np.repeat(owner, size), parts_of(self.token, begin, size)
 
 
 def collect(client: Facts, backend: Facts) -> Tokens:
@@ -279,7 +302,7 @@ def _of_balancer(book: _Book, client: Facts, backend: Facts) -> tuple[_Held, _He
         both -= _sent_by_others(client, backend)
     for side, found in enumerate(own):
         kept = [(line, piece) for line, piece in found if piece in both]
-        codes = numbers(book.parts, (piece for _, piece in kept))
+        codes = _numbers_of(book.parts, (piece for _, piece in kept))
         owners[side] = np.append(owners[side], np.array([line for line, _ in kept], np.int64))
         tokens[side] = np.append(tokens[side], _token(Clue.BALANCER_ID, codes))
     one, other = (_Held.of(o, t, count) for o, t in zip(owners, tokens, strict=True))
@@ -391,21 +414,28 @@ def _of_lines(book: _Book, messages: Sequence[Messages], way: _Way) -> _Held:
     value = words.value_of[at]
     size = book.value_sizes[value]
     told = (size > 0) & ~book.dated[value]
-    long, short = told & (size >= 12), told & (size < 12)
-    listed = np.flatnonzero(told & (size > 12))
-    values = list(map(words.values.__getitem__, value[listed].tolist()))
+    long, short = told & (size >= _LEAST), told & (size < _LEAST)
     # nothing stands between the parts of any other value
-    several = [
-        i for i, v in enumerate(values) if " " in v or "," in v or ";" in v or not v.isprintable()
-    ]
-    parts = [_parts(values[i]) for i in several]
-    owners = np.repeat(at[listed[np.array(several, np.int64)]], [len(p) for p in parts])
+    several = np.flatnonzero(told & (size > 12) & book.parted[value])
+    counts, parts = _numbered_parts(book, [words.values[v] for v in value[several].tolist()])
+    owners = np.repeat(at[several], counts)
     tokens = (
         _token(way.value, value[long]),
         _token(way.field, words.field_value_of[at[short]]),
-        _token(way.value, numbers(book.parts, chain.from_iterable(parts))),
+        _token(way.value, parts),
     )
     return _Held.of(np.concatenate([at[long], at[short], owners]), np.concatenate(tokens), count)
+
+
+def _numbered_parts(book: _Book, values: list[str]) -> tuple[Column, Column]:
+    """How many `_parts` each value has, and the numbers of all of them."""
+    if compiled.core is not None:
+        found = compiled.core.value_parts(values, _LEAST, _MOST_PARTS, book.parts, _parts)
+        counts, numbered = (np.frombuffer(column, np.int64) for column in found)
+        return counts, numbered
+    parts = list(map(_parts, values))
+    sizes = np.fromiter(map(len, parts), np.int64, len(parts))
+    return sizes, _numbers_of(book.parts, chain.from_iterable(parts))
 
 
 def _measure_bodies(book: _Book, messages: Sequence[Messages], clue: Clue) -> None:
@@ -446,17 +476,36 @@ def _of_targets(book: _Book, messages: Sequence[Messages]) -> _Held:
     for held in messages:
         there[held.start[held.there]] = True
     at = np.flatnonzero(there)
-    parts = [texts[n].partition("?") for n in at.tolist()]
-    segments = [path.rstrip("/").rsplit("/", 2)[-2:] for path, _, _ in parts]
-    asking = [i for i, (_, _, query) in enumerate(parts) if query]
+    ends, segments, queries = _target_pieces(book, [texts[n] for n in at.tolist()])
+    asking = np.flatnonzero(queries >= 0)
     tokens = (
         _token(Clue.TARGET, at),
-        _token(Clue.TARGET_END, numbers(book.ends, map("/".join, segments))),
-        _token(Clue.LAST_SEGMENT, numbers(book.segments, (found[-1] for found in segments))),
-        _token(Clue.QUERY, numbers(book.queries, (parts[i][2] for i in asking))),
+        _token(Clue.TARGET_END, ends),
+        _token(Clue.LAST_SEGMENT, segments),
+        _token(Clue.QUERY, queries[asking]),
     )
-    owners = np.concatenate([at, at, at, at[np.array(asking, np.int64)]])
+    owners = np.concatenate([at, at, at, at[asking]])
     return _Held.of(owners, np.concatenate(tokens), len(there))
+
+
+def _target_pieces(book: _Book, targets: list[str]) -> tuple[Column, Column, Column]:
+    """Per target the numbers of the last two segments of its path, of the last one, and of its
+    query, −1 without.
+    """
+    if compiled.core is not None:
+        found = compiled.core.target_pieces(targets, book.ends, book.segments, book.queries)
+        ends, segments, queries = (np.frombuffer(column, np.int64) for column in found)
+        return ends, segments, queries
+    parts = [target.partition("?") for target in targets]
+    last = [path.rstrip("/").rsplit("/", 2)[-2:] for path, _, _ in parts]
+    queries = np.full(len(parts), -1, np.int64)
+    asking = [i for i, (_, _, query) in enumerate(parts) if query]
+    queries[asking] = numbers(book.queries, (parts[i][2] for i in asking))
+    return (
+        numbers(book.ends, map("/".join, last)),
+        numbers(book.segments, (found[-1] for found in last)),
+        queries,
+    )
 
 
 def _numbered(
@@ -526,7 +575,7 @@ def _parts(value: str) -> list[str]:
     none of these.
     """
     parts = value.replace(",", " ").replace(";", " ").split()
-    return [p for p in parts if len(p) >= 12 and p != value][:16]
+    return [p for p in parts if len(p) >= _LEAST and p != value][:_MOST_PARTS]
 
 
 class Found(NamedTuple):
@@ -540,6 +589,42 @@ class Found(NamedTuple):
     by_value: bool  # a header value, a query or a body was shared, not the target alone
     by_request: bool  # the rarest of it is in the requests
     strong: bool  # it looks drawn at random: no other exchange anywhere has it
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The matches as columns, in the order of the client exchanges; see Found."""
+
+    client: Column
+    backends: list[list[int]]
+    reasons: list[tuple[Reason, ...]]
+    by_value: Column
+    by_request: Column
+    strong: Column
+
+    def __len__(self) -> int:
+        return len(self.client)
+
+    @property
+    def first(self) -> Column:
+        """The first backend exchange of each."""
+        return np.fromiter((held[0] for held in self.backends), np.int64, len(self))
+
+    @property
+    def several(self) -> Column:
+        """Which have more than one backend exchange (bool)."""
+        return np.fromiter(map(len, self.backends), np.int64, len(self)) > 1
+
+    def found(self, row: int) -> Found:
+        """One of them."""
+        return Found(
+            int(self.client[row]),
+            self.backends[row],
+            self.reasons[row],
+            bool(self.by_value[row]),
+            bool(self.by_request[row]),
+            bool(self.strong[row]),
+        )
 
 
 @dataclass(slots=True)
@@ -563,7 +648,7 @@ class Candidates:
         return self.tokens.reasons(self.token)
 
 
-def match(shared: Candidates, client: Facts, backend: Facts) -> list[Found]:
+def match(shared: Candidates, client: Facts, backend: Facts) -> Matches:
     """Candidates → unambiguous matches."""
     tokens = shared.tokens
     first, second = _two_best(shared.backend, shared.bits, len(backend))
@@ -587,16 +672,13 @@ def match(shared: Candidates, client: Facts, backend: Facts) -> list[Found]:
     own = np.flatnonzero(shared.bits[rows] >= top[who[first_of]] - 1e-9)
     best_ones = shared.where(rows[own])
     token = best_ones.token
-    return rows_of(
-        Found,
-        (
-            best_ones.client.tolist(),
-            [chosen[i] for i in own.tolist()],
-            zip(best_ones.reasons(), strict=True),
-            tokens.header[token].tolist(),
-            (~tokens.of_kind(_RESPONSE))[token].tolist(),
-            best_ones.alone.tolist(),
-        ),
+    return Matches(
+        best_ones.client,
+        [chosen[i] for i in own.tolist()],
+        list(zip(best_ones.reasons(), strict=True)),
+        tokens.header[token],
+        ~tokens.of_kind(_RESPONSE)[token],
+        best_ones.alone,
     )
 
 
@@ -622,7 +704,7 @@ def candidates(client: Facts, backend: Facts) -> Candidates:
     size = np.searchsorted(right_token, left_token, "right") - begin
     who = np.repeat(left_owner, size)
     token = np.repeat(left_token, size)
-    code = who * n_backend + right_owner[spans(begin, size)]
+    code = who * n_backend + parts_of(right_owner, begin, size)
     alone = _tell_alone(tokens, distinct(token))
     order = np.lexsort((~alone[token], -weight[token], code))
     code, token = code[order], token[order]
@@ -640,7 +722,7 @@ def _tell_alone(tokens: Tokens, used: Column) -> Column:
     """
     out = np.zeros(len(tokens), bool)
     asked = used[(tokens.of_kind(_OF_REQUESTS) & tokens.header)[used]]
-    out[asked] = [drawn(reason.value) for reason in tokens.reasons(asked)]
+    out[asked] = list(map(drawn, tokens.values(asked)))
     return out
 
 

@@ -23,20 +23,20 @@ from lbtrace.match.completeness import lossless
 from lbtrace.match.connections import Stated
 from lbtrace.match.exchange_times import FAR, body_key, body_keys, body_sizes, may_be_answer
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import Found, drawn
+from lbtrace.match.rare_values import Found, Matches, drawn
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
 from lbtrace.tables.columns import distinct
 
 
-def telling_bodies(state: Pairing, matched: Sequence[Found]) -> bool:
+def telling_bodies(state: Pairing, matched: Matches) -> bool:
     """Whether the body says which request it is: three at least, all different, and few of the
     matches are with several backend exchanges (two clients that follow one script send everything
     twice).
     """
     requests = state.client.table.requests
     bodies = body_keys(requests)[requests.there & (body_sizes(requests) > 0)]
-    several = sum(len(found.backends) > 1 for found in matched)
+    several = int(matched.several.sum())
     return len(distinct(bodies)) == len(bodies) >= 3 and several * 3 <= len(matched)
 
 
@@ -134,8 +134,8 @@ def _settle(state: Pairing, c: int, b: int, doubts: Counter[int]) -> None:
     if group is not None and doubts[group] <= 0:
         del state.group[c]
         state.spare[c] = (False, False)  # as sure as that nobody else was there
-        state.tier[c], state.confidence[c] = Tier.TIME, Confidence.MEDIUM
-        state.reasons[c] = (Reason(Clue.SAME_REQUEST), Reason(Clue.COPIES_SHARE_ID))
+        reasons = (Reason(Clue.SAME_REQUEST), Reason(Clue.COPIES_SHARE_ID))
+        state.retold(c, Tier.TIME, Confidence.MEDIUM, reasons)
 
 
 def _fresh(state: Pairing) -> set[str]:

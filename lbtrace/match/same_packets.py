@@ -9,7 +9,6 @@ in one pair at most.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -85,10 +84,7 @@ class _Work:
         fine = ~_contradicted(self.client, c, self.backend, b) & ~self._greet_otherwise(c, b)
         c, b = c[fine], b[fine]
         self.free[0][c] = self.free[1][b] = False
-        refs = (
-            map(table.connection_ref, at.tolist())
-            for table, at in ((self.client, c), (self.backend, b))
-        )
+        refs = (table.connection_refs(at) for table, at in ((self.client, c), (self.backend, b)))
         self.found += rows_of(
             ConnectionPair, (*refs, [basis] * len(c), [Confidence.CERTAIN] * len(c))
         )
@@ -189,16 +185,17 @@ def _hellos(sides: Sequence[SideTable]) -> list[_Alike]:
 
 
 def by_offset(
-    client: Facts, backend: Facts, pairs: Sequence[ConnectionPair]
-) -> dict[int, list[tuple[int, int]]]:
-    """Connection pairs that begin in both captures → place among them → their exchanges with the
-    same bytes: a message lies at the same offset of the same stream, after a PROXY header.
+    client: Facts, backend: Facts, connections: tuple[Column, Column]
+) -> tuple[Column, Column, Column]:
+    """Connection pairs, as the numbers of their connections, that begin in both captures → (place
+    among them, client exchange, backend exchange) of their exchanges with the same bytes, in order:
+    a message lies at the same offset of the same stream, after a PROXY header.
     """
     sides = []
-    for facts, refs in ((client, [p.client for p in pairs]), (backend, [p.backend for p in pairs])):
+    for facts, held in zip((client, backend), connections, strict=True):
         table = facts.table
         which = np.full(len(table.client_address), NONE)
-        which[table.numbers_of_connections(refs)] = np.arange(len(pairs))
+        which[held] = np.arange(len(held))
         which[table.of_connections("syns") == 0] = NONE
         pair = which[table.connection]
         at = np.flatnonzero((pair != NONE) & table.requests.there)
@@ -214,7 +211,5 @@ def by_offset(
     found = partner[code[: len(mine)]]
     c, b, pair = mine[found != NONE], found[found != NONE], pair[found != NONE]
     fine = may_be_caused_each(client, backend, c, b) & may_be_answer_each(client, backend, c, b)
-    out: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for place, *both in zip(pair[fine].tolist(), c[fine].tolist(), b[fine].tolist(), strict=True):
-        out[place].append((both[0], both[1]))
-    return out
+    order = np.flatnonzero(fine)[np.argsort(pair[fine], kind="stable")]
+    return pair[order], c[order], b[order]

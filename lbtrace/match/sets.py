@@ -142,8 +142,12 @@ class _Resolver:
 
     def _times(
         self, cs: Sequence[int], bs: Sequence[int]
-    ) -> tuple[list[int], list[int], list[int], list[int]]:
+    ) -> tuple[nesting.Times, nesting.Times, nesting.Times, nesting.Times]:
         line = self.line
+        if nesting.in_columns(len(cs) + len(bs)):
+            c, b, times = np.array(cs, np.int64), np.array(bs, np.int64), line.columns
+            client, backend = times.client_asked[c], times.backend_asked[b]
+            return client, times.client_answered[c], backend, times.backend_answered[b]
         return (
             [line.client_asked[c] for c in cs],
             [line.client_answered[c] for c in cs],
@@ -343,13 +347,20 @@ class _Resolver:
         ]
         group = self.state.new_group()
         spare = (len(pairs) < len(cs), len(pairs) < len(bs))
-        for c, b in pairs:
-            self._grouped(c, b, group, len(cs), spare)
+        asked = dict.fromkeys(c for c, _ in pairs)
+        self.state.add_plain(
+            list(asked),
+            [[b] for _, b in pairs],
+            [Tier.ORDER] * len(pairs),
+            [Confidence.MEDIUM] * len(pairs),
+            [_why(Tier.ORDER, len(cs))] * len(pairs),
+        )
+        self.state.group.update(dict.fromkeys(asked, group))
+        self.state.spare.update(dict.fromkeys(asked, spare))
         paired = {b for _, b in pairs}
         for b in bs:
             if b not in paired:
                 self.state.left_over[b] = group
-        asked = {c for c, _ in pairs}
         self.state.left_out.update((c, group) for c in cs if c not in asked)
 
     def _nested(self, cs: list[int], bs: list[int]) -> list[int]:

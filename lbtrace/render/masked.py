@@ -16,22 +16,24 @@ of the captures and in the texts of the report.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address
 from itertools import chain, islice
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.http_fields import HOST
 from lbtrace.http_fields.masking import (
     Mask,
+    any_names_secret,
+    holds_cookies,
     is_public,
     may_hold_userinfo,
-    names_secret,
 )
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.http import Exchange, HeaderLine, Interim, Request, Response
@@ -74,7 +76,8 @@ _MARKS: Final = np.zeros(256, np.uint8)
 for _letters, _mark in ((b"=", _VALUE), (b"?&#;", _NAME), (b"%", _ENCODED), (b"/", _SLASH)):
     _MARKS[list(_letters)] = _mark
 _TOGETHER: Final = 1 << 14  # lines or texts looked at together
-_TARGETS: Final = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)
+_OF_URLS: Final = {Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT, Clue.QUERY}
+_OF_FIELDS: Final = {Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD}
 _Message = TypeVar("_Message", Request, Response)
 
 
@@ -172,21 +175,24 @@ class _Traces:
         """Field lines. Nearly all are surely shown as they are sent."""
         lines, (held, of) = heads.lines, heads.names
         names = [name.decode("latin-1") for name in held]
-        secret = np.array([not is_public(name) for name in names], bool)[of]
-        for i in np.flatnonzero(np.array([n.lower() == HOST for n in names], bool)[of]).tolist():
+        secret, cookies, hosts = (
+            np.array([named(name) for name in names], bool)[of]
+            for named in (lambda n: not is_public(n), holds_cookies, lambda n: n.lower() == HOST)
+        )
+        for i in np.flatnonzero(hosts).tolist():
             self._note_host(lines[i].decode("latin-1"))
-        others = (i for i in _like_urls(lines) if not secret[i])
-        shown, hidden, mask = list(lines), self._hidden, self.mask.line
-        for i in chain(np.flatnonzero(secret).tolist(), others):
-            line = lines[i]
-            known = hidden.get(line)
-            if known is None:
-                text = line.decode("latin-1")
-                masked = mask(text)
-                if masked == text:
-                    continue
-                known = hidden[line] = masked.encode("latin-1")
-            shown[i] = known
+        some = [i for i in np.flatnonzero(cookies).tolist() if b":" in lines[i]]
+        secret[some] = False
+        others = _like_urls(lines)
+        others[some] = others[secret] = False
+        rest = np.flatnonzero(secret).tolist() + np.flatnonzero(others).tolist()
+        shown, hidden = list(lines), self._hidden
+        for chosen, masked in (
+            (some, self.mask.cookie_lines(lines, some, hidden)),
+            (rest, self.mask.sent_lines([lines[i] for i in rest], hidden)),
+        ):
+            for i, line in zip(chosen, masked, strict=True):
+                shown[i] = line
         return shown
 
     def _note_host(self, line: str) -> None:
@@ -197,10 +203,9 @@ class _Traces:
 
     def _request_lines(self, lines: list[bytes]) -> list[bytes]:
         """Request lines. Most captures have none in which a credential could stand."""
-        every = b"\n".join(lines)
-        if names_secret(every.decode("latin-1")):
+        if any_names_secret(lines):
             return list(map(self._request_line, lines))
-        if not may_hold_userinfo(every):
+        if not may_hold_userinfo(b"\n".join(lines)):
             return lines
         return [self._request_line(line) if may_hold_userinfo(line) else line for line in lines]
 
@@ -249,8 +254,12 @@ class _Traces:
         return HeaderLine(line.name, value, raw)
 
 
-def _like_urls(lines: list[bytes]) -> Iterator[int]:
-    """Every line for which `may_hold_url` is true, in order, looked at many together."""
+def _like_urls(lines: list[bytes]) -> Column:
+    """Per line, whether `may_hold_url` is true (bool), looked at many together."""
+    out = np.zeros(len(lines), bool)
+    if compiled.core is not None:
+        out[:] = np.frombuffer(compiled.core.like_urls(lines), bool)
+        return out
     for low in range(0, len(lines), _TOGETHER):
         some = lines[low : low + _TOGETHER]
         end = running(np.fromiter(map(len, some), np.int64, len(some)))[1:]
@@ -265,7 +274,8 @@ def _like_urls(lines: list[bytes]) -> Iterator[int]:
         slash = mark == _SLASH
         double = slash[1:] & slash[:-1] & (np.diff(at) == 1) & (owner[1:] == owner[:-1])
         found[owner[1:][double]] = True
-        yield from (np.flatnonzero(found | (equals & parameter)) + low).tolist()
+        out[low : low + _TOGETHER] = found | (equals & parameter)
+    return out
 
 
 class _Texts:
@@ -274,16 +284,22 @@ class _Texts:
     def __init__(self, mask: Mask, said: set[str]) -> None:
         self._mask = mask
         self._said = said
-        self._sizes: dict[str, set[int]] = {}  # of the credentials that begin with these letters
-        held: list[str] = []
-        for secret in list(mask.hidden):
-            pieces = (secret,) if secret.isalnum() else {secret, *_PIECE.findall(secret)}
-            for piece in pieces:
+        held = [secret for secret in mask.hidden if len(secret) >= LEAST]
+        for secret in [secret for secret in mask.hidden if not secret.isalnum()]:
+            for piece in {*_PIECE.findall(secret)} - {secret}:
                 if len(piece) >= LEAST:
                     mask.hide(piece)
-                    self._sizes.setdefault(piece[:LEAST], set()).add(len(piece))
                     held.append(piece)
-        self._beginnings = _Beginnings(held)
+        # of the credentials that begin with these letters
+        self._sizes: dict[str, tuple[int, ...]] = {}
+        shared: dict[tuple[int, ...], tuple[int, ...]] = {}
+        for piece in held:
+            begin, size = piece[:LEAST], len(piece)
+            known = self._sizes.get(begin, ())
+            if size not in known:
+                sizes = (*known, size)
+                self._sizes[begin] = shared.setdefault(sizes, sizes)
+        self._beginnings = _beginnings(held)
         self._orders: dict[str, list[int]] = {}
         self.text = lru_cache(maxsize=4096)(self._text)
         """Any text → the text to show."""
@@ -341,32 +357,54 @@ class _Texts:
         """A piece of evidence for a pair: a value of some field, or a part of one."""
         return self._reasons([reason])[0]
 
-    def _reasons(self, reasons: Sequence[Reason]) -> list[Reason]:
+    def _reasons(self, reasons: list[Reason]) -> list[Reason]:
         """Pieces of evidence; those in which nothing is hidden are the same objects."""
-        shown = [self._evident(reason) if reason.value else "" for reason in reasons]
-        for i in self._beginnings.found_in(shown):
+        values = [reason.value for reason in reasons]
+        shown = self._evident(reasons, values)
+        for i in np.flatnonzero(np.frombuffer(self._beginnings.found_in(shown), bool)).tolist():
             shown[i] = self._searched(shown[i], words=True)
+        if shown == values:
+            return reasons
         return [
             reason if text == reason.value else reason._replace(value=text)
             for reason, text in zip(reasons, shown, strict=True)
         ]
 
-    def _evident(self, reason: Reason) -> str:
-        """What it says, masked by the field it comes from."""
-        value = reason.value
-        if reason.clue in (Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD):
-            return self._mask.value(reason.field, value)
-        if reason.clue is Clue.QUERY:
-            return self._mask.url(f"?{value}")[1:]
-        if reason.clue in _TARGETS:
-            return self._mask.target(value)
-        return self._mask.values.get(value, value)
+    def _evident(self, reasons: Sequence[Reason], values: list[str]) -> list[str]:
+        """What each says, masked by the field it comes from."""
+        shown = list(map(self._mask.values.get, values, values))
+        of_urls = [i for i, reason in enumerate(reasons) if reason.clue in _OF_URLS]
+        urls = [values[i] for i in of_urls]
+        plain = self._surely_plain(urls)
+        for i, value in zip(of_urls, urls, strict=True):
+            shown[i] = value if plain else self._url(reasons[i].clue, value)
+        for i, reason in enumerate(reasons):
+            if reason.clue in _OF_FIELDS:
+                shown[i] = self._mask.value(reason.field, reason.value)
+        return shown
+
+    def _surely_plain(self, urls: Sequence[str]) -> bool:
+        """Whether no credential can stand in any of these targets and queries."""
+        text = "?" + "\n?".join(urls)
+        if "@" in text or "%" in text or "//" in text or not text.isascii():
+            return False
+        return not any_names_secret([text.encode("ascii")])
+
+    def _url(self, clue: Clue, value: str) -> str:
+        """A target, a part of one, or a query."""
+        if not value:
+            return value
+        return self._mask.url(f"?{value}")[1:] if clue is Clue.QUERY else self._mask.target(value)
 
     def _pairs(self, pairs: Sequence[ExchangePair]) -> PairTable:
         table = PairTable.of(pairs)
-        masked = iter(self._reasons(list(chain.from_iterable(table.reasons))))
+        every = list(chain.from_iterable(table.reasons))
+        masked = self._reasons(every)
+        if masked is every:
+            return table
+        each = iter(masked)
         return table.with_columns(
-            reasons=[tuple(islice(masked, len(reasons))) for reasons in table.reasons]
+            reasons=[tuple(islice(each, len(reasons))) for reasons in table.reasons]
         )
 
     def _unpaired(self, unpaired: Unpaired) -> Unpaired:
@@ -461,6 +499,18 @@ class _Texts:
         return not (word or secret in self._said or _is_address(secret))
 
 
+class _Found(Protocol):
+    """The first letters of credentials, to be looked for in many texts at once."""
+
+    def found_in(self, texts: list[str], /) -> bytes:
+        """Per text a byte that is not 0 where it may hold one of them; no other does."""
+
+
+def _beginnings(secrets: list[str]) -> _Found:
+    """The first letters of credentials, of LEAST letters at least."""
+    return _Beginnings(secrets) if compiled.core is None else compiled.core.Beginnings(secrets)
+
+
 class _Beginnings:
     """The first letters of credentials, to be looked for in many texts at once: LEAST of a short
     one, and twice as many of any other, as ids that count up begin alike.
@@ -477,15 +527,15 @@ class _Beginnings:
         for there, known in zip(self._there, self._known, strict=True):
             there[_places(known)] = True
 
-    def found_in(self, texts: Sequence[str]) -> list[int]:
-        """Which texts may hold one of them; no other does."""
-        found: list[int] = []
+    def found_in(self, texts: Sequence[str]) -> bytes:
+        """Per text a byte that is not 0 where it may hold one of them; no other does."""
+        found = np.zeros(len(texts), bool)
         for low in range(0, len(texts), _TOGETHER):
             some = texts[low : low + _TOGETHER]
             ends = np.cumsum(np.fromiter(map(len, some), np.int64, len(some)))
             rows = np.searchsorted(ends, self._begun("".join(some)), "right") + low
-            found += distinct(rows).tolist()
-        return found
+            found[rows] = True
+        return found.tobytes()
 
     def _begun(self, text: str) -> Column:
         """Where one of them may begin in a text."""

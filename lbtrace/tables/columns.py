@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lbtrace import compiled
+
 Column: TypeAlias = NDArray[Any]
 _TABLE = 32  # places of a table per row: so many are filled sooner than the rows are sorted
 
@@ -28,6 +30,20 @@ def spans(begin: Column, size: Column) -> Column:
     count = int(end[-1]) if len(end) else 0
     indices: Column = np.arange(count) + np.repeat(begin - (end - size), size)
     return indices
+
+
+def parts_of(column: Column, begin: Column, size: Column) -> Column:
+    """The entries of a column in all spans, one span after the other: `column[spans(begin,
+    size)]`.
+    """
+    core = compiled.core
+    if core is None or not column.flags.c_contiguous:
+        found: Column = column[spans(begin, size)]
+        return found
+    begin, size = (np.ascontiguousarray(spanned, np.int64) for spanned in (begin, size))
+    out: Column = np.empty(int(size.sum()), column.dtype)
+    core.ranges(column, begin, size, out, out.itemsize)
+    return out
 
 
 def group_starts(group: Column) -> Column:
@@ -63,7 +79,9 @@ def ranks(values: Column) -> Column:
         return found
     there = np.zeros(high + 1, bool)
     there[values] = True
-    place: Column = (np.cumsum(there, dtype=np.int64) - 1)[values]
+    count = np.int32 if high < np.iinfo(np.int32).max else np.int64  # the table may be large
+    place: Column = np.cumsum(there, dtype=count)[values].astype(np.int64)
+    place -= 1
     return place
 
 

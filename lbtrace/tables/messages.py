@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from lbtrace.model.http import Framing, HeaderLine, Mark
-from lbtrace.tables.columns import Column, running, spans
+from lbtrace.tables.columns import Column, parts_of, running
 from lbtrace.tables.table import Table, bounds, column, item, part, table
 from lbtrace.tables.words import Words, marked
 
@@ -102,7 +102,7 @@ class Heads(Table):
         """Exchanges, in any order → (how many lines each has, the lines of all of them)."""
         begin = self.first[exchanges]
         size = self.first[1:][exchanges] - begin
-        return size, self.line[spans(begin, size)]
+        return size, parts_of(self.line, begin, size)
 
     def equal(self, rows: Column, other: Heads, other_rows: Column) -> Column:
         """Row by row, whether two heads are the same lines."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from lbtrace.tables.columns import Column, RowsByKey, among
 from lbtrace.tables.connections import LATER, NEVER, ConnectionTable
 from lbtrace.tables.exchanges import NO_STREAM
 from lbtrace.tables.messages import Messages
+from lbtrace.tables.rows import rows_of
 from lbtrace.tables.table import Table, column, part, shared, table
 from lbtrace.tables.words import Words
 
@@ -195,14 +197,21 @@ class SideTable(Table):
 
     def numbers_of_connections(self, refs: Sequence[Ref]) -> Column:
         """Where connections are → their numbers."""
-        return np.fromiter(
-            (self.first_connection[point] + i for point, i in refs), np.int64, len(refs)
+        points, ids = (
+            np.fromiter(chain.from_iterable(refs), np.int64, 2 * len(refs)).reshape(-1, 2).T
         )
+        return np.array(self.first_connection, np.int64)[points] + ids
 
     def connection_ref(self, connection: int) -> Ref:
         """Where a connection is."""
         point = bisect_right(self.first_connection, connection) - 1
         return Ref(point, connection - self.first_connection[point])
+
+    def connection_refs(self, connections: Column) -> list[Ref]:
+        """Where each of these connections is."""
+        first = np.array(self.first_connection, np.int64)
+        point = np.searchsorted(first, connections, "right") - 1
+        return rows_of(Ref, (point.tolist(), (connections - first[point]).tolist()))
 
     @cached_property
     def by_connection(self) -> RowsByKey:

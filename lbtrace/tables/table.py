@@ -31,7 +31,7 @@ from typing import (
 
 import numpy as np
 
-from lbtrace.tables.columns import Column, running, spans
+from lbtrace.tables.columns import Column, parts_of, running
 from lbtrace.tables.rows import Rows
 
 _Class = TypeVar("_Class", bound=type)
@@ -143,7 +143,7 @@ class Table:
     def taken(self, rows: Column) -> Self:
         """These rows, in this order."""
         made: dict[str, Any] = {}
-        at = size = rows[:0]
+        begin = size = rows[:0]
         for name, d in self.declared.items():
             held = getattr(self, name)
             if d.role == "column":
@@ -153,9 +153,9 @@ class Table:
             elif d.role == "bounds":
                 begin = held[rows]
                 size = held[1:][rows] - begin
-                at, made[name] = spans(begin, size), running(size)
+                made[name] = running(size)
             else:
-                made[name] = held[at] if d.role == "item" else held
+                made[name] = parts_of(held, begin, size) if d.role == "item" else held
         return type(self)(**made)
 
     def where(self, wanted: Column) -> Self:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast, overload
 
 import numpy as np
 
@@ -48,6 +48,13 @@ def numbering() -> defaultdict[Any, int]:
     made: defaultdict[Any, int] = defaultdict()
     made.default_factory = made.__len__
     return made
+
+
+def closed(known: defaultdict[Any, int]) -> None:
+    """No new thing gets a number. Until then a `numbering` refers to itself, and nobody frees it
+    where Python does not look for cycles.
+    """
+    known.default_factory = None
 
 
 def numbers(words: Mapping[_T, int], things: Iterable[_T], count: int = -1) -> Column:
@@ -130,13 +137,14 @@ class LineList(Rows[HeaderLine]):
         if compiled.core is not None and self._are_bytes:
             names, of = compiled.core.names(cast(list[bytes], self._sent))
             return [name.decode("latin-1") for name in names], column_of(of)
-        return _texts(
+        known, number = _texts(
             [s.partition(b":")[0] if isinstance(s, bytes) else s.name for s in self._sent]
         )
+        return list(known), number
 
     @property
-    def values(self) -> tuple[list[str], Column]:
-        """The same of their values."""
+    def values(self) -> tuple[dict[str, int], Column]:
+        """The same of their values, which come with their numbers, in order."""
         if compiled.core is not None and self._are_bytes:
             values, of = compiled.core.values(cast(list[bytes], self._sent))
             return values, column_of(of)
@@ -152,13 +160,34 @@ class LineList(Rows[HeaderLine]):
         return {*map(type, self._sent)} <= {bytes}
 
 
-def _texts(held: Sequence[bytes | str]) -> tuple[list[str], Column]:
-    """Texts, or the bytes of texts → the distinct texts, and the number of each."""
+def _texts(held: Sequence[bytes | str]) -> tuple[dict[str, int], Column]:
+    """Texts, or the bytes of texts → the distinct texts with their numbers, and the number of
+    each.
+    """
     known = numbering()
     of = numbers(known, held, len(held))
     texts = numbering()  # one may stand there as bytes and as text
     again = numbers(texts, [t.decode("latin-1") if isinstance(t, bytes) else t for t in known])
-    return list(texts), again[of]
+    return dict(texts), again[of]
+
+
+class _FieldValues(Sequence[str]):
+    """Values of which few are looked at, by numbers of their own."""
+
+    def __init__(self, values: list[str], of: Column) -> None:
+        self._values, self._of = values, of
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self._values[i] for i in self._of[index].tolist()]
+        return self._values[int(self._of[index])]
 
 
 @dataclass(eq=False)
@@ -189,12 +218,19 @@ class Words:
         return ["", *list(self.texts)[1:]]  # type: ignore[list-item]
 
     @cached_property
-    def _values(self) -> tuple[list[str], Column]:
+    def _values(self) -> tuple[dict[str, int], Column]:
         return self.line_list.values
 
-    @property
+    @cached_property
     def values(self) -> list[str]:
         """The distinct values of all lines."""
+        return list(self._values[0])
+
+    def value_numbers(self) -> dict[str, int]:
+        """The numbers of the values, for whoever goes on with it; what is added to it stays
+        there.
+        """
+        self.values  # noqa: B018 - listed while nothing is added
         return self._values[0]
 
     @property
@@ -218,11 +254,11 @@ class Words:
         return joint(self.field_of, self.value_of)
 
     @cached_property
-    def field_values(self) -> list[str]:
+    def field_values(self) -> Sequence[str]:
         """Per number of `field_value_of` the value."""
-        of = np.zeros(int(self.field_value_of.max(initial=-1)) + 1, np.int64)
+        of = np.zeros(int(self.field_value_of.max(initial=-1)) + 1, np.int32)
         of[self.field_value_of] = self.value_of
-        return list(map(self.values.__getitem__, of.tolist()))
+        return _FieldValues(self.values, of)
 
     def said(self, line: int) -> tuple[str, str]:
         """A line → the name of its field in lower case, and its value."""

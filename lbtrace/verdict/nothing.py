@@ -242,7 +242,7 @@ def _same_request(comparison: Comparison, matches: Pairs) -> Column:
     targets = zip(
         q.start[fronts[rows[first]]].tolist(), p.start[backs[rows[first]]].tolist(), strict=True
     )
-    kept = [text[b].endswith(text[a].rpartition("/")[2] or text[a]) for a, b in targets]
+    kept = [a == b or text[b].endswith(text[a].rpartition("/")[2] or text[a]) for a, b in targets]
     same[rows] = np.array(kept, bool)[which]
     alike: Column = same
     return alike

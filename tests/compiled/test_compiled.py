@@ -437,3 +437,70 @@ def test_texts_that_fall_on_one_place_stay_cheap_and_right() -> None:
         b"X: %d" % (k % 700) for k in range(5000)
     ]
     assert len(lines) == 700
+
+
+@needs_core
+def test_a_cookie_line_that_is_none_or_is_not_there_is_refused() -> None:
+    assert CORE is not None
+    for which, refused in (([0], ValueError), ([1], IndexError), ([-1], IndexError)):
+        with pytest.raises(refused):
+            CORE.cookies([b"no colon"], np.array(which), b"key", {}, {}, {})
+    for key in (b"", bytes(65)):
+        with pytest.raises(ValueError, match="1 to 64 bytes"):
+            CORE.cookies([], np.zeros(0, np.int64), key, {}, {}, {})
+
+
+@needs_core
+@pytest.mark.parametrize(
+    ("begin", "size", "refused"),
+    [(-1, 1, IndexError), (0, -1, IndexError), (4, 0, IndexError), (0, 4, IndexError),
+     (2**62, 1, IndexError), (0, 3, ValueError), (0, 1, ValueError)],
+)  # fmt: skip
+def test_a_span_outside_its_column_or_of_another_size_is_refused(
+    begin: int, size: int, refused: type[Exception]
+) -> None:
+    assert CORE is not None
+    out = np.zeros(2, np.int64)
+    with pytest.raises(refused):
+        CORE.ranges(np.arange(3), np.array([begin]), np.array([size]), out, 8)
+    with pytest.raises(ValueError, match="at least one byte"):
+        CORE.ranges(np.arange(3), np.array([0]), np.array([2]), out, 0)
+    with pytest.raises(ValueError, match="items of 4 bytes"):
+        CORE.ranges(np.arange(3), np.array([0]), np.array([2]), out, 4)
+
+
+@needs_core
+def test_a_credential_that_is_too_short_to_be_looked_for_is_refused() -> None:
+    assert CORE is not None
+    with pytest.raises(ValueError, match="six letters"):
+        CORE.Beginnings(["short"])
+
+
+@needs_core
+def test_lines_that_are_no_bytes_are_refused() -> None:
+    assert CORE is not None
+    for function in (CORE.names, CORE.like_urls, CORE.parameters):
+        with pytest.raises(TypeError):
+            function(["text"])  # type: ignore[list-item]
+        with pytest.raises(TypeError):
+            function((b"a",))  # type: ignore[arg-type]
+    for about in (CORE.lengths, CORE.traits):
+        with pytest.raises(TypeError):
+            about([b"no text"])  # type: ignore[list-item]
+        with pytest.raises(TypeError):
+            about(("a",))  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        CORE.target_pieces([b"/"], {}, {}, {})
+    for parts in (lambda _: ("no list",), lambda _: None):
+        with pytest.raises(TypeError):
+            CORE.value_parts(["\xe9"], 1, 1, {}, parts)
+
+
+@needs_core
+def test_first_letters_that_fall_on_one_place_stay_cheap_and_are_found() -> None:
+    """More credentials than a search looks at places for, and a table that grows with them."""
+    assert CORE is not None
+    secrets = [f"{n:06d}" for n in range(5000)] + [f"{n:012d}" for n in range(5000)]
+    held = CORE.Beginnings(secrets)
+    assert held.found_in([f"a{secret}b" for secret in secrets]) == bytes([1]) * len(secrets)
+    assert held.found_in(["abcdefghijklmnop"]) == b"\0"

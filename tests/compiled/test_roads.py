@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace import pipeline
+from lbtrace.tables.exchanges import HeadTexts
 from lbtrace.tables.words import LineList
 from tests.bench.generate import write
 from tests.compiled import needs_core, on_both
@@ -55,9 +57,21 @@ def test_captures_of_the_benchmark_are_shown_alike(kind: str, tmp_path: Path) ->
 def test_field_lines_are_parted_and_numbered_alike(lines: list[bytes]) -> None:
     def parts() -> list[tuple[list[str], list[int]]]:
         held = LineList(lines)
-        return [(texts, of.tolist()) for texts, of in (held.names, held.values)]
+        return [(list(texts), of.tolist()) for texts, of in (held.names, held.values)]
 
     plain, compiled = on_both(parts)
+    assert plain == compiled
+
+
+@examples(300)
+@given(st.lists(st.lists(st.sampled_from(LINE_PARTS), max_size=9).map(b"".join), max_size=9))
+def test_names_of_field_lines_are_numbered_alike(lines: list[bytes]) -> None:
+    def named() -> tuple[list[bytes], list[int]]:
+        first = np.zeros(1, np.int64)
+        names, of = HeadTexts(lines, frozenset(), first, first[:0], [], []).names
+        return names, of.tolist()
+
+    plain, compiled = on_both(named)
     assert plain == compiled
 
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.http_fields.masking import ELLIPSIS, Mask, is_public, is_secret_parameter, may_hold_url
+from lbtrace.http_fields.masking import (
+    ELLIPSIS,
+    Mask,
+    any_names_secret,
+    is_public,
+    is_secret_parameter,
+    may_hold_url,
+    names_secret,
+)
+from tests.compiled import on_both
 
 MASK = Mask(b"a key")
 HIDDEN = ELLIPSIS + r"\(\d+ bytes?, #[0-9a-f]{4}\)"
@@ -162,3 +171,48 @@ def test_any_text_can_be_masked_and_masking_is_the_same_each_time(text: str) -> 
     for name in ("Cookie", "Set-Cookie", "Authorization", "X-Secret", "Location"):
         assert MASK.value(name, text) == MASK.value(name, text)
     assert MASK.url(text) == MASK.url(text)
+
+
+_COOKIE_PARTS = [
+    *(b"sid=31d4", b"theme=dark", b"31d4", b"=", b";", b"; ", b";  ", b";\t", b" ", b"\xe9\x85"),
+    b"\0" * 127,
+    b"x" * 300,
+]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"Cookie:", b"cookie: ", b"Cookie:\t "]),
+            st.lists(st.sampled_from(_COOKIE_PARTS), max_size=6).map(b"".join),
+        ).map(b"".join),
+        max_size=6,
+    ),
+    st.sampled_from([b"k", b"key" * 21 + b"!"]) | st.none(),
+)
+def test_many_cookie_lines_are_masked_as_each_alone(lines: list[bytes], key: bytes | None) -> None:
+    def masked() -> tuple[object, ...]:
+        mask, known = Mask(key), dict[bytes, bytes]()
+        which = list(range(0, len(lines), 2))
+        shown = mask.cookie_lines(lines, which, known)
+        again = mask.cookie_lines(lines, which, known)
+        assert [id(line) for line in shown] == [id(line) for line in again]
+        return shown, known, mask.hidden, mask.values
+
+    plain, compiled = on_both(masked)
+    assert plain == compiled
+    alone = Mask(key)
+    each = [alone.line(line.decode("latin-1")).encode("latin-1") for line in lines[::2]]
+    assert plain[0] == each
+    assert (plain[2], plain[3]) == (alone.hidden, alone.values)
+
+
+_PARAMETERS = ["?", "&", "#", ";", "=", " ", "\t", "\x1c", "\x85", "\xa0", "\xe9", '"', "<", ">",
+               "token", "sid", "page", "x" * 120, "%74oken", "/"]  # fmt: skip
+
+
+@given(st.lists(st.lists(st.sampled_from(_PARAMETERS), max_size=8).map("".join), max_size=4))
+def test_names_of_parameters_are_found_in_many_lines_as_in_each(lines: list[str]) -> None:
+    sent = [line.encode("latin-1") for line in lines]
+    for found in on_both(lambda: any_names_secret(sent)):
+        assert found == any(map(names_secret, lines))

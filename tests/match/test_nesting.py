@@ -2,13 +2,18 @@
 
 from bisect import insort
 from itertools import permutations
+from random import Random
 from unittest.mock import patch
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.match import nesting
 from lbtrace.match.nesting import components, exchangeable, largest, pair
+from tests.compiled import CORE, needs_core, on_both
+from tests.laws import examples
 
 intervals = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12)), min_size=0, max_size=9)
 
@@ -53,6 +58,44 @@ def test_components_are_the_connected_ones(
             todo += [d for b in options[c] for d in range(len(front)) if b in options[d]]
         assert reached == set(cs)
         assert {b for c in cs for b in options[c]} == set(bs)
+
+
+def drawn_at_random(count: int, seed: int, room: int) -> list[tuple[int, int]]:
+    """Intervals that begin and end within so many moments."""
+    draw = Random(seed)
+    return [(draw.randrange(room), draw.randrange(room // 3 + 1)) for _ in range(count)]
+
+
+@examples(60)
+@given(
+    st.sampled_from([0, 1, 5, 40, 1500, 4000]),
+    st.sampled_from([0, 1, 5, 40, 1500]),
+    st.sampled_from([1, 10, 300, 20_000, 10**6]),
+    st.integers(0, 99),
+)
+def test_both_roads_find_the_same(clients: int, backends: int, room: int, seed: int) -> None:
+    """Many begin or end at one moment, or none; the lists of a shelf are split and joined."""
+    front, back = drawn_at_random(clients, seed, room), drawn_at_random(backends, seed + 1, room)
+    times = *columns(front), *columns(back)
+    with patch.object(nesting, "_MANY", 0):
+        plain, compiled = on_both(lambda: (pair(*times), components(*times)))
+    assert plain == compiled
+
+
+@needs_core
+def test_an_interval_that_is_not_there_is_refused() -> None:
+    assert CORE is not None
+    one, two = np.zeros(1, np.int64), np.zeros(2, np.int64)
+    for function in (CORE.nested, CORE.components):
+        for order in (np.array([1]), np.array([-1])):
+            with pytest.raises(IndexError):
+                function(one, one, one, one, order, one)
+            with pytest.raises(IndexError):
+                function(one, one, one, one, one, order)
+        with pytest.raises(ValueError, match="1 items"):
+            function(one, two, one, one, one, one)
+        with pytest.raises(ValueError, match="2 items"):
+            function(one, one, two, two, one, one)
 
 
 @given(

@@ -35,6 +35,29 @@ class Pairs(RuleBasedStateMachine):
             self.pairs.add(c, [b], Tier.ORDER, Confidence.MEDIUM, (), group)
             self.pairs.spare[c] = (False, False)
 
+    @rule(of=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=3))
+    def add_many(self, of: set[tuple[int, int]]) -> None:
+        free = [(c, b) for c, b in sorted(of) if c not in self.pairs.caused]
+        free = [(c, b) for c, b in free if self.pairs.owner[b] < 0]
+        once = dict({b: (c, b) for c, b in free}.values())
+        self.pairs.add_plain(
+            list(once),
+            [[b] for b in once.values()],
+            [Tier.SHAPE] * len(once),
+            [Confidence.HIGH] * len(once),
+            [()] * len(once),
+        )
+
+    @rule(c=st.integers(0, 5))
+    def retell(self, c: int) -> None:
+        if c in self.pairs.caused:
+            self.pairs.retold(c, Tier.TIME, Confidence.LOW, ())
+
+    @rule(c=st.integers(0, 5))
+    def detach(self, c: int) -> None:
+        if len(self.pairs.caused.get(c, ())) > 1:
+            self.pairs.detach(c, self.pairs.caused[c][0])
+
     @rule(c=st.integers(0, 5), b=st.integers(0, 5))
     def attach(self, c: int, b: int) -> None:
         if c in self.pairs.caused and self.pairs.owner[b] < 0:
@@ -65,6 +88,8 @@ class Pairs(RuleBasedStateMachine):
         assert set(self.pairs.group) <= set(self.pairs.caused)
         mine, theirs = self.pairs.every_attempt()
         assert sorted(zip(mine.tolist(), theirs.tolist(), strict=True)) == owned
+        assert self.pairs.owners.tolist() == list(self.pairs.owner)
+        assert self.pairs.tiers().tolist() == [self.pairs.tier[c] for c in self.pairs.caused]
 
     @invariant()
     def attempts_are_in_order_of_time(self) -> None:

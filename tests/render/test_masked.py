@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import dpkt
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
@@ -28,11 +29,12 @@ from lbtrace.http_fields.masking import may_hold_url
 from lbtrace.http_fields.secrets import is_secret
 from lbtrace.render.masked import (
     LEAST,
-    _Beginnings,
+    _beginnings,
     _like_urls,
     masked_capture_report,
     masked_report,
 )
+from tests.compiled import needs_core, on_both
 from tests.golden import SAMPLES
 from tests.simulator import Balancer, Simulation
 
@@ -445,7 +447,8 @@ def test_a_word_that_is_a_cookie_too_is_not_blotted_out(tmp_path: Path) -> None:
     )
 )
 def test_lines_are_looked_at_together_as_they_are_one_by_one(lines: list[bytes]) -> None:
-    assert list(_like_urls(lines)) == [i for i, line in enumerate(lines) if may_hold_url(line)]
+    for found in on_both(lambda: _like_urls(lines).tolist()):
+        assert found == list(map(may_hold_url, lines))
 
 
 @given(
@@ -458,19 +461,27 @@ def test_no_text_that_holds_a_credential_is_passed_over(
 ) -> None:
     between = st.sampled_from([*secrets, ""])
     texts = [data.draw(between).join(each) for each in pieces]
-    found = _Beginnings(secrets).found_in(texts)
-    assert found == sorted({*found})
-    assert {i for i, text in enumerate(texts) if any(s in text for s in secrets)} <= {*found}
+    holding = [any(s in text for s in secrets) for text in texts]
+    for found in on_both(lambda: _beginnings(secrets).found_in(texts)):
+        assert len(found) == len(texts)
+        assert all(seen or not held for seen, held in zip(found, holding, strict=True))
 
 
 def test_ids_that_begin_alike_are_told_apart() -> None:
     ids = [f"{n:08d}c0ffee" for n in range(100)]
     texts = [f"/api/items/{n:08d}?page=2" for n in range(100)]
-    assert _Beginnings(ids).found_in([*texts, ids[7]]) == [100]
+    for found in on_both(lambda: _beginnings(ids).found_in([*texts, ids[7]])):
+        assert list(found) == [0] * 100 + [1]
+
+
+@needs_core
+def test_a_text_without_utf8_is_searched_and_with_a_credential_without_it_every_text() -> None:
+    texts = ["\udc80", "plain", ""]
+    assert _beginnings(["secret1"]).found_in(texts) == b"\1\0\0"
+    assert _beginnings(["secret\udc80"]).found_in(texts) == b"\1\1\1"
 
 
 def test_a_line_without_any_mark_of_a_url_is_passed_over() -> None:
-    assert list(_like_urls([b"Accept: */*", b"A: b", b"", b"A: %2f", b"B: ;c=d", b"C: d"])) == [
-        3,
-        4,
-    ]
+    lines = [b"Accept: */*", b"A: b", b"", b"A: %2f", b"B: ;c=d", b"C: d"]
+    for found in on_both(lambda: np.flatnonzero(_like_urls(lines)).tolist()):
+        assert found == [3, 4]

@@ -17,17 +17,36 @@ from lbtrace.tables.columns import (
     group_starts,
     median_low,
     parted,
+    parts_of,
     ranks,
     running,
     spans,
     union,
 )
+from tests.compiled import on_both
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9))))
 def test_spans_are_the_ranges_one_after_the_other(parts: list[tuple[int, int]]) -> None:
     begin, size = (np.array([part[k] for part in parts], np.int64) for k in (0, 1))
     assert spans(begin, size).tolist() == [at for b, n in parts for at in range(b, b + n)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9))),
+    st.sampled_from(["i8", "i4", "u1", "?", "S16"]),
+    st.integers(1, 2),
+)
+def test_parts_of_a_column_are_its_entries_in_spans(
+    parts: list[tuple[int, int]], kind: str, each: int
+) -> None:
+    """`each`: of two, the column is every second entry of another one."""
+    column = np.arange(60 * each).astype(kind)[::each]
+    begin, size = (np.array([part[k] for part in parts], np.int64) for k in (0, 1))
+    for found in on_both(lambda: parts_of(column, begin, size)):
+        assert found.dtype == column.dtype
+        assert found.flags.writeable
+        assert found.tolist() == column[spans(begin, size)].tolist()
 
 
 @given(st.lists(st.integers(-(2**40), 2**40), min_size=1))

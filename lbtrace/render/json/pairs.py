@@ -102,7 +102,7 @@ class _PairLineWriter:
         self._table = table
         self._clients, self._backends = clients, backends
         self._sure = [_CONFIDENCE[confidence] for confidence in CONFIDENCES]
-        self._clues: dict[tuple[Clue, str], str] = {}
+        self._clues: dict[tuple[Clue, str], tuple[str, bool]] = {}
 
     def text(self, rows: Column) -> str:
         """The pairs of some rows, at least one."""
@@ -150,15 +150,19 @@ class _PairLineWriter:
         lines.named(texts, np.arange(len(texts)))
 
     def _evidence(self, reasons: Reasons) -> str:
-        return ",".join(
-            [f'{{"kind":{self._clue(r)},"value":{quoted(names.reason_value(r))}}}' for r in reasons]
-        )
+        if len(reasons) == 1:
+            return self._one(reasons[0])
+        return ",".join(map(self._one, reasons))
 
-    def _clue(self, reason: Reason) -> str:
+    def _one(self, reason: Reason) -> str:
         known = self._clues.get(reason[::2])  # without its value
         if known is None:
-            known = self._clues[reason[::2]] = quoted(names.reason_kind(reason))
-        return known
+            known = self._clues[reason[::2]] = (
+                f'{{"kind":{quoted(names.reason_kind(reason))},"value":',
+                names.shows_value(reason.clue),
+            )
+        begin, plain = known
+        return f"{begin}{quoted(reason.value if plain else names.reason_value(reason))}}}"
 
 
 def unpaired(report: Report) -> Iterator[str]:

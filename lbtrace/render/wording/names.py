@@ -311,7 +311,13 @@ def reason_kind(found: Reason) -> str:
     return tr(CLUE[found.clue][0]).format(found.field)
 
 
+def shows_value(clue: Clue) -> bool:
+    """Whether what was seen on both sides is told by the value alone."""
+    return CLUE[clue][1] == "{}"
+
+
 def reason_value(found: Reason) -> str:
     """What was seen on both sides."""
-    value = CLUE[found.clue][1]
-    return found.value if value == "{}" else tr(value).format(found.value)
+    if shows_value(found.clue):
+        return found.value
+    return tr(CLUE[found.clue][1]).format(found.value)

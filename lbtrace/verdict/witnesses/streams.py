@@ -111,7 +111,15 @@ def byte_streams(comparison: Comparison) -> Iterator[Observation]:
 def tls(comparison: Comparison) -> Iterator[Observation]:
     """What became of TLS."""
     pairs = comparison.connection_pairs
-    became = np.array([_became(*both) for both in _carried(comparison, pairs)], np.int64)
+    became = np.array(
+        [
+            KEPT
+            if client.tls is None and client.protocol is not Protocol.TLS  # as nearly always
+            else _became(client, backend)
+            for client, backend in _carried(comparison, pairs)
+        ],
+        np.int64,
+    )
     ended = np.isin(became, list(ENDED))
     hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
     if not hello and not ended.any():
