@@ -57,8 +57,8 @@ WHAT_TO_DO = {  # by what happened behind the balancer
     "keep-alive-race": "Look at why the backend closes its connections: an idle limit that is "
     "shorter than the balancer's, a restart, or a limit of requests.",
     "timeout": "Look at why the backend takes longer, or raise the balancer's time limit towards "
-    "it (nginx: proxy_read_timeout, for gRPC grpc_read_timeout; HAProxy: timeout server; Envoy: "
-    "timeout of the route; Apache httpd: ProxyTimeout; AWS: idle timeout of the load balancer).",
+    "it (nginx: proxy_read_timeout; HAProxy: timeout server; Envoy: timeout of the route; Apache "
+    "httpd: ProxyTimeout; AWS: idle timeout of the load balancer).",
     "client-left": "Look at the client's time limit, and at why the answer took so long.",
     "malformed": "Look at the head that the backend sent: the balancer's error log says what it "
     "refused.",

@@ -45,6 +45,12 @@ BY_CONNECTION = (
 )
 LOOK = "Look at stickiness by the client's address, at weights, and at the other backends' health."
 
+ONE_ADDRESS = (
+    "All came from one address, as from behind a NAT: a balancer that chooses by it (balance "
+    "source in HAProxy, ip_hash in nginx, sessionAffinity in Kubernetes) sends all to one backend. "
+    "Else look at weights, and at the other backends' health."
+)
+
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding."""
@@ -67,6 +73,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     )
     count, connections = len(backend_connections), len(distinct(client_connections))
     chosen = _by_connection(comparison, client_connections, backend_connections)
+    sources = distinct(comparison.sides[0].client_address[client_connections])
+    alone = len(sources) == 1 and connections > 1
     yield KIND.finding(
         "by-connection" if chosen else "",
         Severity.MEDIUM if count >= ENOUGH else Severity.INFO,
@@ -75,16 +83,18 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         + noun
         + " went to one of {places} captured backends, {server}"
         + _over(noun, connections)
+        + (" from {client}" if alone else "")
         + (": this balancer chooses per connection" if chosen else "")
         + ". Nothing reached {idle}."
         + ("" if count == of else " Where the others went is not known."),
         _frames(comparison),
-        remedy=BY_CONNECTION if chosen else LOOK,
+        remedy=BY_CONNECTION if chosen else ONE_ADDRESS if alone else LOOK,
         count=count,
         of=of,
         places=1 + len(idle),
         server=str(comparison.sides[1].endpoint(int(used[0]))),
         connections=connections if noun == "requests" and connections > 1 else None,
+        client=comparison.sides[0].words.text_list[int(sources[0])] if alone else None,
         idle=", ".join(idle),
     )
 

@@ -66,7 +66,7 @@ def _tail(target: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Without:
+class WithoutPrefix:
     """The target without a prefix, which one of the two sides has in front of it."""
 
     prefix: str
@@ -85,7 +85,7 @@ def _without_prefix(pairs: Iterable[tuple[str, str]]) -> list[TargetForm]:
         for shorter, longer in (sorted(pair, key=len) for pair in pairs)
         if shorter.startswith("/") and longer.endswith(shorter)
     )
-    return [Without(prefix) for prefix, _ in found.most_common(1) if prefix]
+    return [WithoutPrefix(prefix) for prefix, _ in found.most_common(1) if prefix]
 
 
 def _nothing(_target: str) -> str:

@@ -110,6 +110,23 @@ def test_a_backend_that_got_health_checks_alone_is_named() -> None:
     assert values(said)["idle"] == "172.31.11.95:8080"
 
 
+@pytest.mark.parametrize(("places", "named"), [(1, "192.168.0.5"), (2, None)])
+def test_clients_behind_one_address_look_like_one(places: int, named: str | None) -> None:
+    """A balancer that chooses by the client's address has no choice then."""
+    simulation = Simulation(seed=2, balancer=Balancer(), backends=TWO[:1], separate_points=True)
+    for place in range(places):
+        client = simulation.client(f"192.168.0.{5 + place}")
+        for n in range(8):
+            client.asks("GET", f"/{place}/{n}", at_ms=100 * n + place, answer=b"item %d" % n)
+    recorded = simulation.run()
+    (first,) = recorded.backends
+    recorded.backends.append(replace(first, point=1, connections=[], applications=[], exchanges=[]))
+    judged = judge_recording(recorded, correlate(recorded.clients, recorded.backends, Options()))
+    said = judged.one("one-backend")
+    assert values(said).get("client") == named
+    assert ("ip_hash" in said.remedy) == bool(named)
+
+
 def test_connections_that_are_not_read_are_counted_as_such() -> None:
     hidden = Simulation(
         seed=4, balancer=Balancer(kind="tls-pass"), backends=TWO[:1], separate_points=True

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lbtrace.match import match
 from lbtrace.match.fingerprint import (
     FORMS,
-    Without,
+    WithoutPrefix,
     _bodies,
     _normal,
     _tail,
@@ -47,7 +47,7 @@ def learned(balancer: Balancer, targets: list[str]) -> Pairing:
     [
         (Balancer(), WHOLE),
         (Balancer(normalise=True), NORMAL),
-        (Balancer(strip="/api"), Without("/api")),
+        (Balancer(strip="/api"), WithoutPrefix("/api")),
         (Balancer(strip="/api", normalise=True), TAIL),
     ],
     ids=["whole", "normal", "without a prefix", "tail"],
@@ -81,7 +81,7 @@ def test_the_tail_of_a_target_does_not_depend_on_its_prefix(
 def test_a_target_without_its_prefix_is_what_the_other_side_has(
     segments: list[str], prefix: str, end: str
 ) -> None:
-    form = Without(f"/{prefix}")
+    form = WithoutPrefix(f"/{prefix}")
     path = "".join(f"/{part}" for part in segments) + end
     behind = path if path.startswith("/") else f"/{path}"
     assert form(f"/{prefix}{path}") == behind
