@@ -94,15 +94,15 @@ def _of_sender(comparison: Comparison, side: Side, server: bool) -> Iterator[Fin
 
 def _held_there(comparison: Comparison, side: Side, server: bool, rows: Column) -> Column:
     """Those of these connections on which the sender held the pieces back itself. A balancer that
-    gets a piece so late sends it on so late.
+    gets a piece so late sends it on so late; how it got them, only the connection shows that they
+    came on, captured whole.
     """
     source = Side.BACKEND if server else Side.CLIENT
     if comparison.alone or comparison.passes_packets or side is source:
         return rows
-    late = comparison.table(source).of_ends("ack_waits", server) > 0
-    if not late.any():
-        return rows
-    joined = comparison.joined_connections
+    table, joined = comparison.table(source), comparison.joined_connections
+    known = table.whole_connections & (table.of_ends("packets", not server) > 0)
+    at_once = known & (table.of_ends("ack_waits", server) == 0)
     came, sent = (joined.client, joined.backend)[:: -1 if server else 1]
-    own: Column = np.isin(rows, sent[~late[came]]) & ~np.isin(rows, sent[late[came]])
+    own: Column = np.isin(rows, sent[at_once[came]]) & ~np.isin(rows, sent[~at_once[came]])
     return rows[own]

@@ -55,7 +55,7 @@ ENDS = {
 
 OF_GATEWAYS = {502, 503, 504}  # RFC 9110 §15.6
 BEHIND = (
-    "These are what a gateway says of the servers behind it: its log says why, and a capture taken "
+    "502, 503 and 504 tell of the servers behind a gateway: its log says why, and a capture taken "
     "behind it at the same time shows it."
 )
 STREAM_RESET = "HTTP/2 stream reset"

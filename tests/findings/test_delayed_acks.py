@@ -58,6 +58,25 @@ def test_a_proxy_that_got_whole_answers_held_its_own_pieces_back(tmp_path: Path)
     assert (said.slug, values(said)["sender"]) == ("delayed-acks.from-server-client", "balancer")
 
 
+def test_where_only_one_direction_shows_what_came_nobody_is_blamed(tmp_path: Path) -> None:
+    """Without acknowledgements nothing waits for them."""
+    front, behind = Talk(40_001, at=1000), Talk(40_001, begins=5000)
+    for talk in (front, behind):
+        for n in range(3):
+            at = (10 + 100 * n) * MS
+            request = ASK % b"x%d" % n
+            talk.says(True, request[:-2], at, acked=False)
+            talk.sent[True] += len(request) - 2
+            talk.says(False, b"", at + 41 * MS, acked=False, flags="ACK")
+            talk.says(True, request[-2:], at + 41 * MS + 1000)
+            talk.says(False, ANSWER, at + 42 * MS)
+    both = of(report(tmp_path, [front.front], [behind.behind]), "delayed-acks")
+    assert [f.slug for f in both] == ["delayed-acks.from-client-client"]
+    wire = front.front
+    wire.segments[:] = [s for s in wire.segments if s.flow[0] == wire.client]
+    assert of(report(tmp_path, [front.front], [behind.behind]), "delayed-acks") == []
+
+
 def test_packets_that_are_passed_on_are_told_of_once(tmp_path: Path) -> None:
     talk, other = Talk(40_001), Talk(40_002)
     in_two_pieces(talk, 2)
