@@ -5,10 +5,10 @@ Meaning:
     connection: its sender retried. If the request is not idempotent (POST, PATCH; RFC 9110 §9.2.2),
     the server end may have carried it out twice.
 Decided by:
-    One capture, or that of the client side: a request that was cut short by a FIN or a RST, then
-    another with the same method, target and body from the same address on another connection. The
-    sender may have asked the same anew without knowing of the first one. What a balancer sends
-    again is told with its retries.
+    One capture, or that of the client side: a request whose connection ended by a FIN or a RST
+    before an answer came, then another with the same method, target and body from the same address
+    on another connection. The sender may have asked the same anew without knowing of the first one.
+    What a balancer sends again is told with its retries.
 Evidence:
     Both requests.
 Remedy:
@@ -29,6 +29,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import variant
+from lbtrace.findings.gave_up import given_up
 from lbtrace.findings.retries import IDEMPOTENT
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
@@ -52,7 +53,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """Those that are not idempotent, then the others; of two captures, those of the clients."""
     side = comparison.captured[0]
     table = comparison.table(side)
-    first, again = _repeated(table)
+    first, again = _repeated(table, given_up(comparison))
     words = table.words
     unsafe = ~np.isin(
         table.requests.method[first], [words.texts.get(m, -1) for m in sorted(IDEMPOTENT)]
@@ -94,11 +95,14 @@ def _reached_twice(comparison: Comparison, first: Column, again: Column) -> int:
     return int((np.isin(first, known) & np.isin(again, known)).sum())
 
 
-def _repeated(table: SideTable) -> tuple[Column, Column]:
-    """(requests cut short without an answer, the same one again on another connection)."""
+def _repeated(table: SideTable, left: Column) -> tuple[Column, Column]:
+    """(requests cut short without an answer, the same one again on another connection). `left`:
+    those whose client was gone when an answer came, if one came.
+    """
     q, r = table.requests, table.responses
-    marks = table.marks | q.marks
-    cut = np.flatnonzero(q.whole_heads & q.complete & ~r.there & ((marks & ENDED) > 0))
+    ended = ~r.there & (((table.marks | q.marks) & ENDED) > 0)
+    ended[left] = True
+    cut = np.flatnonzero(q.whole_heads & q.complete & ended)
     nothing = np.zeros(0, np.int64)
     if not len(cut):
         return nothing, nothing

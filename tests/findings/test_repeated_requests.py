@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lbtrace.model.trace import Trace
+from lbtrace.pipeline import show
 from tests.findings.files import of
 from tests.findings.simulated import four, judge_alone, values
 from tests.simulator import Balancer, Simulation
@@ -81,3 +82,11 @@ def test_a_client_that_did_not_wait_is_told_of_with_both_sides(
     assert found.slug == "repeated-requests.not-idempotent-client"
     assert (values(found)["count"], values(found)["reached"]) == (3, 3)
     assert of(report, "retries") == []
+
+
+def test_the_capture_behind_shows_it_alone(tmp_path: Path) -> None:
+    """The server end answered the first one, to nobody."""
+    _, behind = given_up_and_sent_again(3, answered=True).write(tmp_path)
+    (captured,) = show([[str(behind)]]).captures
+    (found,) = (f for f in captured.findings if f.slug.startswith("repeated-requests"))
+    assert (found.slug, values(found)["count"]) == ("repeated-requests.not-idempotent", 3)
