@@ -193,7 +193,7 @@ def _shared(comparison: Comparison, answers: Column) -> Iterator[Finding]:
         confidence_of(shown),
         "Over {connections} backend connections that another client connection had logged in by "
         "NTLM or Negotiate went {count} requests without a login, and got an answer: the backend "
-        "may have taken them for that user.",
+        "may have taken {count:it|them} for that user.",
         comparison.request_frames(shown),
         count=len(found),
         connections=len(np.unique(backend.connection[found])),
