@@ -49,8 +49,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 "",
                 Severity.LOW if alone or not len(trace.exchanges) else Severity.INFO,
                 Confidence.MEDIUM,
-                "UDP packets to or from port 443 in {capture}, as HTTP/3 (QUIC) sends them: {count} "
-                "of {of}. What they ask for is not read."
+                "UDP packets to or from port 443 in {capture}, as HTTP/3 (QUIC) sends them: "
+                "{count} of {of}. What they ask for is not read."
                 + (
                     " {alone} requests on the backend side, whose client is not known, may have "
                     "come that way."
