@@ -30,8 +30,8 @@ def heard(path: Path) -> Alone:
     return Alone(json.loads(out.getvalue()), Recording([path]))
 
 
-def name(path: Path) -> str:
-    return f"{path.parent.name}-{path.stem}"
+def name(path: object) -> str:
+    return f"{path.parent.name}-{path.stem}" if isinstance(path, Path) else "none"
 
 
 @pytest.mark.parametrize("path", SAMPLE_FILES, ids=name)
