@@ -106,7 +106,8 @@ static int add_secret(Beginnings *self, PyObject *secret) {
 }
 
 /* Whether a text may hold one of them. */
-static int may_hold(const Beginnings *self, const char *text, Py_ssize_t size) {
+static int may_hold(const void *context, const char *text, Py_ssize_t size) {
+    const Beginnings *self = context;
     const uint64_t low = ((uint64_t)1 << 8 * LEAST) - 1;
     uint64_t words[LEAST] = {0}, word = 0; /* of the LEAST places before */
     if (self->sets[0].everything || self->sets[1].everything) return 1;
@@ -123,28 +124,7 @@ static int may_hold(const Beginnings *self, const char *text, Py_ssize_t size) {
 }
 
 static PyObject *found_in(PyObject *object, PyObject *texts) {
-    Beginnings *self = (Beginnings *)object;
-    if (!PyList_Check(texts)) {
-        PyErr_SetString(PyExc_TypeError, "texts come as a list");
-        return NULL;
-    }
-    Py_ssize_t count = PyList_Size(texts);
-    PyObject *found = PyBytes_FromStringAndSize(NULL, count);
-    char *out = found == NULL ? NULL : PyBytes_AsString(found);
-    for (Py_ssize_t at = 0; found != NULL && at < count; at++) {
-        Py_ssize_t size;
-        PyObject *item = PyList_GetItem(texts, at);
-        const char *text = item == NULL ? NULL : PyUnicode_AsUTF8AndSize(item, &size);
-        if (text != NULL) {
-            out[at] = (char)may_hold(self, text, size);
-        } else if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-            PyErr_Clear(); /* it has no UTF-8: it is searched */
-            out[at] = 1;
-        } else {
-            Py_CLEAR(found);
-        }
-    }
-    return found;
+    return flag_each(texts, may_hold, object, 1);
 }
 
 /* Keep the first letters of all of them. 0, or -1 with an error set. */

@@ -153,6 +153,13 @@ int in_token(unsigned char c);
  * set. */
 int64_t number_in(PyObject *numbers, PyObject *thing);
 
+/* What is to be known of a text, as one byte. */
+typedef int (*FlagOf)(const void *context, const char *text, Py_ssize_t size);
+
+/* A list of texts -> what is to be known of each, as bytes; `unknown` for one that has no UTF-8, so
+ * that Python looks at it. NULL with an error set. */
+PyObject *flag_each(PyObject *texts, FlagOf flag_of, const void *context, int unknown);
+
 /* The types of the module, and what tears one of their objects down. */
 extern PyType_Spec heads_spec, lines_spec, streams_spec, beginnings_spec;
 void object_free(PyObject *self);

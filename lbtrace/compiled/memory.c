@@ -1,5 +1,5 @@
-/* Memory that grows, columns that are borrowed, the table of texts, and numbers in dictionaries (see
- * core.h). */
+/* Memory that grows, columns that are borrowed, the table of texts, numbers in dictionaries and
+ * lists of texts (see core.h). */
 
 #include "core.h"
 
@@ -155,6 +155,30 @@ int64_t number_in(PyObject *numbers, PyObject *thing) {
     if (value == NULL || PyDict_SetItem(numbers, thing, value) < 0) number = -1;
     Py_XDECREF(value);
     return number;
+}
+
+PyObject *flag_each(PyObject *texts, FlagOf flag_of, const void *context, int unknown) {
+    if (!PyList_Check(texts)) {
+        PyErr_SetString(PyExc_TypeError, "texts come as a list");
+        return NULL;
+    }
+    Py_ssize_t count = PyList_Size(texts);
+    PyObject *found = PyBytes_FromStringAndSize(NULL, count);
+    char *out = found == NULL ? NULL : PyBytes_AsString(found);
+    for (Py_ssize_t at = 0; found != NULL && at < count; at++) {
+        Py_ssize_t size;
+        PyObject *item = PyList_GetItem(texts, at);
+        const char *text = item == NULL ? NULL : PyUnicode_AsUTF8AndSize(item, &size);
+        if (text != NULL) {
+            out[at] = (char)flag_of(context, text, size);
+        } else if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear();
+            out[at] = (char)unknown;
+        } else {
+            Py_CLEAR(found);
+        }
+    }
+    return found;
 }
 
 void object_free(PyObject *self) {

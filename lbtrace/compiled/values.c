@@ -41,7 +41,8 @@ static int may_part(unsigned char letter) {
     return letter <= ' ' || letter >= 0x7F || letter == ',' || letter == ';';
 }
 
-static int traits_of(const char *text, Py_ssize_t size) {
+static int traits_of(const void *context, const char *text, Py_ssize_t size) {
+    (void)context;
     int found = size > 0 && memchr("MTWFS", text[0], 5) != NULL ? DATE_LIKE : 0;
     for (Py_ssize_t at = 0; at < size; at++)
         if (may_part((unsigned char)text[at])) return found | PARTED;
@@ -50,27 +51,7 @@ static int traits_of(const char *text, Py_ssize_t size) {
 
 PyObject *traits(PyObject *module, PyObject *texts) {
     (void)module;
-    if (!PyList_Check(texts)) {
-        PyErr_SetString(PyExc_TypeError, "texts come as a list");
-        return NULL;
-    }
-    Py_ssize_t count = PyList_Size(texts);
-    PyObject *found = new_column(count, 1);
-    char *out = found == NULL ? NULL : PyBytes_AsString(found);
-    for (Py_ssize_t at = 0; found != NULL && at < count; at++) {
-        Py_ssize_t size;
-        PyObject *item = PyList_GetItem(texts, at);
-        const char *text = item == NULL ? NULL : PyUnicode_AsUTF8AndSize(item, &size);
-        if (text != NULL) {
-            out[at] = (char)traits_of(text, size);
-        } else if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
-            PyErr_Clear();
-            out[at] = PARTED | DATE_LIKE; /* it has no UTF-8: Python looks at it */
-        } else {
-            Py_CLEAR(found);
-        }
-    }
-    return found;
+    return flag_each(texts, traits_of, NULL, PARTED | DATE_LIKE);
 }
 
 /* The number of a new text in a dictionary; -1 with an error set. Takes the reference. */
