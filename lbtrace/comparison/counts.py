@@ -38,10 +38,16 @@ class Counts(Checks, ReturnPaths):
         """
         return self.client_counts if side is Side.CLIENT else self.backend_counts
 
+    def counted(self, side: Side) -> Column:
+        """Per connection of a side, whether it is counted: once, and not as a stray, which is part
+        of another one.
+        """
+        once = counted_once(self.table(side))
+        once[self.strays(side).stray] = False
+        return once
+
     def _counted(self, side: Side) -> SideCounts:
-        table = self.table(side)
-        once = counted_once(table)
-        once[self.strays(side).stray] = False  # part of another connection
+        table, once = self.table(side), self.counted(side)
         asked, answered = (
             m.there & once[table.connection] for m in (table.requests, table.responses)
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lbtrace.comparison.counts import Counts, counted_once
+from lbtrace.comparison.counts import Counts
 from lbtrace.comparison.once import once
 from lbtrace.comparison.pairs import Pairs
 from lbtrace.model.net import Side
@@ -43,9 +43,7 @@ def _left(exchanges: Column, compared: Pairs) -> int:
 def may_have_been_sent_on(sides: Counts) -> Column:
     """Per client exchange: whether nothing says that it stayed in front of the backends."""
     client = sides.sides[0]
-    counted = counted_once(client)
-    counted[sides.strays(Side.CLIENT).stray] = False
-    out: Column = counted[client.connection]
+    out: Column = sides.counted(Side.CLIENT)[client.connection]
     stayed = [
         client.first_of[item.ref.point] + item.ref.id
         for item in sides.correlation.unpaired

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
-from lbtrace.comparison.counts import counted_once
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
@@ -70,9 +69,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _requests(comparison: Comparison) -> tuple[Column, Column]:
     """Per client exchange: whether it is a request with a known partner, or one without."""
     client = comparison.sides[0]
-    once = counted_once(client)
-    once[comparison.strays(Side.CLIENT).stray] = False
-    asked = client.requests.there & once[client.connection]
+    asked = client.requests.there & comparison.counted(Side.CLIENT)[client.connection]
     known = np.zeros(len(client), bool)
     known[comparison.pairs.client] = True
     return asked & known, asked & ~known

@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.counts import counted_once
 from lbtrace.comparison.latency import Latencies
 from lbtrace.fleet import store
 from lbtrace.fleet.borders import Border, PointClock, slice_of
@@ -328,9 +327,7 @@ def _cut_connections(
     if not keys:
         return []
     numbers = np.array([_NO_NUMBER if key[-1] is None else key[-1] for key in keys], np.int64)
-    table = comparison.table(side)
-    once = counted_once(table)
-    once[comparison.strays(side).stray] = False
+    table, once = comparison.table(side), comparison.counted(side)
     checks, check_connections = np.zeros(len(table), bool), np.zeros(len(once), bool)
     if side is Side.BACKEND:
         checks, check_connections = comparison.check_exchanges, comparison.check_connections
