@@ -16,7 +16,6 @@ from lbtrace.match.pairing import UNTOLD, Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import RETRIED, Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
-from lbtrace.model.stream import Direction
 from lbtrace.tables.columns import Column, parts_of, running
 from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
@@ -214,9 +213,7 @@ def _left(state: Pairing, client: int) -> bool:
         state.client.exchange(client).response,
         state.client.connection_of(client).from_client,
     )
-    return got is None or any(
-        at is not None and at < got.first_ns for at in (held.fin_ns, held.rst_ns)
-    )
+    return got is None or (held.ended is not None and held.ended[0] < got.first_ns)
 
 
 def _outcome(
@@ -231,39 +228,31 @@ def _outcome(
     if e.response is None and _CAPTURE.intersection(e.marks):
         return AttemptOutcome.UNKNOWN  # it may be the answer
     held = backend.connection_of(number)
-    ours, our_frame = _ended(held.from_client)
+    ours, theirs = held.from_client.ended, held.from_server.ended
     if (
         not in_time
         and not client_left
         and not (
             others
             and e.response is not None
-            and (ours is None or ours + STAMPED_LATE_NS > e.response.first_ns)
+            and (ours is None or ours[0] + STAMPED_LATE_NS > e.response.first_ns)
         )
     ):
         return AttemptOutcome.TIMEOUT
     if e.response is not None and Mark.RESET not in e.marks and Mark.CLOSED not in e.marks:
         return AttemptOutcome.SUPERSEDED
-    theirs, their_frame = _ended(held.from_server)
     if (
         e.response is None
         and ours is not None
-        and (theirs is None or ours < theirs)
+        and (theirs is None or ours[0] < theirs[0])
         and not client_left
     ):
         # a FIN that came before or after; one that the clock and the file put in different places
         unseen = theirs is None and Mark.CLOSED in e.marks
-        unsure = theirs is not None and their_frame < our_frame
+        unsure = theirs is not None and theirs[1] < ours[1]
         return AttemptOutcome.UNKNOWN if unseen or unsure else AttemptOutcome.TIMEOUT
     if Mark.RESET in e.marks:
         return AttemptOutcome.RESET
     if Mark.CLOSED in e.marks:
         return AttemptOutcome.CLOSED
     return AttemptOutcome.UNKNOWN
-
-
-def _ended(end: Direction) -> tuple[int | None, int]:
-    """When and in which frame an end sent its first FIN or RST; None, and 0, where it sent none."""
-    ways = (end.fin_ns, end.fin_frame), (end.rst_ns, end.rst_frame)
-    known = [(at, frame) for at, frame in ways if at is not None and frame is not None]
-    return min(known, default=(None, 0))

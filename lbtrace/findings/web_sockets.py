@@ -172,12 +172,7 @@ def _broken(trace: Trace, held: WebSocket) -> _Ended | None:
         return None
     connection = trace.connections[held.connection]
     ways = (True, connection.from_client), (False, connection.from_server)
-    over = [
-        (time_ns, frame, by_client)
-        for by_client, way in ways
-        for time_ns, frame in ((way.fin_ns, way.fin_frame), (way.rst_ns, way.rst_frame))
-        if time_ns is not None and frame is not None
-    ]
+    over = [(*way.ended, by_client) for by_client, way in ways if way.ended is not None]
     if not over:
         return None
     time_ns, frame, by_client = min(over)

@@ -95,6 +95,13 @@ class Direction(NamedTuple):
     ack_wait_frame: int | None = None
     ack_wait_ns: int | None = None
 
+    @property
+    def ended(self) -> tuple[int, int] | None:
+        """(time, frame) of its first FIN or RST; None when it sent none."""
+        ways = (self.fin_ns, self.fin_frame), (self.rst_ns, self.rst_frame)
+        known = [(ns, frame) for ns, frame in ways if ns is not None and frame is not None]
+        return min(known, default=None)
+
 
 class Connection(NamedTuple):
     """One TCP connection as one capture point saw it.

@@ -24,8 +24,7 @@ from tests.simulator.script import Script
 
 def direction(fin_ns: int | None = None, fin_frame: int | None = 1) -> SimpleNamespace:
     """What an end sent, as far as its end is concerned."""
-    frame = None if fin_ns is None else fin_frame
-    return SimpleNamespace(fin_ns=fin_ns, fin_frame=frame, rst_ns=None, rst_frame=None)
+    return SimpleNamespace(ended=None if fin_ns is None else (fin_ns, fin_frame))
 
 
 def posted(balancer: Balancer, seed: int = 6, requests: int = 16) -> Recording:
