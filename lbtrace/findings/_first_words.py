@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.findings._names import counted
@@ -36,6 +39,13 @@ def openings(comparison: Comparison, side: Side) -> Iterator[Opening]:
         for i, application in enumerate(trace.applications):
             if application.proxy or application.alerts or application.mismatch:
                 yield Opening(first + i, trace, i, application)
+
+
+def handshakes(comparison: Comparison, side: Side) -> Counter[int]:
+    """How many TLS handshakes began with each server (its number)."""
+    spoken = (a for trace in comparison.traces(side) for a in trace.applications)
+    in_tls = np.array([application.tls is not None for application in spoken], bool)
+    return Counter(comparison.table(side).servers[in_tls].tolist())
 
 
 def first_words(comparison: Comparison, side: Side, number: int) -> FrameRef:

@@ -29,7 +29,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.findings._first_words import Opening, first_words, listed, openings, shown
+from lbtrace.findings._first_words import (
+    Opening,
+    first_words,
+    handshakes,
+    listed,
+    openings,
+    shown,
+)
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, variant
 from lbtrace.model.frame_parts import FramePart
@@ -77,22 +84,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             if alert is not None:
                 key = int(table.servers[opening.number]), alert.from_client, alert.description
                 groups[key].append((opening, alert))
-        handshakes = _handshakes(comparison, side) if groups else {}
+        begun = handshakes(comparison, side) if groups else {}
         for (server, *_), those in groups.items():
-            yield _told(comparison, side, those, str(table.endpoint(server)), handshakes[server])
-
-
-def _handshakes(comparison: Comparison, side: Side) -> dict[int, int]:
-    """How many TLS handshakes began with each server."""
-    table = comparison.table(side)
-    count: dict[int, int] = defaultdict(int)
-    number = 0
-    for trace in comparison.traces(side):
-        for application in trace.applications:
-            if application.tls is not None:
-                count[int(table.servers[number])] += 1
-            number += 1
-    return count
+            yield _told(comparison, side, those, str(table.endpoint(server)), begun[server])
 
 
 def _told(

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.findings._first_words import first_words, shown
+from lbtrace.findings._first_words import first_words, handshakes, shown
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.findings.connection_reuse import CLIENT, first_close
@@ -60,15 +60,15 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         unused = np.array([_unused(a) for a in spoken], bool)
         if not unused.any():
             continue
-        who, _, _ = first_close(table)
+        who, frame, time_ns = first_close(table)
         unused &= (who == CLIENT) & (table.of_ends("bytes", server=True) > 0)
         if side is Side.BACKEND and not comparison.alone:
             unused &= ~(comparison.check_connections | _passed_on(comparison))
-        in_tls = np.array([a.tls is not None for a in spoken], bool)
-        servers, found = np.unique(table.servers[unused], return_inverse=True)
-        for server, at in zip(servers.tolist(), parted(found, len(servers)), strict=True):
-            of = int((in_tls & (table.servers == server)).sum())
-            yield _told(comparison, side, server, np.flatnonzero(unused)[at], of)
+        rows, begun = np.flatnonzero(unused), handshakes(comparison, side)
+        servers, of_server = np.unique(table.servers[rows], return_inverse=True)
+        for server, at in zip(servers.tolist(), parted(of_server, len(servers)), strict=True):
+            those = [(n, int(frame[n]), int(time_ns[n])) for n in rows[at].tolist()]
+            yield _told(comparison, side, server, those, begun[server])
 
 
 def _passed_on(comparison: Comparison) -> Column:
@@ -87,12 +87,12 @@ def _unused(application: Application) -> bool:
     return application.asked_nothing and application.fatal_alert is None
 
 
-def _told(comparison: Comparison, side: Side, server: int, those: Column, of: int) -> Finding:
+def _told(
+    comparison: Comparison, side: Side, server: int, those: list[tuple[int, int, int]], of: int
+) -> Finding:
+    """`those`: connections, each with frame and time of the FIN or RST."""
     closer, _ = ends(comparison, side)
-    table = comparison.table(side)
-    _, frame, time_ns = first_close(table)
-    point = [table.connection_ref(number).point for number in those.tolist()]
-    traces = [comparison.traces(side)[p] for p in point]
+    table, traces = comparison.table(side), comparison.traces(side)
     every = len(those) == of
     return KIND.finding(
         variant(comparison, "", side),
@@ -102,8 +102,11 @@ def _told(comparison: Comparison, side: Side, server: int, those: Column, of: in
         "{count:it|them}: so does an end that does not accept the certificate, and so do checks "
         "and spare connections.",
         shown(
-            (first_words(comparison, side, n), trace.ref(int(frame[n]), int(time_ns[n])))
-            for n, trace in zip(those.tolist(), traces, strict=True)
+            (
+                first_words(comparison, side, number),
+                traces[table.connection_ref(number).point].ref(frame, time_ns),
+            )
+            for number, frame, time_ns in those
         ),
         note="the ClientHello, and the FIN or RST",
         remedy="" if not every else BALANCERS if side is Side.BACKEND else CERTIFICATE,
@@ -112,4 +115,4 @@ def _told(comparison: Comparison, side: Side, server: int, those: Column, of: in
         of=of,
         server=str(table.endpoint(server)),
         side=named(comparison, side),
-    ).on(comparison.failed(side, those))
+    ).on(comparison.failed(side, np.array([number for number, *_ in those])))
