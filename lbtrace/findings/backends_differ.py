@@ -56,8 +56,6 @@ REMEDY = (
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding."""
     side = comparison.captured[-1]
-    if side is Side.CLIENT and not comparison.alone:
-        return
     table = comparison.table(side)
     rows = _answered(comparison, side)
     candidates, targets = _differing(table, rows)

@@ -23,6 +23,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import capture_name
 from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedDetail
 from lbtrace.model.report import Finding, Severity
 
@@ -40,7 +41,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding for each capture of the client side, or for the only capture."""
     side = comparison.captured[0]
     alone = sum(
-        u.side == "backend" and u.detail is UnpairedDetail.MAY_BE_HTTP3
+        u.side == Side.BACKEND and u.detail is UnpairedDetail.MAY_BE_HTTP3
         for u in comparison.correlation.unpaired
     )
     for trace in comparison.traces(side):

@@ -51,8 +51,6 @@ REMEDY = (
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding."""
     side = comparison.captured[-1]
-    if side is Side.CLIENT and not comparison.alone:
-        return
     table = comparison.table(side)
     rows = _timed(comparison, side)
     took = (table.responses.first_ns - table.requests.last_ns)[rows]
