@@ -65,9 +65,18 @@ def asked_nothing(cursor: Cursor) -> bool:
     """Whether a client sent no data, from its ClientHello at the cursor on, which moves, to its FIN
     or a RST. False where that cannot be known: bytes are missing, or early data was offered.
     """
-    first = offer(_handshake(cursor), 0)
-    if first is None or first.early_data:
+    begin = Cursor(cursor.pieces, cursor.stream)
+    begin.take(cursor.offset - begin.offset, None)
+    if not _sends_no_data(cursor):
         return False
+    first = offer(_handshake(begin), 0)
+    return first is not None and not first.early_data
+
+
+def _sends_no_data(cursor: Cursor) -> bool:
+    """Whether the records from the cursor on, to the end of the stream, are as long as those of a
+    handshake and of its end.
+    """
     older = finished = False
     for _ in range(_LOOKED_AT):
         head = cursor.peek(_RECORD_HEAD + 1)

@@ -34,7 +34,7 @@ from lbtrace.http.h2.frames import (
     RST_STREAM,
     WITH_PRIORITY,
     FrameHead,
-    begins_frames,
+    begins_well,
     can_be_frame,
     frame_head,
     is_extension,
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
 _MAX_FRAME: Final = 1 << 20  # bytes of a frame that is not DATA; a longer one is no frame
 _SCHEMES: Final = 4  # different ones of a connection that are kept
-_LOOKED_AT: Final = 4096  # bytes looked at to see whether frames begin
 
 
 @dataclass(slots=True)
@@ -144,10 +143,10 @@ class Http2Direction:
 
     def _run(self) -> None:
         cursor = self.cursor
+        if not begins_well(cursor) and not self._find_again():
+            return
         if cursor.peek(len(PREFACE)) == PREFACE:
             cursor.pos += len(PREFACE)
-        elif not begins_frames(cursor.peek(_LOOKED_AT)) and not self._find_again():
-            return
         while not cursor.ended() and not self._full():
             if not self._frame() and not self._find_again():
                 return
