@@ -35,7 +35,7 @@ from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.columns import Column, distinct, first_met, parted
 from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
@@ -59,18 +59,21 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     table = comparison.table(side)
     rows = _answered(comparison, side)
     candidates, targets = _differing(table, rows)
-    found = [few for few in candidates if _asked_alike(table, few)]
+    found = [few for few in candidates[:MOST] if _asked_alike(table, few)]
     if not found:
         return
-    servers = table.servers[table.connection[found[0]]]
-    one = int(found[0][0])
-    other = int(found[0][servers != servers[0]][0])
     r, text = table.responses, table.words.text_list
+    answers = _answers(table, found[0])
+    one, other = int(found[0][0]), int(found[0][answers != answers[0]][0])
+    first, second = (
+        str(table.endpoint(int(table.servers[table.connection[row]]))) for row in (one, other)
+    )
     yield KIND.finding(
         "seen" if comparison.alone else "",
         _severity(table, found),
         Confidence.HIGH,
-        "{count} of {of} targets that several servers were asked for {count:is|are} answered "
+        ("At least " if len(candidates) > MOST else "")
+        + "{count} of {of} targets that several servers were asked for {count:is|are} answered "
         "differently, and always alike by each: {target} by {first} with {status} and {bytes}, by "
         "{second} with {other_status} and {other_bytes}.",
         [
@@ -81,10 +84,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         count=len(found),
         of=targets,
         target=text[int(table.requests.start[one])],
-        first=str(table.endpoint(int(servers[0]))),
+        first=first,
         status=str(int(r.start[one])),
         bytes=size(int(r.length[one])),
-        second=str(table.endpoint(int(table.servers[table.connection[other]]))),
+        second=second,
         other_status=str(int(r.start[other])),
         other_bytes=size(int(r.length[other])),
         remedy=REMEDY,
@@ -112,15 +115,14 @@ def _answered(comparison: Comparison, side: Side) -> Column:
 
 
 def _differing(table: SideTable, rows: Column) -> tuple[list[Column], int]:
-    """(per target whose servers differ, the exchanges; how many targets several servers were asked
-    for twice or more).
+    """(per target whose servers differ, the exchanges, for MOST + 1 targets at most; how many
+    targets several servers were asked for twice or more).
     """
     r, server = table.responses, table.servers[table.connection[rows]]
     if len(rows) < 2 * TWICE or (server == server[0]).all():
         return [], 0
     _, target = first_met(table.requests.start[rows])
-    body = np.where(r.content_digest[rows] != 0, r.content_digest[rows], r.digest[rows])
-    answer = joint(r.start[rows], body)
+    answer = _answers(table, rows)
     first, group = first_met(joint(target, server))  # of one target and one server
     alike = np.bincount(group, answer != answer[first[group]]) == 0
     times = np.bincount(group)
@@ -137,7 +139,14 @@ def _differing(table: SideTable, rows: Column) -> tuple[list[Column], int]:
     np.maximum.at(latest, of_target, began)
     np.minimum.at(soonest, of_target, ended)
     differ = np.flatnonzero(asked & steady & (low != high) & (latest < soonest))
-    return [rows[target == t] for t in differ[:MOST].tolist()], int(asked.sum())
+    return [rows[target == t] for t in differ[: MOST + 1].tolist()], int(asked.sum())
+
+
+def _answers(table: SideTable, rows: Column) -> Column:
+    """Per exchange a number for what it was answered: the status and the decoded body."""
+    r = table.responses
+    body = np.where(r.content_digest[rows] != 0, r.content_digest[rows], r.digest[rows])
+    return joint(r.start[rows], body)
 
 
 def _asked_alike(table: SideTable, rows: Column) -> bool:
@@ -146,7 +155,8 @@ def _asked_alike(table: SideTable, rows: Column) -> bool:
     """
     words, heads = table.words, table.requests.heads
     held = table.servers[table.connection[rows]]
-    some = np.concatenate([np.flatnonzero(held == one)[:MOST] for one in distinct(held).tolist()])
+    every, which = np.unique(held, return_inverse=True)
+    some = np.concatenate([those[:MOST] for those in parted(which, len(every))])
     rows, servers = rows[some], held[some].tolist()
     of_field: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     for row, server in zip(rows.tolist(), servers, strict=True):

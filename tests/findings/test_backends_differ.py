@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.findings.backends_differ import MOST
 from lbtrace.model.report import Finding, Severity
 from tests.findings.simulated import values
 from tests.findings.through import message, request, told
 from tests.simulator.script import Script
 
-PORTS = (8080, 8081)  # of the two servers
+PORTS = (8080, 8081, 8082)  # of the servers
 TURNS = (0, 1, 0, 1)  # which of them is asked
 
 
@@ -21,7 +22,7 @@ def asked(
     pages: Sequence[str],
     lines: Sequence[Sequence[str]] = ((), (), (), ()),
     turns: Sequence[int] = TURNS,
-    statuses: Sequence[str] = ("200 OK",) * 2,
+    statuses: Sequence[str] = ("200 OK",) * 3,
 ) -> list[Finding]:
     """The same target, again and again: what was answered each time, by which server."""
     play = Script()
@@ -47,6 +48,37 @@ def test_each_server_has_its_own_page(tmp_path: Path) -> None:
 def test_a_page_may_name_its_server(tmp_path: Path, more: int, severity: Severity) -> None:
     (said,) = asked(tmp_path, ["I am ", "I am " + "b" * more] * 2)
     assert said.severity is severity
+
+
+def test_of_three_servers_the_two_that_differ_are_named(tmp_path: Path) -> None:
+    (said,) = asked(
+        tmp_path,
+        ["shop", "shop", "none"] * 2,
+        [()] * 6,
+        (0, 1, 2) * 2,
+        ("200 OK",) * 2 + ("404 No",),
+    )
+    got = values(said)
+    assert (got["first"], got["status"]) == ("10.0.9.11:8080", "200")
+    assert (got["second"], got["other_status"]) == ("10.0.9.11:8082", "404")
+
+
+@pytest.mark.parametrize(("targets", "more"), [(MOST, False), (MOST + 1, True)])
+def test_not_every_target_is_looked_at(tmp_path: Path, targets: int, more: bool) -> None:
+    play = Script()
+    for n in range(4):
+        front, back = play.front(), play.back(PORTS[n % 2])
+        for target in range(targets):
+            ask = b"GET /%d HTTP/1.1\r\nHost: shop.example\r\n\r\n" % target
+            answer = message("200 OK", f"{target} " + "b" * (n % 2))
+            front.asks(ask)
+            back.asks(ask).answers(answer)
+            front.answers(answer)
+        back.closes()
+        front.leaves()
+    (said,) = told(play, tmp_path, "backends-differ")
+    assert (values(said)["count"], values(said)["of"]) == (MOST, targets)
+    assert said.statement.startswith("At least") == more
 
 
 def test_a_file_that_one_server_lacks_is_worse(tmp_path: Path) -> None:
