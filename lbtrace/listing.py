@@ -16,7 +16,7 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from lbtrace.model.grpc import FAILURES
-from lbtrace.model.http import Exchange
+from lbtrace.model.http import MIN_SERVER_ERROR, Exchange
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Report
@@ -29,7 +29,6 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.sides import both_sides, side_table
 from lbtrace.tables.words import Words
 
-SERVER_ERROR = 500  # RFC 9110 §15.6
 _FAILED = (
     AttemptOutcome.RESET,
     AttemptOutcome.CLOSED,
@@ -125,7 +124,7 @@ def exchanges_at(trace: Trace, frames: Iterable[int]) -> list[int]:
 
 def _errors(table: SideTable) -> Column:
     """Errors of a server: those that HTTP tells, and those of gRPC, for which HTTP says 200."""
-    failed: Column = table.responses.there & (table.responses.start >= SERVER_ERROR)
+    failed: Column = table.responses.there & (table.responses.start >= MIN_SERVER_ERROR)
     for trace, first in zip(table.traces, table.first_of, strict=True):
         calls = GrpcCalls.of(trace.calls)
         failed[calls.exchange[np.isin(calls.status, FAILURES)] + first] = True

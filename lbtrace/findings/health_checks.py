@@ -23,13 +23,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison import ABSENT, FRAMES_PER_SIDE, Comparison, field_values
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import HOST, USER_AGENT, spelling
 from lbtrace.http_fields.agents import is_health_checker
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_ERROR
+from lbtrace.model.http import MIN_ERROR, MIN_SERVER_ERROR
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity
@@ -42,7 +42,6 @@ from lbtrace.tables.words import joint
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, USER_AGENT, FramePart.SYN, FramePart.TIME)
 ONE_CAPTURE = True
-MIN_SERVER_ERROR = 500
 NAME_HOST = (
     "Let the checks name the host that clients ask for (HAProxy: http-check send hdr Host; Envoy: "
     "host of http_health_check), or check a path that the server answers without it."
@@ -215,13 +214,18 @@ def _host_of(comparison: Comparison, side: Side, checks: Column) -> tuple[bool, 
     statuses = table.responses.start[checks]
     if not (statuses < MIN_SERVER_ERROR).all() or not table.requests.whole_heads[checks].all():
         return False, "", ""
-    lines = table.requests.line_of(table.words, HOST)[checks]
-    if (lines == NO_VALUE).all():
+    hosts = field_values(comparison, HOST)
+    every = hosts.client if side is Side.CLIENT else hosts.backend
+    asked = every[checks]
+    if (asked == ABSENT).all():
         return True, "", ""
-    if comparison.alone or not (lines == lines[0]).all():
+    if comparison.alone or not (asked == asked[0]).all():
         return False, "", ""
-    value = table.words.line_list[int(lines[0])].value
-    client = comparison.sides[0]
-    named = distinct(client.requests.heads.of_field(client.words, HOST)[1]).tolist()
-    hosts = [client.words.line_list[line].value for line in named]
-    return False, value, "" if value in hosts else next(iter(hosts), "")
+    # as the balancer writes it, where requests of clients came to work at the backends
+    worked = table.responses.there & (table.responses.start < MIN_ERROR)
+    wanted = distinct(every[worked & ~comparison.check_exchanges])
+    if not (wanted != ABSENT).any():
+        wanted = distinct(hosts.client)
+    wanted = wanted[wanted != ABSENT]
+    other = "" if asked[0] in wanted or not len(wanted) else hosts.texts[wanted[0]] or ""
+    return False, hosts.texts[asked[0]] or "", other

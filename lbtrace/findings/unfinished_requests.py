@@ -36,7 +36,7 @@ from lbtrace.findings._names import counted
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.http_fields import EXPECT
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Mark
+from lbtrace.model.http import MIN_SERVER_ERROR, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -50,7 +50,7 @@ ONE_CAPTURE = True
 OF_DURATIONS = True
 EXAMPLES = 2
 SILENT_NS = 1_000_000_000  # who pauses for less may go on sending
-REQUEST_TIMEOUT, SERVER_ERROR = 408, 500
+REQUEST_TIMEOUT = 408
 REMEDY = (
     "Look at what the {sender} does: a Content-Length that is too large, a connection that broke "
     "off, slow requests on purpose. Slow ones need longer limits: client_header_timeout, "
@@ -88,7 +88,7 @@ def _unfinished(table: SideTable) -> Column:
     until = np.where(r.there, r.first_ns, np.where(ended < left, ended, q.last_ns))
     silent = until - q.last_ns >= SILENT_NS
     late = r.there & (r.start == REQUEST_TIMEOUT)
-    error = ~r.there | (r.start >= SERVER_ERROR) | late
+    error = ~r.there | (r.start >= MIN_SERVER_ERROR) | late
     # piece by piece: what came after the other end's FIN may have been on its way
     dribbled = ~q.whole_heads & ~r.there & (ended < left) & (ended - q.first_ns >= SILENT_NS)
     unfinished: Column = _broken_off(table) & (late | (silent & error) | dribbled)
@@ -109,7 +109,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column) -> Finding:
     bodies = rows[declared_sizes(q, table.words)[rows] > 0]
     return KIND.finding(
         variant(comparison, "", side),
-        Severity.MEDIUM if (r.start[rows] >= SERVER_ERROR).any() else Severity.LOW,
+        Severity.MEDIUM if (r.start[rows] >= MIN_SERVER_ERROR).any() else Severity.LOW,
         Confidence.HIGH,
         "{count} of {of} requests {count:was|were} not sent to their end"
         + (", for example only {got} of {declared}" if len(bodies) else "")

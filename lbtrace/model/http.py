@@ -241,9 +241,11 @@ class Mismatch(NamedTuple):
     time_ns: int
 
 
+# the least status of an error (RFC 9110 §15.5), and of one that the server made (§15.6)
+MIN_ERROR: Final = 400
+MIN_SERVER_ERROR: Final = 500
 # statuses after which balancers can be told to try once more, and do (nginx `proxy_next_upstream`,
 # HAProxy `retry-on`, Envoy `retry_on`)
-MIN_ERROR: Final = 400  # the least status of an error (RFC 9110 §15.5)
 RETRIED: Final = (401, 403, 404, 408, 409, 425, 429, *range(500, 600))
 
 DIGESTED = 1 << 16  # bytes: what is equal so far and of equal length is equal

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.pipeline import compare
 from tests.findings.files import of
+from tests.findings.http2 import Http2Talk
 from tests.findings.simulated import values
 from tests.simulator.script import Script
+from tests.tcp.wire import pcap
 
 NONE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 
@@ -46,3 +49,23 @@ def test_checks_for_another_host_than_that_of_the_clients(
     """What a server says of itself (5xx) is not about the host."""
     said = failing(tmp_path, head, status)
     assert (said.get("host"), said.get("wanted")) == named
+
+
+@pytest.mark.parametrize(("host", "named"), [(b"10.0.9.11", ("Host", "a")), (b"a", (None, None))])
+def test_clients_of_http2_name_the_host_as_the_authority(
+    host: bytes, named: tuple[str | None, str | None], tmp_path: Path
+) -> None:
+    play, front = Script(), Http2Talk()
+    for n in range(5):
+        check = b"GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n" % host
+        play.back().asks(check).answers(
+            b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % MISDIRECTED
+        ).closes()
+        front.answers(front.asks(f"/{n}"), status="503")
+        play.wait(1000)
+    ours, theirs = play.write(tmp_path)
+    ours.write_bytes(pcap(front.wire))
+    report = compare([[str(ours)]], [[str(theirs)]])
+    (said,) = of(report, "health-checks.failing")
+    got = values(said)
+    assert (got.get("host"), got.get("wanted")) == named
