@@ -12,7 +12,8 @@ Decided by:
     has its partner on another backend connection; in one capture, no 401 came before it on its
     connection, which was captured whole from its SYN. Shared: behind an accepted answer, requests
     of another client connection without Authorization, answered below 400. Only pairs that stand
-    alone count.
+    alone count, and only connections of which no byte is missing: a lost challenge or a lost login
+    would turn both round.
 Evidence:
     The requests with challenge and answer, or the answer and the requests of others, on both sides.
 Remedy:
@@ -137,6 +138,7 @@ def _split(comparison: Comparison, answers: Column) -> Iterator[Finding]:
         (challenged != NONE)
         & (client.responses.start[challenged] == UNAUTHORIZED)
         & (place[challenged] != NONE)
+        & client.whole_connections[client.connection[pairs.client[logins]]]
     )
     logins, first = logins[known], place[challenged[known]]
     apart = pairs.backend_connection[logins] != pairs.backend_connection[first]
@@ -172,7 +174,7 @@ def _shared(comparison: Comparison, answers: Column) -> Iterator[Finding]:
     accepted = np.zeros(len(backend), bool)
     accepted[answers] = True
     fine = backend.responses.there & (backend.responses.start < MIN_ERROR)
-    accepted &= fine & (owner != NONE)
+    accepted &= fine & (owner != NONE) & backend.whole_connections[backend.connection]
     found: list[int] = []
     logged_in: list[int] = []
     for connection in np.unique(backend.connection[accepted]).tolist():

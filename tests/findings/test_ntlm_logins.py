@@ -12,7 +12,7 @@ from lbtrace.model.report import Finding, Severity
 from lbtrace.pipeline import show
 from tests.findings.files import of
 from tests.findings.simulated import values
-from tests.simulator.script import Script, Spoken
+from tests.simulator.script import Packet, Script, Spoken
 
 REFUSED = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM%s\r\nContent-Length: 0\r\n\r\n"
 WELCOME = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nwelcome %s"
@@ -87,6 +87,43 @@ def test_a_request_of_another_on_a_connection_that_is_logged_in(
     assert [(f.slug, f.severity, values(f)["count"]) for f in found] == [
         ("ntlm-logins.shared", Severity.HIGH, 1)
     ] * said
+
+
+def without(packets: list[Packet], *said: bytes) -> None:
+    """The capture lost the last packet in which each of that was said."""
+    for one in said:
+        del packets[max(n for n, p in enumerate(packets) if one in p.data)]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_challenge_that_came_in_lost_packets_is_the_one_that_counts(
+    tmp_path: Path, lost: bool
+) -> None:
+    """Of two challenges, the first came over another backend connection than the answer."""
+    play = Script()
+    front, one, other = play.front(), play.back(), play.back()
+    through(front, one, asks(b"a1", token(1)), REFUSED % token(2))
+    logs_in(play, b"b2", front, other, other)
+    for name in (b"c3", b"d4", b"e5", b"f6"):
+        through(play.front(), play.back(), asks(name), welcome(name))
+    if lost:
+        without(play.client, token(1), token(2))
+    assert of(play.report(tmp_path), "ntlm-logins") == []
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_login_in_lost_packets_is_the_one_that_counts(tmp_path: Path, lost: bool) -> None:
+    """The second client logged in, too, on the backend connection that the first one had."""
+    play = Script()
+    back = play.back()
+    logs_in(play, b"a1", play.front(), back, back)
+    other = play.front()
+    logs_in(play, b"b2", other, back, back)
+    for name in (b"c3", b"d4", b"e5", b"f6"):
+        through(other, back, asks(name), welcome(name))
+    if lost:
+        without(play.backend, token(1), token(2), token(3), welcome(b"b2"))
+    assert of(play.report(tmp_path), "ntlm-logins") == []
 
 
 @pytest.mark.parametrize("split", [True, False])
