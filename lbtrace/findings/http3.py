@@ -40,7 +40,7 @@ REMEDY = (
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding for each capture of the client side, or for the only capture."""
     side = comparison.captured[0]
-    alone = sum(
+    unexplained = sum(
         u.side == Side.BACKEND and u.detail is UnpairedDetail.MAY_BE_HTTP3
         for u in comparison.correlation.unpaired
     )
@@ -48,14 +48,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         if count := trace.http3_packets:
             yield KIND.finding(
                 "",
-                Severity.LOW if alone or not len(trace.exchanges) else Severity.INFO,
+                Severity.LOW if unexplained or not len(trace.exchanges) else Severity.INFO,
                 Confidence.MEDIUM,
                 "UDP packets to or from port 443 in {capture}, as HTTP/3 (QUIC) sends them: "
                 "{count} of {of}. What they ask for is not read."
                 + (
-                    " {alone} requests on the backend side, whose client is not known, may have "
-                    "come that way."
-                    if alone
+                    " {unexplained} requests on the backend side, whose client is not known, may "
+                    "have come that way."
+                    if unexplained
                     else ""
                 ),
                 [trace.ref(1, trace.first_ns)],
@@ -63,6 +63,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 count=count,
                 of=trace.packets.read,
                 capture=capture_name(comparison, trace),
-                alone=alone or None,
+                unexplained=unexplained or None,
                 remedy=REMEDY,
             )
+            unexplained = 0  # they are told once

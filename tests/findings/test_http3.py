@@ -45,7 +45,7 @@ def test_requests_that_came_over_http3_are_not_called_another_clients(tmp_path: 
     report = asked((b"a1", b"b2", b"c3", b"d4"), (b"q5", b"r6")).report(tmp_path)
     (said,) = of(report, "http3")
     got = values(said)
-    assert (said.severity, got["count"], got["alone"]) == (Severity.LOW, 2, 2)
+    assert (said.severity, got["count"], got["unexplained"]) == (Severity.LOW, 2, 2)
     assert {u.detail for u in report.correlation.unpaired} == {UnpairedDetail.MAY_BE_HTTP3}
 
 
