@@ -92,7 +92,7 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
             + _meaning(name, group.from_client, cut),
         )
         + (CAME_AGAIN if name == "refused" else "")
-        + (" The client had given up {left} of them." if left else ""),
+        + (" Of these requests, the client had given up {left}." if left else ""),
         frames_of(comparison, side, those),
         note="the requests and the RST_STREAM frames",
         remedy="" if severity is Severity.INFO else REMEDY[name],
@@ -119,9 +119,12 @@ def _cut(table: SideTable, rows: list[int]) -> int | None:
 
 
 def _left(comparison: Comparison, rows: list[int]) -> int:
-    """How many of these backend exchanges belong to a request that its client gave up."""
-    pairs = comparison.distinct_pairs
-    mine = pairs.client[np.isin(pairs.backend, rows)]
+    """How many of these backend exchanges were not answered whole, and belong to a request that
+    its client gave up.
+    """
+    pairs, those = comparison.distinct_pairs, np.array(rows, np.int64)
+    unanswered = those[~answered(comparison.sides[1], those)]
+    mine = pairs.client[np.isin(pairs.backend, unanswered)]
     return int(np.isin(mine, given_up(comparison)).sum())
 
 

@@ -155,3 +155,29 @@ def test_a_balancer_that_resets_what_its_client_gave_up_passes_that_on(
     (found,) = of(findings, "streams-reset.error-backend")
     assert found.severity == ("info" if client_left else "medium")
     assert values(found).get("left") == (1 if client_left else None)
+
+
+def test_one_that_was_answered_whole_does_not_stand_for_one_that_waits(tmp_path: Path) -> None:
+    """Two answers were cut off: the client had given up one of these requests, and another one,
+    whose answer came whole.
+    """
+    front, behind = Http2Talk(), Http2Talk()
+    behind.between("10.0.0.80", Endpoint("172.16.0.11", 8080))
+    for talk in (front, behind):
+        for n in range(3):
+            talk.answers(talk.asks(f"/{n}"), b"answer %d" % n)
+        for n in range(3):
+            talk.asks(f"/slow{n}", None, ("x-request-id", f"5b1e7a90c{n}"))
+        talk.wait(1000)
+    front.resets(7)
+    front.resets(9)
+    behind.answers(9, b"too late")
+    for stream in (7, 9, 11):
+        behind.resets(stream, 2)
+    front.answers(11, b"", status="503")
+    paths = tmp_path / "client.pcap", tmp_path / "backend.pcap"
+    for path, talk in zip(paths, (front, behind), strict=True):
+        path.write_bytes(pcap(talk.wire))
+    findings = list(compare([[str(paths[0])]], [[str(paths[1])]]).findings)
+    (found,) = of(findings, "streams-reset.error-backend")
+    assert (values(found)["cut"], values(found)["left"], found.severity) == (2, 1, "medium")
