@@ -32,6 +32,8 @@ Variants:
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -39,7 +41,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs, field_values, present
+from lbtrace.comparison import Comparison, Pairs, field_values, once, present
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._scheme import for_https
@@ -60,7 +62,6 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
-from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, LOCATION, FramePart.FORWARDING)
@@ -98,7 +99,9 @@ class Redirect:
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """Loops, then redirects to the backend's own address, then cookies for its own host."""
+    """Loops, methods that are lost and redirects to plain http; then redirects to an address behind
+    the balancer, prefixes that are lost, and cookies for the backend's own host.
+    """
     redirects = list(_redirects(comparison))
     yield from _loops(comparison, redirects)
     yield from _lost_method(comparison, redirects)
@@ -276,7 +279,10 @@ def _lost_method(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
     if not moved:
         return
     rows = np.array([m.exchange for m in moved])
-    followed = sum(_followed_by_get(client, m) for m in moved)
+    followed = sum(
+        any(text[q.method[row]] == "GET" for row in _following(comparison, m, q.start[m.exchange]))
+        for m in moved
+    )
     yield KIND.finding(
         "method",
         Severity.MEDIUM,
@@ -344,17 +350,35 @@ def _request_known(comparison: Comparison, redirect: Redirect) -> bool:
     return bool(comparison.sides[1].requests.whole_heads[row])
 
 
-def _followed_by_get(client: SideTable, moved: Redirect) -> bool:
-    """Whether the client then asked for that path with GET."""
-    q, text = client.requests, client.words.text_list
-    later = q.there & (q.first_ns >= moved.ended_ns)
-    later &= q.first_ns <= moved.ended_ns + MAX_BETWEEN_NS
-    own = (
-        client.client_address[client.connection]
-        == client.client_address[client.connection[moved.exchange]]
-    )
-    same = q.start == q.start[moved.exchange]
-    return any(text[q.method[row]] == "GET" for row in np.flatnonzero(later & own & same).tolist())
+def _following(comparison: Comparison, redirect: Redirect, target: int) -> list[int]:
+    """The requests for a target (its number) by which the client that was sent there may have
+    followed a redirect, in order.
+    """
+    client = comparison.sides[0]
+    address = int(client.client_address[client.connection[redirect.exchange]])
+    rows, times = _by_client_and_target(comparison).get((address, target), ([], []))
+    begin = bisect_left(times, redirect.ended_ns)
+    return rows[begin : bisect_right(times, redirect.ended_ns + MAX_BETWEEN_NS)]
+
+
+@once
+def _by_client_and_target(comparison: Comparison) -> dict[tuple[int, int], tuple[list[int], ...]]:
+    """Address of a client, target → its requests for that, and their times, in order of time."""
+    client = comparison.sides[0]
+    q, found = client.requests, defaultdict[tuple[int, int], tuple[list[int], ...]](_nothing)
+    rows = np.flatnonzero(q.there)
+    rows = rows[np.argsort(q.first_ns[rows], kind="stable")]
+    address = client.client_address[client.connection[rows]]
+    columns = (c.tolist() for c in (rows, q.first_ns[rows], address, q.start[rows]))
+    for row, time_ns, asker, target in zip(*columns, strict=True):
+        those, times = found[asker, target]
+        those.append(row)
+        times.append(time_ns)
+    return found
+
+
+def _nothing() -> tuple[list[int], list[int]]:
+    return [], []
 
 
 def _turns(redirects: list[Redirect]) -> dict[int, int]:
@@ -501,7 +525,7 @@ def _prefix_lost(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
         return
     prefix = lost[0][1]
     those = [r for r, one in lost if one == prefix]
-    failed = [status for r in those if (status := _followed_by(comparison, r)) >= MIN_ERROR]
+    failed = [status for r in those if (status := _got_there(comparison, r)) >= MIN_ERROR]
     yield KIND.finding(
         "prefix",
         Severity.MEDIUM if failed else Severity.LOW,
@@ -539,17 +563,15 @@ def _below(path: str, prefix: str) -> bool:
     return path.startswith(prefix) and path[len(prefix) :][:1] in ("", "/", "?")
 
 
-def _followed_by(comparison: Comparison, redirect: Redirect) -> int:
+def _got_there(comparison: Comparison, redirect: Redirect) -> int:
     """What the client got that then asked for the URL it was sent to; 0 if it did not."""
     client = comparison.sides[0]
-    q, r = client.requests, client.responses
-    own = client.client_address[client.connection]
-    later = q.there & r.there & (own == own[redirect.exchange])
-    later &= q.start == client.words.texts.get(redirect.leads_to.path, -1)
-    later &= q.first_ns >= redirect.ended_ns
-    later &= q.first_ns <= redirect.ended_ns + MAX_BETWEEN_NS
-    rows = np.flatnonzero(later)
-    return int(r.start[rows[0]]) if len(rows) else 0
+    target = client.words.texts.get(redirect.leads_to.path, -1)
+    answers = client.responses
+    got = (
+        answers.start[row] for row in _following(comparison, redirect, target) if answers.there[row]
+    )
+    return int(next(got, 0))
 
 
 def _writes_port(location: str, port: int) -> bool:
