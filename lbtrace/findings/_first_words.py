@@ -74,7 +74,7 @@ def answer(opening: Opening, exchanges: Iterable[Exchange]) -> str:
     first = next((e.response for e in exchanges if e.response is not None), None)
     if first is None:
         return ""
-    reason = opening.trace.reasons.get(first.body.digest or "", "")
+    reason = opening.trace.reason_of(first)
     if reason.startswith(str(first.status)):
         return f'"{reason}"'
     return f'{first.status} "{reason}"' if reason else str(first.status)

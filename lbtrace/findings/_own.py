@@ -269,7 +269,7 @@ def stated_reason(table: SideTable, exchanges: Column) -> str:
     response = table.exchange(int(exchanges[0])).response
     if response is None or len(distinct(table.responses.digest[exchanges])) > 1:
         return ""
-    reason = table.trace_of(int(exchanges[0])).reasons.get(response.body.digest or "", "")
+    reason = table.trace_of(int(exchanges[0])).reason_of(response)
     known = (response.reason, f"{response.status} {response.reason}")
     return "" if reason in known or len(reason) > MAX_REASON else reason
 

@@ -207,7 +207,7 @@ def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:
             count=len(those),
             of=of,
             status=str(response.status if response else ""),
-            reason=trace.reasons.get((response.body.digest or "") if response else "", ""),
+            reason=trace.reason_of(response),
             side=named(comparison, side),
         ).on(comparison.failed(side, table.connection[those]))
 

@@ -144,7 +144,7 @@ def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
         said = status in PARTS
         gaps = [gap(p, failed, worked, said) for p in parts if p.kind in wanted]
         larger = [g for g in gaps if g is not None]
-        if known_reasons.among(_reason(table, int(failed[0])), known_reasons.TOO_LARGE):
+        if known_reasons.among(_stated(table, failed), known_reasons.TOO_LARGE):
             larger = [g for g in larger if g.part.kind != COUNT]
         # where a usual limit lies says more than what happens to be larger, too
         found = next((g for g in larger if g.limits), next(iter(larger), None))
@@ -169,7 +169,7 @@ def _size_of_request(
     comparison: Comparison, side: Side, found: Gap, failed: Column, worked: Column
 ) -> Finding:
     table = comparison.table(side)
-    reason = _reason(table, int(failed[0]))
+    reason = _stated(table, failed)
     status = str(int(table.responses.start[failed[0]]))
     field = longest_field(table.requests, table.words, int(failed[0]))
     by_line, by_count = found.part.kind == LINE, found.part.kind == COUNT
@@ -197,13 +197,6 @@ def _size_of_request(
         **_measured(found, len(worked)),
     )
     return compared_with(finding, _worked(comparison, side, worked))
-
-
-def _reason(table: SideTable, row: int) -> str:
-    """What the page of an answer gives as the reason, "" if nothing."""
-    response = table.exchange(row).response
-    digest = response.body.digest if response else None
-    return table.trace_of(row).reasons.get(digest or "", "")
 
 
 def _interval(found: Gap, part: str) -> str:
@@ -469,3 +462,9 @@ def _worked(comparison: Comparison, side: Side, worked: Column) -> list[FrameRef
     """One message that worked."""
     table = comparison.table(side)
     return [comparison.request_frame(side, table.ref(row)) for row in worked[:1].tolist()]
+
+
+def _stated(table: SideTable, failed: Column) -> str:
+    """What the page of the first of these answers gives as the reason; "" if nothing."""
+    row = int(failed[0])
+    return table.trace_of(row).reason_of(table.exchange(row).response)

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from lbtrace.model.event_stream import EventStream
 from lbtrace.model.grpc import GrpcCall
-from lbtrace.model.http import Application, Exchange
+from lbtrace.model.http import Application, Exchange, Response
 from lbtrace.model.http2 import ControlFrame, StreamParts, WindowStall
 from lbtrace.model.net import FrameRef, IcmpError, Side
 from lbtrace.model.stream import Connection
@@ -140,6 +140,10 @@ class Trace:
             return "this capture"
         file = f" {PurePath(self.name).name}" if several else ""
         return f"the {self.side.value} capture{file}"
+
+    def reason_of(self, response: Response | None) -> str:
+        """What the page of a response gives as the reason; "" if nothing."""
+        return "" if response is None else self.reasons.get(response.body.digest or "", "")
 
     @property
     def steady(self) -> bool:
