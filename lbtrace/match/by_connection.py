@@ -22,7 +22,7 @@ from lbtrace.model.pairing import (
     Ref,
     Tier,
 )
-from lbtrace.tables.columns import Column, running
+from lbtrace.tables.columns import Column, group_starts, running
 from lbtrace.tables.side_table import SideTable
 
 SAID_OF = {
@@ -43,10 +43,9 @@ def same_packets(state: Pairing, pairs: Sequence[ConnectionPair]) -> None:
     begun = _begun(client, fronts) & _begun(backend, backs)
     plain = begun & (np.diff(first) > 0)
     plain[place[np.bincount(b, minlength=len(backend))[b] > 1]] = False  # found twice
-    cuts = np.flatnonzero(plain[1:] != plain[:-1]) + 1
-    for low, high in pairwise([0, *cuts.tolist(), len(pairs)]):
+    for low, high in pairwise([*group_starts(plain).tolist(), len(pairs)]):
         here = slice(int(first[low]), int(first[high]))
-        if plain[low:high].all():
+        if plain[low]:
             _add_plain(state, [pairs[i] for i in place[here].tolist()], c[here], b[here])
             continue
         for i in range(low, high):

@@ -20,6 +20,7 @@ from lbtrace.match.exchange_times import (
 )
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.pairing import Confidence, Tier
+from lbtrace.tables.columns import group_starts
 from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.packets import Column
 
@@ -42,9 +43,8 @@ def shared_values(
     answered = _answered_elsewhere(state, values, matched.client[~answers])
     one_by_one = _OneByOne(state, said, bodies, copies, answered, rewritten)
     plain = answers & ~doubts & ~matched.several
-    cuts = np.flatnonzero(plain[1:] != plain[:-1]) + 1
-    for begin, end in pairwise([0, *cuts.tolist(), len(matched)]):
-        if plain[begin:end].all():
+    for begin, end in pairwise([*group_starts(plain).tolist(), len(matched)]):
+        if plain[begin]:
             _add_plain(state, matched, slice(begin, end))
             continue
         for row in range(begin, end):
@@ -202,8 +202,8 @@ def _fitting(state: Pairing, found: rare_values.Found) -> list[int]:
 
 def _tries(state: Pairing, client: int, fitting: list[int], backends: list[int]) -> list[int]:
     """The backend exchanges that are tries of one request, one answered at most; none when they do
-    not look like that. What began longer before the last one's answer than the client waited was
-    asked for by another request.
+    not look like that. A try that began longer before the last answer than the client waited in all
+    belongs to another request.
     """
     backend = state.backend
     answered = [

@@ -54,10 +54,6 @@ def find(state: Pairing, matched: Matches, said: Sequence[Stated | None]) -> dic
     return out if _in_step(state, out) else {}
 
 
-def _by_server(state: Pairing, numbers: Sequence[int]) -> list[int]:
-    return sorted(numbers, key=lambda b: (server_of(state, b), int(state.backend.start[b])))
-
-
 def _one_request(state: Pairing, found: Found, said: Sequence[Stated | None]) -> bool:
     """Whether the backend exchanges of a match are the same request, of nobody else as far as the
     balancer states it, and one of them was answered as the client was.

@@ -416,7 +416,7 @@ def _of_lines(book: _Book, messages: Sequence[Messages], way: _Way) -> _Held:
     told = (size > 0) & ~book.dated[value]
     long, short = told & (size >= _LEAST), told & (size < _LEAST)
     # nothing stands between the parts of any other value
-    several = np.flatnonzero(told & (size > 12) & book.parted[value])
+    several = np.flatnonzero(told & (size > _LEAST) & book.parted[value])
     counts, parts = _numbered_parts(book, [words.values[v] for v in value[several].tolist()])
     owners = np.repeat(at[several], counts)
     tokens = (

@@ -112,13 +112,7 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
     """What became of TLS."""
     pairs = comparison.connection_pairs
     became = np.array(
-        [
-            KEPT
-            if client.tls is None and client.protocol is not Protocol.TLS  # as nearly always
-            else _became(client, backend)
-            for client, backend in _carried(comparison, pairs)
-        ],
-        np.int64,
+        [_became(client, backend) for client, backend in _carried(comparison, pairs)], np.int64
     )
     ended = np.isin(became, list(ENDED))
     hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
@@ -141,6 +135,8 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
 
 def _became(client: Application, backend: Application) -> int:
     """What became of TLS between the two connections of a pair."""
+    if client.tls is None and client.protocol is not Protocol.TLS:
+        return KEPT  # as nearly always
     plain = (Protocol.HTTP1, Protocol.HTTP2, Protocol.OTHER)
     in_clear = backend.protocol in plain and not backend.opened
     if (client.protocol is Protocol.TLS or client.opened) and in_clear:
