@@ -140,9 +140,9 @@ class LastChecks:
         }
 
     def failing(self, exchange: int) -> int:
-        """A check, where one of the last few of every server before a client exchange failed, so
-        that the balancer need not have taken it back; NO_CHECK where they worked, or none was, or
-        no clock says when that was.
+        """A failed check, if each server failed one of its last RISE checks before this client
+        exchange: the balancer need not have taken any of them back. NO_CHECK if the last ones of
+        some server worked, it had none, or no clock says when.
         """
         client, backend = self.comparison.sides
         asked, found = int(client.requests.first_ns[exchange]), NO_CHECK

@@ -93,9 +93,9 @@ def _of_sender(comparison: Comparison, side: Side, server: bool) -> Iterator[Fin
 
 
 def _held_there(comparison: Comparison, side: Side, server: bool, rows: Column) -> Column:
-    """Those of these connections on which the sender held the pieces back itself. A balancer that
-    gets a piece so late sends it on so late; how it got them, only the connection shows that they
-    came on, captured whole.
+    """Those of these connections on which the sender itself held pieces back. A balancer that gets
+    a piece late sends it on late, so a connection counts only if the one its pieces came in on was
+    captured whole and shows no such wait.
     """
     source = Side.BACKEND if server else Side.CLIENT
     if comparison.alone or comparison.passes_packets or side is source:

@@ -52,8 +52,7 @@ GIVEN_UP = ", as when it had given up the idle connection"
 OR_ON_THE_WAY = ", as when it, or a balancer on the way, had given up the idle connection"
 REMEDY = "Set the {server}'s keep-alive timeout longer than the {sender}'s."
 OR_RESTARTED = (
-    " A restart of the {server}, or one that lost its power, looks the same: then it knew nothing "
-    "of the connection any more."
+    " A {server} that restarted or lost its power looks the same: it no longer knew the connection."
 )
 NOT_IDLE = (
     "Look at what the {server} did at that moment: a restart, a limit of requests per "
