@@ -4,7 +4,7 @@ balancer just before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,12 @@ NONE_HEALTHY = (
     "The balancer has no server left that it takes for healthy: its health checks failed, or it "
     "ejected them after errors (Envoy: outlier_detection; /clusters says which)."
 )
+TOO_MANY = (
+    "429 says that more requests came than are allowed in a time (RFC 6585 §4): send fewer, or "
+    "raise the limit of the server that answered: limit_req (nginx), a stick table (HAProxy), a "
+    "rate limit filter (Envoy)."
+)
+LIMITED = 429
 UNAVAILABLE = 503  # what balancers say that have no server
 KINDS = ("cache hit", "redirect", "error", "fixed response")
 CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
@@ -274,8 +280,12 @@ def stated_reason(table: SideTable, exchanges: Column) -> str:
     return "" if reason in known or len(reason) > MAX_REASON else reason
 
 
-def remedy_of(reason: str) -> str:
-    """What to do about an error whose page gives this reason; "" where it says nothing of that."""
+def remedy_of(statuses: Collection[int], reason: str) -> str:
+    """What to do about errors with these statuses whose page gives this reason; "" where they say
+    nothing of that.
+    """
+    if set(statuses) == {LIMITED}:
+        return TOO_MANY
     if known_reasons.among(reason, known_reasons.OVERFLOW):
         return OVERFLOW
     return NONE_HEALTHY if known_reasons.among(reason, known_reasons.NONE_HEALTHY) else ""

@@ -69,6 +69,11 @@ WHAT_TO_DO = {  # by what happened behind the balancer
     "the attempt away.",
     "checks": "Mend the health checks first: without a healthy server the balancer asks none.",
 }
+NOT_FOUND = 404
+NOT_SERVED = (
+    "The balancer passed these on to no server: compare their Host and path with the routes that "
+    "it has configured."
+)
 NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
     "and which servers it takes for healthy."
@@ -164,12 +169,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 shortest=ns(waits[0]) if waits else None,
                 longest=ns(waits[1]) if waits and differ(*waits) else None,
                 remedy=(
-                    ""
+                    stated
+                    if (stated := "" if event else remedy_of((status,), reason))
+                    else (NOT_SERVED if status == NOT_FOUND else "")
                     if status < 500
                     else WHAT_TO_DO[event]
                     if event
-                    else stated
-                    if (stated := remedy_of(reason))
                     else SOMETHING_BEHIND
                     if behind
                     else (ONLY_CHECKS if checks else NOTHING_BEHIND)

@@ -106,7 +106,9 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             reason=reason or None,
             signed=signed if signed and others else None,
             others=others if signed and others else None,
-            remedy=BEHIND
+            remedy=stated
+            if (stated := remedy_of(statuses, reason))
+            else BEHIND
             if set(statuses) <= OF_GATEWAYS
             else "Compare these requests with those that worked: which field, which size "
             "differs? A second capture, taken on the other side of the balancer at the same time, "
@@ -246,7 +248,7 @@ def _open(comparison: Comparison, rows: Column) -> Iterator[Finding]:
             ""
             if behind.all()
             else stated
-            if (stated := remedy_of(reason))
+            if (stated := remedy_of(statuses, reason))
             else "Compare these requests and responses with those that worked: "
             "which field, which size differs? Then look for the request in the logs of the "
             "balancer."

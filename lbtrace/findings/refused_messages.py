@@ -80,6 +80,7 @@ PARTS = {  # what a status says is too large (RFC 9110 §15.5.14 f., RFC 6585 §
     413: (BODY,),
     431: (LINE, COUNT, HEAD),
 }
+ALONE = (TARGET, BODY)  # where one is named, no other part can be meant
 LARGER = (
     "Make it smaller, or let the server accept more: large_client_header_buffers (nginx), "
     "tune.bufsize (HAProxy), LimitRequestFieldSize or "
@@ -140,18 +141,30 @@ def _requests(comparison: Comparison, side: Side) -> Iterator[Finding]:
         failed = rows[of == place]
         status, server = int(r.start[failed[0]]), int(servers[failed[0]])
         worked = np.flatnonzero(known & (servers == server) & (r.start < MIN_ERROR) & (r.start > 0))
-        wanted = PARTS.get(status, (TARGET, LINE, COUNT, HEAD))
-        said = status in PARTS
-        gaps = [gap(p, failed, worked, said) for p in parts if p.kind in wanted]
+        named_parts = _named_parts(status, _stated(table, failed))
+        gaps = [
+            gap(p, failed, worked, bool(named_parts) and (len(worked) > 0 or p.kind in ALONE))
+            for p in parts
+            if p.kind in (named_parts or (TARGET, LINE, COUNT, HEAD))
+        ]
         larger = [g for g in gaps if g is not None]
-        if known_reasons.among(_stated(table, failed), known_reasons.TOO_LARGE):
-            larger = [g for g in larger if g.part.kind != COUNT]
         # where a usual limit lies says more than what happens to be larger, too
         found = next((g for g in larger if g.limits), next(iter(larger), None))
         if found is not None:
             yield _size_of_request(comparison, side, found, failed, worked)
         elif len(worked) and status < 500:
             yield from _form(comparison, side, q, told, failed, worked, request=True)
+
+
+def _named_parts(status: int, reason: str) -> tuple[int, ...]:
+    """The parts of which an answer says that one is too large, by its status or by its page; none
+    where it does not say.
+    """
+    if status in PARTS:
+        return PARTS[status]
+    if known_reasons.among(reason, known_reasons.TARGET_TOO_LONG):
+        return TARGET, HEAD
+    return (LINE, HEAD) if known_reasons.among(reason, known_reasons.FIELDS_TOO_LARGE) else ()
 
 
 def _made_in_between(comparison: Comparison) -> Column:

@@ -11,11 +11,11 @@ PLAIN_TO_TLS: Final = (
     "speaking plain HTTP to an SSL-enabled server port",
     "combination of host and port requires TLS",
 )
-# a head is too large: nginx, Apache httpd
-TOO_LARGE: Final = (
+# a target is too long: nginx, Apache httpd
+TARGET_TOO_LONG: Final = ("Request-URI Too Large", "Request-URI Too Long")
+# a field line, or all of them, are too large: nginx, Apache httpd
+FIELDS_TOO_LARGE: Final = (
     "Request Header Or Cookie Too Large",
-    "Request-URI Too Large",
-    "Request-URI Too Long",
     "exceeds server limit",
     "Request Header Fields Too Large",
 )
@@ -23,7 +23,7 @@ TOO_LARGE: Final = (
 OVERFLOW: Final = ("reset reason: overflow",)
 # Envoy: no server is left that it takes for healthy
 NONE_HEALTHY: Final = ("no healthy upstream",)
-KNOWN_REASONS: Final = PLAIN_TO_TLS + TOO_LARGE
+KNOWN_REASONS: Final = PLAIN_TO_TLS + TARGET_TOO_LONG + FIELDS_TOO_LARGE
 
 
 def among(reason: str, phrases: tuple[str, ...]) -> bool:

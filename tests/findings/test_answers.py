@@ -25,6 +25,7 @@ from lbtrace.model.pairing import (
 )
 from lbtrace.model.report import Severity
 from lbtrace.options import Options
+from lbtrace.pipeline import show
 from tests.findings.files import of
 from tests.findings.simulated import (
     Judged,
@@ -486,6 +487,36 @@ def test_what_the_page_of_an_error_says_decides_what_to_do(
         (said,) = of(report, slug)
         assert values(said)["reason"] == page.decode()
         assert told_of in said.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "here", "alone"),
+    [
+        (b"429 Too Many Requests", "limit_req", "limit_req"),
+        (b"404 Not Found", "routes", "which field"),
+        (b"403 Forbidden", "", "which field"),
+    ],
+)
+def test_what_the_status_of_an_error_says_decides_what_to_do(
+    status: bytes, here: str, alone: str, tmp_path: Path
+) -> None:
+    """Only the backends give a date."""
+    date = b"Date: Mon, 30 Nov 2026 08:00:00 GMT\r\n"
+    play = Script()
+    for n in range(6):
+        ask = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n" % (n, n)
+        answer = b"HTTP/1.1 %s\r\n%sContent-Length: 0\r\n\r\n"
+        answer %= (status, b"") if n == 2 else (b"200 OK", date)
+        front = play.front().asks(ask)
+        if n != 2:
+            play.back().asks(ask).answers(answer).closes()
+        front.answers(answer).leaves()
+        play.wait(400)
+    (own,) = of(play.report(tmp_path), "answered-by-balancer.error")
+    (captured,) = show([[str(tmp_path / "client.pcap")]]).captures
+    (seen,) = [f for f in captured.findings if f.slug == "errors.seen"]
+    assert (here in own.remedy, bool(own.remedy)) == (True, bool(here))
+    assert alone in seen.remedy
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,35 @@ def test_a_status_that_names_the_part_needs_no_usual_limit(tmp_path: Path) -> No
     assert alone.text.endswith("bytes or more.")
 
 
+@pytest.mark.parametrize(
+    ("ask", "answer", "part"),
+    [
+        (request("/0", "Cookie: id=" + "x" * 3000), TOO_LARGE, "longest field line"),
+        (request("/" + "a" * 3000), BAD, None),
+        (
+            request("/" + "a" * 3000),
+            error("400 Bad Request", "<title>Request-URI Too Long</title>"),
+            "target",
+        ),
+    ],
+)
+def test_a_page_that_names_the_part_needs_no_usual_limit(
+    tmp_path: Path, ask: bytes, answer: bytes, part: str | None
+) -> None:
+    said = [values(f) for f in found(refusing([ask], answer), tmp_path)]
+    assert [(each["part"], each.get("limits")) for each in said] == ([(part, None)] if part else [])
+
+
+@pytest.mark.parametrize("title", ["431 Too Large", "400 Request Header Or Cookie Too Large"])
+def test_where_nothing_worked_no_small_line_is_called_too_large(tmp_path: Path, title: str) -> None:
+    """A line or the whole head may be meant: only a usual limit tells which."""
+    many = request("/0", *(f"X-Part-{n}: {'y' * 80}" for n in range(60)))
+    answer = error(title, f"<title>{title}</title>")
+    (finding,) = found(refusing([many], answer, worked=[]), tmp_path)
+    assert values(finding)["part"] == "head"
+    assert found(refusing([request("/0")], answer, worked=[]), tmp_path) == []
+
+
 def test_a_head_of_many_small_fields(tmp_path: Path) -> None:
     ask = request("/0", *(f"X-Part-{n}: {'y' * 80}" for n in range(200)))
     (finding,) = found(refusing([ask], TOO_LARGE), tmp_path)
