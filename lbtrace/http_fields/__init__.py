@@ -59,6 +59,9 @@ class Meaning(Flag):
     8586)."""
     BALANCER = auto()
     """A balancer or CDN writes it into requests, and clients do not (pages of the vendors)."""
+    UPSTREAM = auto()
+    """A proxy writes it into every response that it got from a server, and into none that it made
+    itself (pages of the vendors)."""
     CACHE = auto()
     """Says whether a cache answered (RFC 9211, pages of the vendors)."""
 
@@ -122,6 +125,7 @@ _CLOUDFLARE: Final = "Cloudflare, HTTP headers reference"
 _CLOUDFRONT: Final = "AWS, CloudFront developer guide"
 _CONVENTION: Final = "convention without a specification"
 _ENVOY: Final = "Envoy, HTTP header manipulation"
+_KONG: Final = "Kong Gateway, configuration reference: headers"
 _FASTLY: Final = "Fastly, HTTP headers reference"
 _FETCH: Final = "W3C Fetch Metadata"
 _FRONTDOOR: Final = "Azure, Front Door protocol support for HTTP headers"
@@ -252,6 +256,8 @@ X_ENVOY_EXPECTED_RQ_TIMEOUT_MS: Final = _field(
 X_ENVOY_ATTEMPT_COUNT: Final = _field("x-envoy-attempt-count", _M.BALANCER, _ENVOY)
 X_ENVOY_DECORATOR_OPERATION: Final = _field("x-envoy-decorator-operation", _M.BALANCER, _ENVOY)
 X_ENVOY_ORIGINAL_PATH: Final = _field("x-envoy-original-path", _M.BALANCER, _ENVOY)
+X_ENVOY_UPSTREAM_SERVICE_TIME: Final = _field("x-envoy-upstream-service-time", _M.UPSTREAM, _ENVOY)
+X_KONG_UPSTREAM_LATENCY: Final = _field("X-Kong-Upstream-Latency", _M.UPSTREAM, _KONG)
 X_FORWARDED_CLIENT_CERT: Final = _field("x-forwarded-client-cert", _M.BALANCER, _ENVOY)
 L5D_CLIENT_ID: Final = _field("l5d-client-id", _M.BALANCER | _M.IDENTITY, _LINKERD)
 L5D_DST_CANONICAL: Final = _field("l5d-dst-canonical", _M.BALANCER, _LINKERD)

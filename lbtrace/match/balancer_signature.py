@@ -1,19 +1,22 @@
 """An answer → whether the balancer made it itself, by how its answers differ from the backends'.
 
 The balancer's answers are of another hand: another Server field, no Date where every backend sends
-one, names of fields with capitals where it writes those that it passes on without, a page that
-comes with its software, an error that a balancer says of its backends, the mark of a cache. Nothing
+one, names of fields with capitals where it writes those that it passes on without, no word of
+how long a server took where it writes that into what it got from one, a page that comes with its
+software, an error that a balancer says of its backends, the mark of a cache. Nothing
 here asks which backend exchange belongs to which client exchange.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.http_fields import AGE, DATE, SERVER
+from lbtrace.http_fields import AGE, DATE, SERVER, Meaning, fields_of, spelling
 from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit
 from lbtrace.http_fields.lines import lowered
 from lbtrace.match.exchange_times import Facts, cache_lines
@@ -67,6 +70,10 @@ BALANCERS = re.compile(  # in a Server field: software and services that stand i
 )
 
 
+UPSTREAM = tuple(sorted(fields_of(Meaning.UPSTREAM)))
+SWITCHING_PROTOCOLS = 101  # what comes before it is no answer yet (RFC 9110 §15.2)
+
+
 class Sign(NamedTuple):
     """What shows that the balancer made an answer, and how sure that is."""
 
@@ -87,6 +94,8 @@ class Manner(NamedTuple):
     # servers (their numbers) of clients at which the balancer writes every name of a field that it
     # passes on in lower case
     lowering: frozenset[int] = frozenset()
+    # … and at which it writes a field into every answer of a backend: its name
+    marking: Mapping[int, str] = MappingProxyType({})
     pages: frozenset[int] = frozenset()  # digests (their numbers) of the bodies that they send
 
 
@@ -118,6 +127,7 @@ def manner(state: Pairing) -> Manner:
         len(c) >= SEVERAL and all(dates),
         bool(state.backend.cached.any()),
         _lowering(state, c, b),
+        _marking(state, c),
         frozenset(distinct(theirs.digest[theirs.there & (theirs.start >= MIN_ERROR)]).tolist()),
     )
 
@@ -134,6 +144,34 @@ def _lowering(state: Pairing, c: Column, b: Column) -> frozenset[int]:
         n for n in distinct(server[changed]).tolist() if (server == n)[changed].sum() >= SEVERAL
     ]
     return frozenset(several) - frozenset(server[kept].tolist())
+
+
+def _marking(state: Pairing, c: Column) -> dict[int, str]:
+    """Per server of clients, all of whose answers from backends, several at least, have a field
+    that proxies write into such ones and no backend here sends: its name.
+    """
+    client, backend, out = state.client.table, state.backend.table, dict[int, str]()
+    server = client.servers[client.connection[c]]
+    for name in UPSTREAM:
+        has = client.responses.having(client.words, name)[c]
+        if not has.any() or backend.responses.having(backend.words, name).any():
+            continue
+        for n in distinct(server[has]).tolist():
+            if (server == n).sum() >= SEVERAL and has[server == n].all():
+                out[n] = name
+    return out
+
+
+def _unmarked(table: SideTable, marking: Mapping[int, str]) -> Column:
+    """Per exchange 1 more than the place in `UPSTREAM` of the field that its server writes into
+    every answer of a backend, where this one lacks it; else 0.
+    """
+    out = np.zeros(len(table), np.int64)
+    answers = table.responses
+    for server, name in marking.items():
+        lacks = ~answers.having(table.words, name) & (answers.start > SWITCHING_PROTOCOLS)
+        out[lacks & (table.servers[table.connection] == server)] = UPSTREAM.index(name) + 1
+    return out
 
 
 def _with_capitals(table: SideTable) -> Column:
@@ -177,6 +215,7 @@ class Signs:
             answers.method,
             np.where(answers.start >= MIN_ERROR, answers.digest, 0),
             _own_case(facts.table, backends.lowering),
+            _unmarked(facts.table, backends.marking),
         )
         self._what = np.stack([column.astype(np.int32) for column in what], axis=1)
         self._facts, self._backends, self._took = facts, backends, took
@@ -188,10 +227,11 @@ class Signs:
         if what not in self._known:
             answer = self._facts.exchange(number).response
             took, page = int(self._took[number]), ""
-            *_, digest, own_case = self._what[number].tolist()
+            *_, digest, own_case, unmarked = self._what[number].tolist()
             if answer is not None and digest and digest not in self._backends.pages:
                 page = maker(answer)
-            self._known[what] = hand(answer, self._backends, took, bool(own_case), page)
+            lacks = UPSTREAM[unmarked - 1] if unmarked else ""
+            self._known[what] = hand(answer, self._backends, took, bool(own_case), page, lacks)
         return self._known[what]
 
 
@@ -208,13 +248,19 @@ def _field(r: Response, name: str) -> str:
 
 
 def hand(
-    r: Response | None, backends: Manner, took_ns: int, own_case: bool = False, page: str = ""
+    r: Response | None,
+    backends: Manner,
+    took_ns: int,
+    own_case: bool = False,
+    page: str = "",
+    lacks: str = "",
 ) -> Sign | None:
     """What shows that the balancer made this answer, None when nothing does, and how sure that is:
     another backend, one that was not captured, may bear any name and send any error; only the name
     of a balancer is beyond it, and the mark of a cache where no backend's answers bear one.
     `own_case`: names of fields are not written as the balancer writes those that it passes on,
     whichever backend they are from. `page`: the software whose built-in page the body is.
+    `lacks`: the field that the balancer writes into every answer of a backend, if it is not here.
     """
     if r is None:
         return None
@@ -226,6 +272,8 @@ def hand(
     if Mark.HEAD_TRUNCATED in r.marks:
         return None  # what it lacks may have been cut off
     server = _field(r, SERVER)
+    if lacks:
+        return Sign(UnpairedDetail.NO_UPSTREAM_FIELD, Confidence.MEDIUM, spelling(lacks))
     undated = _undated(r, server, backends)
     if undated is not None:
         return undated

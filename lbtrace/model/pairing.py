@@ -212,6 +212,7 @@ class UnpairedDetail(StrEnum):
     NO_DATE = "no-date"  # every answer of the backends has a Date (RFC 9110 §6.6.1)
     # names of fields are in lower case in every answer that is passed on, and not in this one
     OWN_CASE = "own-case"
+    NO_UPSTREAM_FIELD = "no-upstream-field"  # value: what it writes into each answer of a backend
     OWN_PAGE = "own-page"  # value: the software whose built-in page the body is
     NO_SERVER = "no-server"  # the answers of the backends have a Server field
     OTHER_SERVER = "other-server"  # value: the Server field, which no backend sends

@@ -248,3 +248,34 @@ def test_a_balancer_that_writes_names_in_lower_case_wrote_the_others_itself(
     exchange(play, "/last", given=given, got=given.replace(b"Content-L", b"content-l"))
     (own,) = (u for u in play.report(tmp_path).correlation.unpaired if u.side == "client")
     assert (own.detail is UnpairedDetail.OWN_CASE) == (several + 1 >= 4)
+
+
+TIMED = b"x-envoy-upstream-service-time: 3\r\n"
+
+
+@pytest.mark.parametrize(
+    ("several", "last", "backends_too", "own"),
+    [
+        (3, TIMED, False, True),
+        (1, TIMED, False, False),  # three answers show no habit
+        (3, b"", False, False),  # an answer of a backend without it
+        (3, TIMED, True, False),  # the field may come from a backend
+    ],
+)
+def test_a_proxy_that_tells_how_long_a_backend_took_made_the_others_itself(
+    several: int, last: bytes, backends_too: bool, own: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(several + 1):
+        given = message("200 OK", f"{n}")
+        mark = TIMED if n < several else last
+        got = given.replace(b"Content-L", mark + b"Content-L")
+        exchange(play, f"/{n}", given=got if backends_too else given, got=got)
+    none = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"
+    play.front().asks(request("/nowhere")).answers(none).leaves()
+    play.wait(100)
+    given = message("204 No", "")
+    exchange(play, "/last", given=given, got=given.replace(b"Content-L", last + b"Content-L"))
+    (unpaired,) = (u for u in play.report(tmp_path).correlation.unpaired if u.side == "client")
+    assert (unpaired.detail is UnpairedDetail.NO_UPSTREAM_FIELD) == own
+    assert not own or unpaired.value == "x-envoy-upstream-service-time"

@@ -146,6 +146,8 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.NO_DATE: "without the Date that every answer of the backends has",
     UnpairedDetail.OWN_CASE: "its field names have capitals, which the balancer takes away from "
     "every answer that it passes on",
+    UnpairedDetail.NO_UPSTREAM_FIELD: "without {}, which the balancer writes into every answer of "
+    "a backend",
     UnpairedDetail.OWN_PAGE: "with the built-in error page of {}",
     UnpairedDetail.NO_SERVER: "without the Server field of the backends",
     UnpairedDetail.OTHER_SERVER: "Server: {}, which no backend sends",
