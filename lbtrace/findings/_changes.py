@@ -91,14 +91,14 @@ def header_findings(comparison: Comparison, request: bool, kind: FindingKind) ->
             of=change.of,
             note=_lines(change),
         )
-    for change_kind, sentence in GROUPED.items():
+    for change_kind in GROUPED:
         group = [c for c in ours if c.kind is change_kind]
         if group:
             yield kind.finding(
                 change_kind.value,
                 Severity.INFO,
                 _confidence(comparison, group),
-                f"The balancer {sentence}",
+                f"The balancer {GROUPED[change_kind]}",
                 _frames(comparison, group[0]),
                 count=max(c.count for c in group),
                 fields=_names(group),

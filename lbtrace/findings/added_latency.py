@@ -93,17 +93,16 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _not_in_it(measured: Latency) -> str:
     """What was taken off because it is not the balancer's, and which pairs are left out."""
-    upto = "" if measured.average else "up to "
-    parts = [
-        what
-        for what, off in (
-            (f"{upto}{{sending}} that clients took to send their requests", measured.sending),
-            (f"{upto}{{reading}} for which a slow reader closed its window", measured.reading),
-        )
-        if off.pairs
-    ]
-    return (f" Not counted: {' and '.join(parts)}." if parts else "") + (
-        " Pairs left out: {left_out}." if measured.left_out else ""
+    if measured.average:
+        sending = " Not counted: {sending} that clients took to send their requests."
+        reading = " Not counted: {reading} for which a slow reader closed its window."
+    else:
+        sending = " Not counted: up to {sending} that clients took to send their requests."
+        reading = " Not counted: up to {reading} for which a slow reader closed its window."
+    return (
+        (sending if measured.sending.pairs else "")
+        + (reading if measured.reading.pairs else "")
+        + (" Pairs left out: {left_out}." if measured.left_out else "")
     )
 
 

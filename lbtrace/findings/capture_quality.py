@@ -211,16 +211,18 @@ def _tail(comparison: Comparison, side: Side, after: Column) -> Iterator[Finding
         comparison.request_frame(side, comparison.table(side).ref(row))
         for row in after[:FRAMES_PER_SIDE].tolist()
     ]
-    said = [
-        "the responses to {cut} requests" if len(cut) else "",
-        "{after} later exchanges" if len(after) else "",
-    ]
     yield KIND.finding(
         f"tail-{other}",
         Severity.LOW,
         Confidence.MEDIUM,
         "The {side} capture does not hold "
-        + " and ".join(filter(None, said))
+        + (
+            "the responses to {cut} requests and {after} later exchanges"
+            if len(cut) and len(after)
+            else "the responses to {cut} requests"
+            if len(cut)
+            else "{after} later exchanges"
+        )
         + ", which the {other} capture holds. Either they never came there, or the capture was "
         "stopped too early: tcpdump may keep its last packets back, and does not report them as "
         "dropped.",

@@ -55,6 +55,14 @@ from lbtrace.tables.side_table import SideTable
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.END, FramePart.SEQUENCE, FramePart.TIME)
 ONE_CAPTURE = True
+PINGS = (
+    "Send pings more often than that, or raise the idle limit of the {end} (proxy_read_timeout, "
+    "timeout tunnel, idle_timeout)."
+)
+SHORTER = (
+    "The {sender} sends the requests: its idle limit must be the shorter one. Set it below that of "
+    "the {server} (keepalive_timeout, timeout http-keep-alive, idle_timeout)."
+)
 OF_DURATIONS = True
 AT_ONCE_NS = 250_000_000  # an answer within a long round trip
 REQUEST_TIMEOUT = 408
@@ -262,16 +270,10 @@ def _closed_by(
 def _longer(who: int, closer: str, other: str, upgraded: bool) -> str:
     """Which setting must be longer than which."""
     if upgraded:
-        return (
-            f"Send pings more often than that, or raise the idle limit of the {closer} "
-            "(proxy_read_timeout, timeout tunnel, idle_timeout)."
-        )
+        return PINGS.format(end=closer)
     if who == CLIENT:
         return ""
-    return (
-        f"The {other} sends the requests: its idle limit must be the shorter one. Set it below "
-        f"that of the {closer} (keepalive_timeout, timeout http-keep-alive, idle_timeout)."
-    )
+    return SHORTER.format(sender=other, server=closer)
 
 
 def _last_word(table: SideTable) -> Column:

@@ -40,6 +40,11 @@ from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.ADDRESSES,)
+SEEN_FROM = {
+    "backends": "Requests went to {places} backends: {shares}.",
+    "balancer-addresses": "Requests came to the backends from {places} addresses: {shares}.",
+    "fronts": "Clients connected to {places} addresses of the balancer: {shares}.",
+}
 NAMED = 8
 SHOWN = 5  # places whose first request is shown
 
@@ -55,24 +60,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         m.client_connection,
         m.backend_connection,
     )
-    views = (
-        (
-            "backends",
-            "Requests went to {places} backends: {shares}.",
-            backend.servers[backend_connections],
-        ),
-        (
-            "balancer-addresses",
-            "Requests came to the backends from {places} addresses: {shares}.",
-            backend.client_address[backend_connections],
-        ),
-        (
-            "fronts",
-            "Clients connected to {places} addresses of the balancer: {shares}.",
-            client.servers[client_connections],
-        ),
-    )
-    for variant, statement, place in views:
+    views = {
+        "backends": backend.servers[backend_connections],
+        "balancer-addresses": backend.client_address[backend_connections],
+        "fronts": client.servers[client_connections],
+    }
+    for variant, place in views.items():
         first, which = first_met(place)
         by_address = variant == "balancer-addresses"
         if len(first) > 1 and not (by_address and _are_clients(comparison, place[first])):
@@ -85,7 +78,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             ]
             yield _finding(
                 variant,
-                statement,
+                SEEN_FROM[variant],
                 Counter(dict(zip(names, np.bincount(which).tolist(), strict=True))),
                 frames,
                 {} if variant != "backends" else _connections_of(names, which, client_connections),

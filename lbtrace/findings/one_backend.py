@@ -79,13 +79,21 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         "by-connection" if chosen else "",
         Severity.MEDIUM if count >= ENOUGH else Severity.INFO,
         confidence_of(pairs) if len(pairs) else Confidence.HIGH,
-        "{count} of {of} "
-        + noun
-        + " went to one of {places} captured backends, {server}"
-        + _over(noun, connections)
-        + (" from {client}" if alone else "")
-        + (": this balancer chooses per connection" if chosen else "")
-        + ". Nothing reached {idle}."
+        (
+            "{count} of {of} connections went to one of {places} captured backends, {server}."
+            if noun == "connections"
+            else "{count} of {of} requests went to one of {places} captured backends, {server}."
+        )
+        + (
+            ""
+            if noun == "connections"
+            else " They came on one connection."
+            if connections == 1
+            else " They came on {connections} connections."
+        )
+        + (" They all came from {client}." if alone else "")
+        + (" This balancer chooses per connection." if chosen else "")
+        + " Nothing reached {idle}."
         + ("" if count == of else " Where the others went is not known."),
         _frames(comparison),
         remedy=BY_CONNECTION if chosen else ONE_ADDRESS if alone else LOOK,
@@ -97,13 +105,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         client=comparison.sides[0].words.text_list[int(sources[0])] if alone else None,
         idle=", ".join(idle),
     )
-
-
-def _over(noun: str, connections: int) -> str:
-    """On how many client connections the requests came."""
-    if noun == "connections":
-        return ""
-    return ", all on one connection" if connections == 1 else ", on {connections} connections"
 
 
 def _frames(comparison: Comparison) -> list[FrameRef]:

@@ -44,6 +44,10 @@ from lbtrace.tables.side_table import SideTable
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.WINDOW, FramePart.TIME, FramePart.START_LINE)
 ONE_CAPTURE = True
+REMEDY = (
+    "Look at why the {end} does not read: a slow disk, a slow client behind it, a small receive "
+    "buffer."
+)
 OF_DURATIONS = True
 CLOSED_NS = 100_000_000
 LONG_NS = 1_000_000_000
@@ -83,8 +87,7 @@ def _reader(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         ),
         shown_ends(comparison, side, slow, np.full(len(slow), server), "window_closed"),
         note="the first segment with a window of 0",
-        remedy=f"Look at why the {reader} does not read: a slow disk, a slow client behind it, a "
-        "small receive buffer.",
+        remedy=REMEDY.format(end=reader),
         side=named(comparison, side),
         count=len(slow),
         reader=reader,

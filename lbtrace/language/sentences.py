@@ -22,6 +22,7 @@ from lbtrace.language.split import split
 
 # tables of what can stand at a place of a sentence, or be one
 PHRASES = ("HOW", "TEXT", "WHAT_TO_DO")
+MOST_CALLS = 10  # of functions of other modules, one in another
 MOST = 400  # forms of one statement; what has more is no text any more
 # who may be named in a remedy: (sender, server), as `findings._side.ends` names them
 ROLES = (
@@ -30,6 +31,7 @@ ROLES = (
     {"sender": "client", "server": "backend"},
     {"sender": "client end", "server": "server end"},
 )
+ENDS = tuple(dict.fromkeys(end for role in ROLES for end in role.values()))
 SIDE = " on the {side} side"  # left out of what one capture alone tells
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -52,12 +54,25 @@ def sentences(module: ModuleType) -> Iterator[str]:
 
 def statements(module: ModuleType) -> Iterator[str]:
     """The statements and remedies of a module, in every form that is known."""
+    for _, forms in _texts_of(module):
+        yield from forms
+
+
+def unknown(module: ModuleType) -> Iterator[str]:
+    """The statements and remedies of a module that are only known at run time, as its source."""
+    for node, forms in _texts_of(module):
+        if not forms:
+            yield ast.unparse(node)
+
+
+def _texts_of(module: ModuleType) -> Iterator[tuple[ast.expr, list[str]]]:
+    """Each statement and remedy, with its forms."""
     tree = ast.parse(inspect.getsource(module))
     reader = _Reader(module, tree)
     for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
         for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
             for node in _said(call):
-                yield from reader.known(node, function)
+                yield node, reader.known(node, function)
 
 
 def _said(call: ast.Call) -> list[ast.expr]:
@@ -105,6 +120,8 @@ class _Reader:
                 return self._forms(node.value, inside, depth + 1)
             case ast.IfExp():
                 return self._any([node.body, node.orelse], inside, depth)
+            case ast.NamedExpr():
+                return self._forms(node.value, inside, depth + 1)
         return self._found(node, inside, depth)
 
     def _found(self, node: ast.expr, inside: ast.FunctionDef, depth: int) -> list[str]:
@@ -174,18 +191,33 @@ class _Reader:
             raise Unknown
         return [f for node, where in nodes for f in self._forms(node, where, depth + 1)]
 
+    def _returned(self, name: str, depth: int) -> list[str]:
+        """What a function of the module returns."""
+        function = self._functions.get(name)
+        if function is None:
+            raise Unknown
+        returned = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
+        return self._any((node for node in returned if node), function, depth + 1)
+
     def _called(self, call: ast.Call, inside: ast.FunctionDef, depth: int) -> list[str]:
         match call.func:
             case ast.Name(id="told"):
                 forms = self._forms(call.args[1], inside, depth + 1)
                 return [*forms, *(form.replace(SIDE, "") for form in forms)]
             case ast.Name(id=name) if name in self._functions:
-                function = self._functions[name]
-                returned = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
-                return self._any((node for node in returned if node), function, depth)
+                return self._returned(name, depth)
+            case ast.Name(id=name):
+                there = inspect.getmodule(getattr(self._module, name, None))
+                if there is None or there is self._module or depth > MOST_CALLS:
+                    raise Unknown
+                tree = ast.parse(inspect.getsource(there))
+                return _Reader(there, tree)._returned(name, depth)
             case ast.Attribute(attr="format", value=text):
                 return [
-                    _filled(f, role) for f in self._forms(text, inside, depth) for role in ROLES
+                    _filled(f, {**role, "end": end})
+                    for f in self._forms(text, inside, depth)
+                    for role in ROLES
+                    for end in (ENDS if "{end}" in f else ENDS[:1])
                 ]
             case ast.Attribute(attr="get", value=ast.Name(id=table)):
                 otherwise = self._any(call.args[1:], inside, depth)
@@ -211,6 +243,8 @@ def _assigned(name: str, function: ast.FunctionDef) -> Iterator[ast.expr]:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 yield from _part(name, target, node.value)
+        elif isinstance(node, ast.NamedExpr):
+            yield from _part(name, node.target, node.value)
         elif isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple | ast.List):
             for value in node.iter.elts:
                 yield from _part(name, node.target, value)
@@ -220,6 +254,9 @@ def _part(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
     """The part of a value that goes to a variable."""
     if isinstance(target, ast.Name) and target.id == name:
         yield value
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.IfExp):
+        for either in (value.body, value.orelse):
+            yield from _part(name, target, either)
     elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         for inner, part in zip(target.elts, value.elts, strict=False):
             yield from _part(name, inner, part)

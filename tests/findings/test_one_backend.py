@@ -40,7 +40,7 @@ def test_one_connection_takes_all_its_requests_to_one_backend(through: Judged) -
     assert said.severity is Severity.MEDIUM
     assert (values(said)["count"], values(said)["of"], values(said)["places"]) == (12, 12, 2)
     assert values(said)["server"] == "172.31.11.96:8080"
-    assert "all on one connection: this balancer chooses per connection" in said.statement
+    assert "They came on one connection. This balancer chooses per connection." in said.statement
 
 
 def test_a_few_requests_may_fall_on_one_backend_by_chance() -> None:

@@ -31,23 +31,16 @@ HOSTS = fields_of(Meaning.CLIENT_HOST) | {HOST}
 ADDRESSES = fields_of(Meaning.CLIENT_ADDRESS)
 CLIENT_OR_PROXY = fields_of(Meaning.CLIENT_ADDRESS, Meaning.PROXY)
 REMOVED, RENEWED, PASSED, KEPT = range(4)  # what became of TLS
+VARIANTS = {REMOVED: "removed", RENEWED: "renewed"}
 ENDED = {
-    REMOVED: (
-        "removed",
-        "{count} connections are encrypted in front of the balancer and plain behind it.",
-    ),
-    RENEWED: (
-        "renewed",
-        "{count} pairs of connections are encrypted on both sides with different ClientHellos.",
-    ),
+    REMOVED: "{count} connections are encrypted in front of the balancer and plain behind it.",
+    RENEWED: "{count} pairs of connections are encrypted on both sides with different "
+    "ClientHellos.",
 }
 ENDED_AROUND = {
-    REMOVED: ("removed", "{count} requests came to the balancer in TLS and left it without."),
-    RENEWED: (
-        "renewed",
-        "{count} requests came to the balancer in one TLS connection and left it in another, with "
-        "another ClientHello.",
-    ),
+    REMOVED: "{count} requests came to the balancer in TLS and left it without.",
+    RENEWED: "{count} requests came to the balancer in one TLS connection and left it in another, "
+    "with another ClientHello.",
 }
 
 
@@ -126,9 +119,9 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
         yield from _of_pairs(comparison, "tls", "passed", hello, statement)
         return
     if ended.any():
-        for number, (variant, statement) in ENDED.items():
+        for number, variant in VARIANTS.items():
             those = pairs.where(became == number)
-            yield from _of_pairs(comparison, "tls", variant, those, statement)
+            yield from _of_pairs(comparison, "tls", variant, those, ENDED[number])
         return
     yield from _tls_of_exchanges(comparison)
 
@@ -159,12 +152,11 @@ def _tls_of_exchanges(comparison: Comparison) -> Iterator[Observation]:
             alone.client_connection.tolist(), alone.backend_connection.tolist(), strict=True
         )
     ]
-    for number, (variant, statement) in ENDED_AROUND.items():
+    for number, variant in VARIANTS.items():
         those = alone.where(np.array(became, np.int64) == number)
         if those:
-            yield Observation.of(
-                "tls", variant, statement, comparison.request_frames(those), count=len(those)
-            )
+            frames = comparison.request_frames(those)
+            yield Observation.of("tls", variant, ENDED_AROUND[number], frames, count=len(those))
 
 
 def _both(comparison: Comparison) -> tuple[Sequence[Trace], Sequence[Trace]]:
