@@ -87,7 +87,9 @@ class Fragments:
             datagram = self._pending[key] = Datagram(time_ns, protocol)
         if not offset:
             datagram.protocol = protocol
-        if not more and datagram.total is None:
+        if not more:
+            if datagram.total not in (None, size):
+                return None  # it contradicts another one about the end
             datagram.total = size
         self._place(datagram, offset, data, carried)
         if datagram.total is None or datagram.have != (1 << -(-datagram.total // UNIT_BYTES)) - 1:
@@ -130,10 +132,9 @@ class Fragments:
         else:
             for unit in range(units):
                 if not datagram.have >> (first + unit) & 1:
-                    at = unit * UNIT_BYTES
-                    datagram.data[offset + at : offset + at + UNIT_BYTES] = data[
-                        at : at + UNIT_BYTES
-                    ]
+                    part = data[unit * UNIT_BYTES : (unit + 1) * UNIT_BYTES]
+                    at = offset + unit * UNIT_BYTES
+                    datagram.data[at : at + len(part)] = part
         datagram.have |= mask
 
     def _make_room(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
@@ -106,6 +106,45 @@ def test_any_order_with_repetitions_gives_the_datagram(data: st.DataObject) -> N
     done = [w for w in whole if w is not None]
     assert done
     assert done[-1].data == body or done[0].data == body
+
+
+@examples(300)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(1, 24)), max_size=12))
+@example([(2, True, 8), (0, True, 8), (0, False, 11)])  # the last one ends inside a unit
+def test_whatever_fragments_claim_each_byte_is_one_that_was_sent_there(
+    places: list[tuple[int, bool, int]],
+) -> None:
+    """Ends that contradict each other, overlaps, parts of units."""
+    fragments, sent = Fragments(), []
+    for number, (unit, more, size) in enumerate(places, 1):
+        size = 8 * -(-size // 8) if more else size
+        sent.append((8 * unit, bytes([number]) * size))
+        whole = fragments.add(KEY, 6, 8 * unit, more, sent[-1][1], size, 0)
+        assert fragments._bytes == sum(len(d.data) for d in fragments._pending.values())
+        if whole is None:
+            continue
+        assert len(whole.data) == whole.captured
+        for at, byte in enumerate(whole.data):
+            assert any(begin <= at < begin + len(p) and p[0] == byte for begin, p in sent)
+        sent.clear()
+
+
+def test_headers_in_a_datagram_whose_fragments_contradict_each_other(tmp_path: Path) -> None:
+    """IPv6 in IPv4. Of each middle unit a fragment has one byte, and says that it is the last."""
+    header = bytes((0x60, 0, 0, 0, 0, 16, 0, 64, *range(8)))
+    parts = [(0, True, header), (6, False, b"C" * 8)]
+    parts += [(unit, False, b"B" * 8 + b"D") for unit in range(1, 5)]
+    packets = [
+        bytes(
+            Ether(src=MAC, dst=MAC)
+            / IP(src="10.0.0.1", dst="10.0.0.2", proto=41, frag=unit, flags="MF" if more else 0)
+            / part
+        )
+        for unit, more, part in parts
+    ]
+    segments = table(tmp_path, packets)
+    assert len(segments) == 0
+    assert segments.counts.read == sum(count for _, count in segments.counts.skipped)
 
 
 def test_the_bytes_that_came_first_stay() -> None:
