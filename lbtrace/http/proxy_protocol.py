@@ -9,7 +9,7 @@ cut stays where it is. What TLVs state in known encodings is kept as text beside
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from lbtrace.http.cursor import Cursor
@@ -118,10 +118,10 @@ def with_addresses(
     half = (size - 4) // 2
     source, target = (whole[_HEAD + k * half : _HEAD + (k + 1) * half] for k in (0, 1))
     new = whole[:_HEAD] + packed(source) + packed(target) + whole[_HEAD + 2 * half :]
-    for kind, begin, end in _tlvs(whole, _HEAD + size, len(whole))[0]:
-        if kind == _CRC32C and _crc_fits(whole, begin, end):
-            zeroed = new[:begin] + bytes(4) + new[end:]
-            new = new[:begin] + crc32c(zeroed).to_bytes(4) + new[end:]
+    if _crc_fits(whole, places := _tlvs(whole, _HEAD + size, len(whole))[0]):
+        begin, end = _crc_place(places)
+        zeroed = new[:begin] + bytes(4) + new[end:]
+        new = new[:begin] + crc32c(zeroed).to_bytes(4) + new[end:]
     return new
 
 
@@ -181,7 +181,6 @@ def _v2(whole: bytes, frame: int) -> ProxyHeader | None:
         return None
     source, destination = _ends(whole, family) if command == "PROXY" else (None, None)
     values = [(kind, whole[begin:end]) for kind, begin, end in places]
-    crc_ok = [_crc_fits(whole, begin, end) for kind, begin, end in places if kind == _CRC32C]
     return ProxyHeader(
         2,
         command,
@@ -190,7 +189,7 @@ def _v2(whole: bytes, frame: int) -> ProxyHeader | None:
         tuple((kind, value.hex()) for kind, value in values),
         len(whole),
         frame,
-        crc_ok[-1] if crc_ok else None,
+        _crc_fits(whole, places),
         tuple((_FACTS[k][0], _FACTS[k][1](value)) for k, value in values if k in _FACTS),
     )
 
@@ -213,8 +212,19 @@ def _ends(whole: bytes, family: int) -> tuple[str | None, str | None]:
     return source, destination
 
 
-def _crc_fits(whole: bytes, begin: int, end: int) -> bool:
-    """Whether the checksum in these bytes is that of the header with zeros in their place."""
+def _crc_place(places: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+    """Where the checksum stands among TLVs, empty without: a header has one, and of several the
+    last counts.
+    """
+    found = [(begin, end) for kind, begin, end in places if kind == _CRC32C]
+    return found[-1] if found else (0, 0)
+
+
+def _crc_fits(whole: bytes, places: Sequence[tuple[int, int, int]]) -> bool | None:
+    """Whether the checksum is that of the header with zeros in its place; None without."""
+    begin, end = _crc_place(places)
+    if not begin:
+        return None
     zeroed = whole[:begin] + bytes(end - begin) + whole[end:]
     return end - begin == 4 and crc32c(zeroed) == int.from_bytes(whole[begin:end], "big")
 

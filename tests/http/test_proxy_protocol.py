@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from lbtrace.http import proxy_protocol
 from lbtrace.http.proxy_protocol import SIGNATURE, crc32c
 from lbtrace.model.http import Protocol, ProxyHeader
 from tests.http.streams import Heard, Talk, get, hear, ok, story
@@ -150,6 +151,22 @@ def test_the_checksum_is_verified() -> None:
     bad = good[:20] + b"\xff" + good[21:]
     assert header(bad).crc_ok is False
     assert "proxy-protocol-malformed" in heard(bad).slugs
+
+
+def test_of_many_checksums_one_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs as much as the header is long."""
+    many = with_crc(v2(tlvs=tlv(0x03, bytes(4)) * 50))
+    computed = []
+
+    def counted(data: bytes) -> int:
+        computed.append(data)
+        return crc32c(data)
+
+    monkeypatch.setattr(proxy_protocol, "crc32c", counted)
+    found = proxy_protocol.header_of(many)
+    assert found is not None
+    assert found.crc_ok is True
+    assert len(computed) == 1
 
 
 def test_proxies_stack_their_headers() -> None:
