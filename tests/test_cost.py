@@ -8,6 +8,7 @@ call does is not counted: a pass of numpy over a column is one call, however lon
 from __future__ import annotations
 
 import gc
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,17 @@ from lbtrace.options import DEFAULT
 from lbtrace.render import View, get_format
 from tests.bench import generate
 from tests.bench.generate import write, write_pair
+from tests.http.h2.wire import (
+    DATA,
+    END_HEADERS,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    WINDOW,
+    End,
+    frame,
+)
+from tests.http.streams import Talk, hear
 from tests.simulator import Balancer, Simulation
 
 SLACK = 1.15  # a sort, and tables that grow by doubling
@@ -107,6 +119,27 @@ def test_twenty_backends() -> None:
 
     pairs(200)
     assert per_exchange(pairs(200), pairs(400)) < SLACK
+
+
+def test_streams_that_wait_while_windows_change() -> None:
+    """Each stream used up its window; then it gets a byte, and the settings change as often."""
+
+    def heard(streams: int) -> int:
+        end, talk = End(), Talk()
+        numbers = range(1, 2 * streams, 2)
+        asked = b"".join(end.ask(n, "/") for n in numbers)
+        talk.client(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 1)) + asked)
+        end = End()
+        head = end.block((":status", "200"))
+        answers = (frame(HEADERS, END_HEADERS, n, head) + frame(DATA, 0, n, b"x") for n in numbers)
+        talk.server(frame(SETTINGS, 0, 0) + b"".join(answers))
+        for n in numbers:
+            sizes = struct.pack(">HIHI", 4, 0, 4, 1)
+            talk.client(frame(WINDOW, 0, n, struct.pack(">I", 1)) + frame(SETTINGS, 0, 0, sizes))
+        return calls(lambda: hear(talk))
+
+    heard(100)
+    assert per_exchange(heard(200), heard(400)) < SLACK
 
 
 def test_showing_a_capture_does_not_load_masked_arrays(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from heapq import merge
+from heapq import heappop, heappush, merge
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -59,12 +59,15 @@ class _Stall:
 
 @dataclass(slots=True)
 class _Sender:
-    """What one end may still send."""
+    """What one end may still send. `streams`: how much more, or less, than `initial` on a stream.
+    `waiting`: a heap of (-how much, stream) for stalls that no frame has ended so far.
+    """
 
     initial: int = DEFAULT_WINDOW
     connection: int = DEFAULT_WINDOW
     streams: dict[int, int] = field(default_factory=dict)
     stalls: dict[int, _Stall] = field(default_factory=dict)
+    waiting: list[tuple[int, int]] = field(default_factory=list)
 
     def sends(self, event: _FrameSent) -> Iterator[tuple[int, _Stall]]:
         """DATA is sent; the stalls that it shows to be over."""
@@ -74,14 +77,14 @@ class _Sender:
             given = stall.end if stall is not None else None
             if stall and given and event.time_ns - given.time_ns <= AT_ONCE_NS:
                 yield which, stall
-        left = self.streams.get(stream, self.initial) - size
         self.connection -= size
         if ends:
             self.over(stream)
             return
-        self.streams[stream] = left
-        if left <= 0:
+        self.streams[stream] = self.streams.get(stream, 0) - size
+        if self._left(stream) <= 0:
             self.stalls[stream] = _Stall(event)
+            self._waits(stream)
         if self.connection <= 0:
             self.stalls[CONNECTION] = _Stall(event)
 
@@ -89,27 +92,36 @@ class _Sender:
         """The other end says something about windows."""
         _, kind, _, stream, code, value = event.note
         if kind == SETTINGS and code == Setting.INITIAL_WINDOW_SIZE:
-            for each in self.streams:
-                self.streams[each] += value - self.initial
             self.initial = value
-            self._opened(event)
+            while self.waiting and self.waiting[0][0] < value:
+                self._opened(heappop(self.waiting)[1], event)
         elif kind == WINDOW_UPDATE and stream == CONNECTION:
             self.connection += value
-            self._opened(event)
+            self._opened(CONNECTION, event)
         elif kind == WINDOW_UPDATE:
-            self.streams[stream] = self.streams.get(stream, self.initial) + value
-            self._opened(event)
+            self.streams[stream] = self.streams.get(stream, 0) + value
+            self._opened(stream, event)
+            self._waits(stream)
 
     def over(self, stream: int) -> None:
         """A stream is at its end: nobody waits for it any more."""
         self.streams.pop(stream, None)
         self.stalls.pop(stream, None)
 
-    def _opened(self, event: _FrameSent) -> None:
-        for which, stall in self.stalls.items():
-            left = self.streams.get(which, 0) if which else self.connection
-            if stall.end is None and left > 0:
-                stall.end = event
+    def _left(self, which: int) -> int:
+        return self.initial + self.streams.get(which, 0) if which else self.connection
+
+    def _waits(self, stream: int) -> None:
+        """Windows of another size may end the stall of a stream: then it is found in time that does
+        not grow with the number of streams.
+        """
+        heappush(self.waiting, (-self.streams[stream], stream))
+
+    def _opened(self, which: int, event: _FrameSent) -> None:
+        """A window has become larger."""
+        stall = self.stalls.get(which)
+        if stall is not None and stall.end is None and self._left(which) > 0:
+            stall.end = event
 
 
 def stalls(

@@ -168,6 +168,21 @@ def test_new_settings_open_windows() -> None:
     assert [s.end_frame for s in play.stalls()] == [given_at]
 
 
+def test_a_window_below_zero_is_opened_by_what_is_given_and_by_new_settings_together() -> None:
+    play = Play(window=1000)
+    play.asks(1)
+    play.sends(1, 1000)
+    for window in (500, 900, 950):
+        play.client.update_settings({4: window})
+        play.heard()
+        given_at = play.talk.frame - 1
+        if window == 500:
+            play.gives(100, 1)  # 400 are still lacking
+    play.gives(10, 1)  # it is open already
+    play.sends(1, 60)
+    assert [s.end_frame for s in play.stalls()] == [given_at]
+
+
 def test_with_a_byte_missing_the_sums_are_not_known() -> None:
     play = Play(window=1000)
     play.asks(1)
