@@ -36,7 +36,7 @@ from tests.http.h2.wire import (
     End,
     frame,
 )
-from tests.http.streams import Talk, hear
+from tests.http.streams import Talk, get, hear, ok
 from tests.simulator import Balancer, Simulation
 
 SLACK = 1.15  # a sort, and tables that grow by doubling
@@ -119,6 +119,18 @@ def test_twenty_backends() -> None:
 
     pairs(200)
     assert per_exchange(pairs(200), pairs(400)) < SLACK
+
+
+def test_a_connection_that_lost_every_other_request() -> None:
+    def heard(requests: int) -> int:
+        talk = Talk()
+        for i in range(requests):
+            talk.client(get(f"/{i:04}"), lost=i % 2 == 0).server(ok(b"x"))
+        talk.fin()
+        return calls(lambda: hear(talk))
+
+    heard(50)
+    assert per_exchange(heard(200), heard(400)) < SLACK
 
 
 def test_streams_that_wait_while_windows_change() -> None:

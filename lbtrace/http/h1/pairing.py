@@ -244,11 +244,13 @@ def all_answered(
     each = missing // len(holes)
     begins, ends = requests.offsets, requests.ends
     sizes = [end - begin for begin, end in zip(begins, ends, strict=True)]
-    lost = [begins[k] - (ends[k - 1] if k else 0) for k in holes]
-    if any(2 * gap < each * min(sizes) or gap > 2 * each * max(sizes) for gap in lost):
+    least, most = each * min(sizes), each * max(sizes)
+    before = sorted(holes)
+    lost = [begins[k] - (ends[k - 1] if k else 0) for k in before]
+    if any(2 * gap < least or gap > 2 * most for gap in lost):
         return []
     answer_begins = responses.begins_of()
-    pairs = [(i, i + each * sum(k <= i for k in holes)) for i in range(len(begins))]
+    pairs = [(i, i + each * bisect_right(before, i)) for i in range(len(begins))]
     fits = all(
         asked[i] <= answer_begins[j] and not 0 < had[j] < requests.heads[i] for i, j in pairs
     )
