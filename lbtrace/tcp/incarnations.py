@@ -27,6 +27,7 @@ their first row.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -238,6 +239,39 @@ def _numbered(number: Column, flow_of: Column, first_row: Column) -> Incarnation
     return Incarnations(rank[number], flow_of[used], len(used))
 
 
+class _FlowRows:
+    """The rows of a flow, in order. Those of a kind among them are looked for when they are first
+    asked for.
+    """
+
+    def __init__(self, table: SegmentTable, rows: Column) -> None:
+        self.table, self.rows = table, rows
+
+    @cached_property
+    def sent(self) -> tuple[Column, Column]:
+        """Those of either direction (0: backward, 1: forward)."""
+        forward = self.table.forward[self.rows]
+        return self.rows[~forward], self.rows[forward]
+
+    @cached_property
+    def acks(self) -> Column:
+        """Those that acknowledge something."""
+        found: Column = self.rows[(self.table.flags[self.rows] & ACK) != 0]
+        return found
+
+    @cached_property
+    def others(self) -> Column:
+        """Those that are no SYN and no SYN-ACK."""
+        found: Column = self.rows[(self.table.flags[self.rows] & (SYN | RST)) != SYN]
+        return found
+
+
+def _first_between(rows: Column, low: int, high: int) -> int:
+    """The first of some rows from `low` on, and before `high`; NONE without."""
+    at = int(np.searchsorted(rows, low))
+    return int(rows[at]) if at < len(rows) and rows[at] < high else NONE
+
+
 def _incarnations_of(
     table: SegmentTable, rows: Column, syns: Column
 ) -> tuple[list[Incarnation], list[tuple[int, int]]]:
@@ -245,6 +279,7 @@ def _incarnations_of(
     which).
     """
     found = [Incarnation(int(rows[0]))]
+    of_flow = _FlowRows(table, rows)
     known: dict[tuple[int, int], int] = {}  # (direction, ISN) → the latest incarnation that has it
     late: list[tuple[int, int]] = []
     columns = (syns, table.forward[syns], table.seq[syns], table.ack[syns], table.flags[syns])
@@ -253,7 +288,7 @@ def _incarnations_of(
         answered = add(ack, -1) if flags & ACK else None
         which = len(found) - 1
         current = found[-1]
-        if _belongs(table, rows, current, row, way, isn, answered):
+        if _belongs(of_flow, current, row, way, isn, answered):
             if current.isn[way] is None or answered is not None:
                 current.isn[way] = isn
             if answered is not None and current.isn[1 - way] is None:
@@ -283,8 +318,7 @@ def _older(
 
 
 def _belongs(
-    table: SegmentTable,
-    rows: Column,
+    of_flow: _FlowRows,
     current: Incarnation,
     row: int,
     way: int,
@@ -302,24 +336,23 @@ def _belongs(
         return 0 <= distance(answered, peer) < _MAX_REORDERED_BYTES
     if current.isn[way] is not None:
         return False
-    before = rows[np.searchsorted(rows, current.first) : np.searchsorted(rows, row)]
-    return _may_follow(table, before, way, isn, bare=answered is None)
+    return _may_follow(of_flow, current.first, row, way, isn, bare=answered is None)
 
 
-def _may_follow(table: SegmentTable, before: Column, way: int, isn: int, bare: bool) -> bool:
-    """Whether the packets of an incarnation that stand before a SYN segment in the capture may have
-    been sent after it, or are a SYN of the peer that crossed it.
+def _may_follow(of_flow: _FlowRows, first: int, row: int, way: int, isn: int, bare: bool) -> bool:
+    """Whether the packets of an incarnation, from `first` on, that stand before a SYN segment in
+    the capture may have been sent after it, or are a SYN of the peer that crossed it.
     """
-    own = table.forward[before] == bool(way)
-    sent, received = before[own], before[~own]
-    if len(sent):
-        return 0 < distance(int(table.seq[sent[0]]), isn) <= _MAX_REORDERED_BYTES
-    if not bare or not len(received):
+    table = of_flow.table
+    sent = _first_between(of_flow.sent[way], first, row)
+    if sent != NONE:
+        return 0 < distance(int(table.seq[sent]), isn) <= _MAX_REORDERED_BYTES
+    if not bare:
         return True
-    acks = received[(table.flags[received] & ACK) != 0]
-    if len(acks):
-        return 0 < distance(int(table.ack[acks[0]]), isn) <= _MAX_REORDERED_BYTES
-    return bool(((table.flags[received] & (SYN | RST)) == SYN).all())  # simultaneous open
+    ack = _first_between(of_flow.acks, first, row)  # of the peer: this end sent nothing
+    if ack != NONE:
+        return 0 < distance(int(table.ack[ack]), isn) <= _MAX_REORDERED_BYTES
+    return _first_between(of_flow.others, first, row) == NONE  # simultaneous open
 
 
 def _give_back(table: SegmentTable, rows: Column, found: _OfFlows, which: Column) -> None:
