@@ -53,6 +53,29 @@ def group_starts(group: Column) -> Column:
     return np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
 
 
+def highest_so_far(group: Column, values: Column) -> Column:
+    """Per row the highest of the values (i64) up to it in its group, whose rows are adjacent."""
+    starts = group_starts(group)
+    if not len(starts):
+        return values
+    low, span = int(values.min()), int(values.max()) - int(values.min()) + 1
+    if span * len(starts) >= 1 << 63:  # no number is so large: their ranks are smaller
+        known, rank = np.unique(values, return_inverse=True)
+        found: Column = known[highest_so_far(group, rank)]
+        return found
+    lift = np.repeat(np.arange(len(starts)) * span - low, np.diff(starts, append=len(values)))
+    highest: Column = np.maximum.accumulate(values + lift) - lift
+    return highest
+
+
+def highest_before(group: Column, values: Column, without: int) -> Column:
+    """Per row the highest of the values (i64) before it in its group; `without` for the first."""
+    before = np.full(len(values), without, np.int64)
+    before[1:] = highest_so_far(group, values)[:-1]
+    before[group_starts(group)] = without
+    return before
+
+
 def distinct(values: Column) -> Column:
     """The values that occur, ascending.
 

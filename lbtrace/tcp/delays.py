@@ -14,12 +14,12 @@ from typing import Final
 
 import numpy as np
 
-from lbtrace.tables.columns import among
+from lbtrace.tables.columns import among, highest_before
 from lbtrace.tables.packets import Column, SegmentTable
 from lbtrace.tcp.columns import NONE
 from lbtrace.tcp.reassemble import Assembly
 
-_MOST: Final = 1 << 62  # numbers that streams and times are packed in
+_MOST: Final = 1 << 63  # numbers that streams and offsets are packed in
 
 
 @dataclass(slots=True)
@@ -41,8 +41,8 @@ def delays(table: SegmentTable, stream: Column, assembly: Assembly, repeats: Col
     row, start = pieces.row[held].astype(np.int64), pieces.start[held]
     group = pieces.stream[held].astype(np.int64)
     time_ns = table.time_ns[row]
-    if not len(held) or _packed(streams, start, time_ns) >= _MOST:
-        return out  # without damage; or a capture that lasts for years
+    if not len(held) or streams * (int(start.max()) + 2) >= _MOST:
+        return out  # without damage; or with damaged numbers, farther apart than any traffic
     again, since = _sent_twice(table, stream, assembly, repeats, (group, start, time_ns))
     of = np.concatenate((group, stream[again].astype(np.int64)))
     rows = np.concatenate((row, again))
@@ -54,22 +54,11 @@ def delays(table: SegmentTable, stream: Column, assembly: Assembly, repeats: Col
     return out
 
 
-def _packed(streams: int, start: Column, time_ns: Column) -> int:
-    """The largest number that a stream with an offset, or with a time, is packed in."""
-    span = int(time_ns.max()) - int(time_ns.min()) + 1
-    return (streams + 1) * max(span, int(start.max()) + 2)
-
-
 def _earliest_after(group: Column, time_ns: Column) -> Column:
     """Per piece the earliest time of the pieces behind it in its stream; its own for the last."""
-    base = time_ns.min()
-    span = int(time_ns.max() - base) + 1
-    lifted = (time_ns - base) + group * span
-    earliest = np.minimum.accumulate(lifted[::-1])[::-1]
-    out = time_ns.copy()
-    same = group[1:] == group[:-1]
-    out[:-1][same] = (earliest[1:] - group[1:] * span + base)[same]
-    return out
+    earliest = -highest_before(group[::-1], -time_ns[::-1], 0)[::-1]
+    last = np.append(group[1:] != group[:-1], True)
+    return np.where(last, time_ns, earliest)
 
 
 def _sent_twice(

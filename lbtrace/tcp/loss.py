@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lbtrace.tables.columns import among, distinct
+from lbtrace.tables.columns import among, distinct, highest_so_far
 from lbtrace.tables.packets import SYN, Column, SegmentTable
 from lbtrace.tcp.acknowledged import Acknowledged, AckOffsets
 from lbtrace.tcp.columns import counted, first_of, last_of
@@ -97,9 +97,7 @@ def _repeats(
     of = (stream[acks] ^ 1).astype(np.int64)
     by_stream = np.lexsort((acks, of))
     of, acks, offset = of[by_stream], acks[by_stream], offset[by_stream]
-    span = int(offset.max(initial=0)) - int(offset.min(initial=0)) + 1
-    lift = of * span
-    highest = np.maximum.accumulate(offset + lift) - lift if len(of) else offset
+    highest = highest_so_far(of, offset)
     places = of * len(table) + acks
     at = np.searchsorted(places, stream[rows].astype(np.int64) * len(table) + rows) - 1
     there = at >= 0

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables.columns import group_starts
+from lbtrace.tables.columns import highest_before
 from lbtrace.tables.packets import Buffer, Column, SegmentTable
 
 
@@ -81,7 +81,7 @@ def resolve_overlaps(table: SegmentTable, placed: Placed) -> Resolved:
     count = len(placed.row)
     order = _by_start(placed.stream, placed.start)
     start, end = placed.start[order], placed.end[order]
-    covered = _covered(placed.stream[order], end)
+    covered = highest_before(placed.stream[order], end, 0)
     joins = start < covered
     fresh = np.zeros(count, np.int64)
     fresh[order] = np.maximum(end - np.maximum(start, covered), 0)
@@ -119,20 +119,6 @@ def _by_start(stream: Column, start: Column) -> Column:
         return np.lexsort((start, stream))
     # mostly in order already, so that a stable sort is a merge
     return np.argsort(stream.astype(np.int64) * span + start, kind="stable")
-
-
-def _covered(stream: Column, end: Column) -> Column:
-    """Of segments by stream and start, the highest end among those before in the stream (0 for the
-    first).
-    """
-    covered = np.zeros(len(end), np.int64)
-    if len(end):
-        first = group_starts(stream)
-        group = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(end))))
-        lift = group * np.int64(int(end.max()) + 1)
-        covered[1:] = (np.maximum.accumulate(end + lift) - lift)[:-1]
-        covered[first] = 0
-    return covered
 
 
 class _Pieces(NamedTuple):

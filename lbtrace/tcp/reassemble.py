@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables.columns import distinct, group_starts
+from lbtrace.tables.columns import distinct, group_starts, highest_before
 from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable
 from lbtrace.tables.sequence import (
     MAX_WINDOW_BYTES,
@@ -389,17 +389,7 @@ def _reached(of: Column, end: Column) -> Column:
     """For each row the highest end of the rows before it in its stream (0 for the first): the next
     byte expected.
     """
-    if not len(of):
-        return np.zeros(0, np.int64)
-    first = group_starts(of)
-    span = np.int64(max(int(end.max()), 0) - min(int(end.min()), 0) + 1)
-    lift = np.repeat(
-        np.arange(len(first), dtype=np.int64) * span, np.diff(np.append(first, len(of)))
-    )
-    before = np.zeros(len(of), np.int64)
-    before[1:] = (np.maximum.accumulate(end + lift) - lift)[:-1]
-    before[first] = 0
-    return np.maximum(before, 0)
+    return np.maximum(highest_before(of, end, 0), 0)
 
 
 def _reached_fin(of: Column, end: Column, is_fin: Column) -> Column:

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from lbtrace.model.trace import SET_BACK, Diagnostic
+from lbtrace.tables.columns import highest_so_far
 from lbtrace.tables.packets import ACK, FIN, SYN, Column, SegmentTable
 
 ALLOWED_NS: Final = 1_000_000_000  # queues and interfaces differ by milliseconds
@@ -79,7 +80,8 @@ def _faults(table: SegmentTable, order: Column) -> int:
         first = np.flatnonzero(table.forward == way)[::-1]
         base[table.flow[first]] = table.seq[first]
         seq = _signed(table.seq[rows] - base[flow])
-        sent = _highest(flow, np.where(mine, seq + table.wire_length[rows] + control, NOTHING))
+        sent = np.where(mine, seq + table.wire_length[rows] + control, NOTHING)
+        sent = highest_so_far(flow, sent)
         found += int((acks & ~mine & (_signed(table.ack[rows] - base[flow]) > sent)).sum())
         found += _descents(flow[mine], seq[mine])
     return found
@@ -88,13 +90,6 @@ def _faults(table: SegmentTable, order: Column) -> int:
 def _signed(distance: Column) -> Column:
     signed: Column = distance.astype(np.int32).astype(np.int64)
     return signed
-
-
-def _highest(flow: Column, values: Column) -> Column:
-    """Per row the highest value of its flow so far. Rows stand flow by flow."""
-    apart = flow.astype(np.int64) << 34
-    highest: Column = np.maximum.accumulate(values + apart) - apart
-    return highest
 
 
 def _descents(flow: Column, values: Column) -> int:

@@ -15,6 +15,8 @@ from lbtrace.tables.columns import (
     distinct,
     first_met,
     group_starts,
+    highest_before,
+    highest_so_far,
     median_low,
     parted,
     parts_of,
@@ -63,6 +65,21 @@ def test_running_sums_begin_with_nothing(sizes: list[int]) -> None:
 def test_a_group_starts_where_the_value_before_is_another(values: list[int]) -> None:
     expected = [i for i, value in enumerate(values) if i == 0 or values[i - 1] != value]
     assert group_starts(np.array(values, np.int64)).tolist() == expected
+
+
+@given(
+    st.lists(
+        st.lists(st.integers(-9, 9) | st.integers(-(1 << 62), 1 << 62), min_size=1, max_size=6),
+        max_size=6,
+    )
+)
+def test_the_highest_of_each_group_so_far_however_far_apart(groups: list[list[int]]) -> None:
+    group = np.repeat(np.arange(len(groups)), [len(values) for values in groups])
+    values = np.array([value for held in groups for value in held], np.int64)
+    so_far = [list(accumulate(held, max)) for held in groups]
+    assert highest_so_far(group, values).tolist() == [v for held in so_far for v in held]
+    before = [value for held in so_far for value in (-1, *held[:-1])]
+    assert highest_before(group, values, -1).tolist() == before
 
 
 @given(st.lists(st.integers(-3, 3)))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lbtrace.tcp.connections import connections
 from tests.tcp.test_loss import opened
-from tests.tcp.wire import Wire
+from tests.tcp.wire import CLIENT, Wire
 
 MS = 1_000_000
 
@@ -95,16 +95,28 @@ def test_a_stream_in_order_has_no_delay() -> None:
     assert c.from_client.delayed_for_ns == 0
 
 
-YEAR = 365 * 86400 * 1000 * MS
-
-
-@pytest.mark.parametrize(("years", "told"), [(30, True), (70, False)])
-def test_a_capture_that_lasts_for_a_lifetime_tells_no_delay(years: int, told: bool) -> None:
-    """Its times would not fit beside the numbers of its streams: nothing is said, nothing wrong."""
+@pytest.mark.parametrize("streams", [1, 50])
+def test_a_capture_that_lasts_for_a_lifetime(streams: int) -> None:
+    """However many streams there are beside the one that was held up."""
+    lifetime = 80 * 365 * 86400 * 1000 * MS
     wire = opened().s("PSH", 1005, b"second", ack=100, at=10 * MS)
-    wire.s("PSH", 1000, b"first", ack=100, at=years * YEAR)
-    [c], _ = connections(wire.table())
-    assert c.from_server.delayed_for_ns == (years * YEAR - 10 * MS if told else 0)
+    wire.s("PSH", 1000, b"first", ack=100, at=lifetime)
+    for port in range(streams):
+        wire.client = CLIENT._replace(port=port)
+        wire.c("SYN", 99, at=lifetime)
+    found, _ = connections(wire.table())
+    assert found[0].from_server.delayed_for_ns == lifetime - 10 * MS
+
+
+def test_offsets_that_do_not_fit_beside_the_numbers_of_streams_tell_no_delay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is said, and nothing wrong."""
+    wire = opened().s("PSH", 1005, b"second", ack=100, at=10 * MS)
+    table = wire.s("PSH", 1000, b"first", ack=100, at=20 * MS).table()
+    for most, told in ((15, 10 * MS), (14, 0)):
+        monkeypatch.setattr("lbtrace.tcp.delays._MOST", most)
+        assert connections(table)[0][0].from_server.delayed_for_ns == told
 
 
 def test_what_came_at_the_same_time_delayed_nothing() -> None:

@@ -20,7 +20,7 @@ from lbtrace.http.h1.pairing import all_answered
 from lbtrace.http.h1.reader import LEAST_MESSAGE
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
-from lbtrace.tables.columns import group_starts, running, spans
+from lbtrace.tables.columns import group_starts, highest_so_far, running, spans
 from lbtrace.tables.packets import Column
 
 
@@ -135,7 +135,7 @@ class PairedTalks:
         ]
         talk, behind, _, rows = map(np.concatenate, zip(*halves, strict=True))
         side = np.repeat((0, 1), [len(half[0]) for half in halves])
-        frame = np.concatenate([_highest_so_far(*half[:3]) for half in halves])
+        frame = np.concatenate([highest_so_far(_joint(*half[:2]), half[2]) for half in halves])
         order = np.lexsort((rows, side, frame, behind, talk))
         talk, behind, side, rows = talk[order], behind[order], side[order], rows[order]
 
@@ -151,16 +151,10 @@ class PairedTalks:
         return steps[0], steps[1], steps[2]
 
 
-def _highest_so_far(talk: Column, behind: Column, frame: Column) -> Column:
-    """Of rows that are sorted by talk and `behind`: the highest frame up to each, among those which
-    are equal in both.
-    """
-    if not len(frame):
-        return frame
+def _joint(talk: Column, behind: Column) -> Column:
+    """A number for each row, the same where both are the same. Rows are sorted by both."""
     new = (np.diff(talk, prepend=-1) != 0) | (np.diff(behind, prepend=-1) != 0)
-    lift = np.cumsum(new) * (int(frame.max()) + 1)
-    highest: Column = np.maximum.accumulate(frame + lift) - lift
-    return highest
+    return np.cumsum(new)
 
 
 def paired(talks: Sequence[Talk]) -> PairedTalks:
