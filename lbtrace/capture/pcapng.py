@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from struct import Struct
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from lbtrace.capture.link_names import CUSTOM_BLOCK, JOURNAL_ENTRY, NO_INTERFACE
 from lbtrace.capture.on_disk import Growing, chunks, filled, full, together
 from lbtrace.capture.resync import Budget, Reference, resume
 from lbtrace.capture.walk import STOP, walk
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Buffer, Column
 from lbtrace.tables.views import strided
 
@@ -48,6 +50,7 @@ MIN_BLOCK_BYTES = 12
 MIN_SECTION_BYTES = 28
 BILLION = 1_000_000_000
 MAX_TIME_S = 9_000_000_000  # a little less than what i64 ns hold
+_FAR_S = 1 << 40  # seconds: any offset beyond it is as far
 MAX_COMMENTS = 10_000
 MAX_BLOCK_BYTES = 64 << 20
 MAX_OPTION_BYTES = 4096  # bytes of options a packet is likely to have
@@ -66,6 +69,18 @@ class Interface:
     dropped: int | None = None
 
 
+class Described(NamedTuple):
+    """The interfaces of a section: link types, which of `units` (to the second) their times have,
+    offsets in seconds; and the snapshot length of the first one, 0 without.
+    """
+
+    link: Column
+    unit: Column
+    units: list[int]
+    offset_s: Column
+    snaplen: int
+
+
 @dataclass(slots=True)
 class Section:
     """What the blocks of a section other than packets say."""
@@ -75,13 +90,16 @@ class Section:
     names: dict[str, dict[str, None]] = field(default_factory=dict)
     comments: list[tuple[int, str]] = field(default_factory=list)
 
-    def columns(self) -> tuple[Column, list[int], Column]:
-        """Of all interfaces: link types, units to the second, offsets in seconds (clamped)."""
-        links = np.array([i.link for i in self.interfaces], dtype=np.uint16)
-        offsets = np.array(
-            [min(max(i.offset_s, -(1 << 40)), 1 << 40) for i in self.interfaces], dtype=np.int64
+    def described(self) -> Described:
+        """Its interfaces, as columns."""
+        units: dict[int, int] = {}  # a file may have any number of interfaces, but 256 units
+        return Described(
+            np.array([i.link for i in self.interfaces], np.uint16),
+            np.array([units.setdefault(i.per_second, len(units)) for i in self.interfaces], int),
+            list(units),
+            np.array([min(max(i.offset_s, -_FAR_S), _FAR_S) for i in self.interfaces], np.int64),
+            self.interfaces[0].snaplen if self.interfaces else 0,
         )
-        return links, [i.per_second for i in self.interfaces], offsets
 
 
 def section_order(data: Buffer, at: int) -> str | None:
@@ -217,11 +235,9 @@ def read_section(
     positions = _blocks(chain, first, block, next_section, progress)
     section = Section()
     if sane:
-        section.comments += [
-            (0, text(value))
-            for code, value in options(data, start + 24, start + length - 4, order)
-            if code == COMMENT
-        ]
+        said = options(data, start + 24, start + length - 4, order)
+        comments = (text(value) for code, value in said if code == COMMENT)
+        section.comments += [(0, comment) for comment in islice(comments, MAX_COMMENTS)]
     framed = Growing("i8")
     for rows in chunks(len(positions)):
         at = positions[rows]
@@ -414,8 +430,9 @@ def _columns(
         (BILLION // min(i.per_second, BILLION) for i in section.interfaces),
         default=1000,
     )
+    described = section.described()
     for part in chunks(n):
-        _chunk(chain, order, positions[part], kinds[part], section, block, part)
+        _chunk(chain, order, positions[part], kinds[part], described, block, part)
     if not all(_one_of(kinds[part], PACKETS).all() for part in chunks(n)):
         _events(kinds, _one_of(kinds, PACKETS), block)
     _packet_options(chain, order, positions, kinds, block)
@@ -426,7 +443,7 @@ def _chunk(
     order: str,
     at: Column,
     kinds: Column,
-    section: Section,
+    interfaces: Described,
     block: Block,
     part: slice,
 ) -> None:
@@ -445,32 +462,31 @@ def _chunk(
         number = interface >> 16 if order == ">" else interface & 0xFFFF
         interface = np.where(old, number, interface)
     if simple.any():
-        snaplen = section.interfaces[0].snaplen if section.interfaces else 0
-        captured = np.where(simple, np.minimum(wire, snaplen or 0xFFFFFFFF), captured)
+        captured = np.where(simple, np.minimum(wire, interfaces.snaplen or 0xFFFFFFFF), captured)
     block.odd_lengths += int((packet & (captured > room)).sum())
     block.captured[part] = np.minimum(captured, room)
     block.wire[part] = wire
     block.offset[part] = at + np.where(simple, 12, 28)
     ticks = fields[:, 3].astype(np.uint64) << np.uint64(32) | fields[:, 4].astype(np.uint64)
-    _of_interfaces(interface, ticks, section, block, part)
+    _of_interfaces(interface, ticks, interfaces, block, part)
     if simple.any():
         _carry_times(block, part, simple)
 
 
 def _of_interfaces(
-    interface: Column, ticks: Column, section: Section, block: Block, part: slice
+    interface: Column, ticks: Column, interfaces: Described, block: Block, part: slice
 ) -> None:
     """Fill link types and times of some packets, where their interface is described."""
-    known = interface < len(section.interfaces)
+    known = interface < len(interfaces.link)
     if not known.any():
         return
-    links, units, offsets = section.columns()
-    described = interface if known.all() else interface[known]
+    described, ticks = interface[known], ticks[known]
+    unit, offset_s = interfaces.unit[described], interfaces.offset_s[described]
     times = np.empty(len(described), dtype=np.int64)
-    for unit in set(units):
-        of_unit = np.array([u == unit for u in units])[described]
-        times[of_unit] = _times(ticks[known][of_unit], unit, offsets[described[of_unit]])
-    block.link[part][known], block.time_ns[part][known] = links[described], times
+    for number in distinct(unit).tolist():
+        these = unit == number
+        times[these] = _times(ticks[these], interfaces.units[number], offset_s[these])
+    block.link[part][known], block.time_ns[part][known] = interfaces.link[described], times
 
 
 def _one_of(kinds: Column, wanted: Iterable[int]) -> Column:
@@ -528,7 +544,7 @@ def _packet_options(
         for code, value in options(
             chain.data, int(block.offset[row]) + (int(block.captured[row]) + 3 & ~3), end, order
         ):
-            if code == COMMENT:
+            if code == COMMENT and len(block.comments) < MAX_COMMENTS:
                 block.comments.append((row + 1, text(value)))
             elif code == PACKET_DROPS and len(value) == 8:
                 block.dropped = (block.dropped or 0) + _number(value, order)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.capture import pcapng
 from tests.capture.files import block, enhanced, interface, option, packets, read, section
 from tests.laws import examples
 
@@ -36,6 +37,27 @@ def test_each_interface_has_its_own_clock(tmp_path: Path) -> None:
     )
     assert packets(recording) == [(1_500_000_001, b"a"), (101_500_000_000, b"b")]
     assert recording.records.link.tolist() == [113, 1]
+
+
+def test_the_interfaces_of_a_section_are_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many packets there are, and however many times some of them are worked out."""
+    described = []
+
+    def counted(held: pcapng.Section) -> pcapng.Described:
+        described.append(held)
+        return once(held)
+
+    once = pcapng.Section.described
+    monkeypatch.setattr(pcapng.Section, "described", counted)
+    monkeypatch.setattr("lbtrace.capture.on_disk.CHUNK_ROWS", 2)
+    units = (b"\x06", b"\x09", b"\x03")
+    data = section() + b"".join(interface(options=option(9, unit)) for unit in units)
+    data += b"".join(enhanced(b"a", 1000 * k, k % 3) for k in range(7))
+    expected = [1000 * k * (1000, 1, 1_000_000)[k % 3] for k in range(7)]
+    assert read(tmp_path, data).records.time_ns.tolist() == expected
+    assert len(described) == 1
 
 
 @pytest.mark.parametrize(
@@ -122,6 +144,17 @@ NO_EVENTS = {
     "secrets": block(10, struct.pack("<II", 0x544C534B, 5) + b"KEYS!"),
     "statistics": block(5, struct.pack("<III", 0, 0, 0)),
 }
+
+
+def test_no_more_comments_are_kept_than_a_reader_can_want(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One may have four bytes of the file; those of the section and those of one packet."""
+    monkeypatch.setattr(pcapng, "MAX_COMMENTS", 5)
+    many = option(1, b"") * 20
+    data = section(options=many) + interface() + enhanced(b"a", 1) + enhanced(b"b", 2, options=many)
+    assert len(read(tmp_path, data).comments) == 5
+    assert len(read(tmp_path, section() + data[len(section(options=many)) :]).comments) == 5
 
 
 @pytest.mark.parametrize("name", [*EVENTS, *NO_EVENTS])
