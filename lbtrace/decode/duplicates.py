@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables.columns import distinct
+from lbtrace.tables.columns import distinct, ranks
 from lbtrace.tables.packets import FIN, SYN, Column
 from lbtrace.tables.views import Views
 
@@ -136,10 +136,10 @@ def _telling_ids(columns: Columns) -> Column:
     """Whether the identification of a row tells packets apart: not 0, and others occur in its
     direction of the flow.
     """
-    way = columns["flow"].astype(np.int64) * 2 + columns["forward"]
+    way = ranks(columns["flow"].astype(np.int64) * 2 + columns["forward"])
     ids = columns["ip_id"].astype(np.int64)
     told = distinct(way << 16 | ids)
-    counted = np.bincount(told >> 16, minlength=int(way.max(initial=0)) + 1)
+    counted = np.bincount(told >> 16)
     telling: Column = (ids != 0) & (counted[way] > 1)
     return telling
 
