@@ -32,14 +32,14 @@ class RequestReader(MessageReader[RequestLine, Request]):
 
     SIDE = 0
     KIND = Request
-    __slots__ = ("paused", "preface", "seen_pipelined", "special")
+    __slots__ = ("_looked_at", "_pipelined", "paused", "preface", "special")
     may_begin = staticmethod(may_begin_request)
     begins = staticmethod(begins_request)
 
     def __init__(self, cursor: Cursor, context: ReaderContext) -> None:
         super().__init__(cursor, context)
         self.paused = self.preface = self.special = False
-        self.seen_pipelined: bool | None = None
+        self._pipelined, self._looked_at = False, 0  # of how many requests that is known
 
     def run(self) -> None:
         """Read requests until the end or the limit, or until `paused` or `preface`."""
@@ -57,11 +57,11 @@ class RequestReader(MessageReader[RequestLine, Request]):
         return self.ready.source.request(number, self.caches, self.marked[i])
 
     def pipelined(self) -> bool:
-        """Two requests were sent in the same knowledge of the responses."""
-        if self.seen_pipelined is None:
-            ack, rows = self.pieces.ack, self.rows
-            self.seen_pipelined = any(ack[a] == ack[b] >= 0 for a, b in pairwise(rows))
-        return self.seen_pipelined
+        """Two of the requests read so far were sent in the same knowledge of the responses."""
+        ack, rows = self.pieces.ack, self.rows[max(self._looked_at - 1, 0) :]
+        self._pipelined = self._pipelined or any(ack[a] == ack[b] >= 0 for a, b in pairwise(rows))
+        self._looked_at = len(self.rows)
+        return self._pipelined
 
     def _one(self) -> bool:
         if self.cursor.peek(len(PREFACE)) == PREFACE and (self.ends or not self.late):

@@ -186,3 +186,18 @@ def test_a_gap_has_about_the_size_of_the_requests_that_are_missing() -> None:
         assert ahead(size) == {"/0": 0, "/1": 1, "/3": 3, "/4": 4}
     for size in (49, 201):
         assert ahead(size) == {"/0": 0, "/1": 1, "/3": None, "/4": None}
+
+
+def test_requests_that_are_pipelined_after_an_offer_to_upgrade() -> None:
+    """What the server had when it answered /g names HEAD /h: nobody claims that bytes stand where
+    none belong.
+    """
+    talk = Talk().client(get("/lost"), lost=True).server(ok(b"lost"))
+    talk.client(get("/u", "Upgrade: foo")).server(ok(b"no"))
+    talk.client(get("/g")).client(get("/h", method="HEAD"))
+    talk.server(ok(b"hello")).server(ok(b"hello")[:-5])
+    heard = hear(talk)
+    answers = [e.response for e in heard.exchanges if e.response is not None]
+    assert [answer.body.length for answer in answers] == [4, 2, 5, 0]
+    assert not any(answer.marks for answer in answers)
+    assert heard.slugs == {"pairing-in-doubt"}
