@@ -7,7 +7,6 @@ read once more, those of HTTP/2 are counted while they pass (`EventDigest`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ import numpy as np
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.event_digest import EventCounter, longest_silence
 from lbtrace.http.h1.body import feed_chunked
+from lbtrace.http.h1.head import move_behind_head
 from lbtrace.http_fields import CONTENT_ENCODING, CONTENT_TYPE
 from lbtrace.http_fields.content import is_event_stream
 from lbtrace.http_fields.lines import field_value
@@ -26,8 +26,6 @@ from lbtrace.tables.exchanges import ExchangeTable, HeadTexts
 
 Counted = tuple[int | None, int | None]
 UNKNOWN: Final = None, None
-_HEAD: Final = 1 << 16  # bytes of the head in front of a body
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 
 
 def event_streams(
@@ -80,15 +78,8 @@ def _blocks(heads: HeadTexts) -> Column:
 def _counted(cursor: Cursor, exchange: Exchange) -> Counted:
     """What the body of a response of HTTP/1 carries."""
     response = exchange.response
-    if response is None or not cursor.first_row < cursor.end_row:
+    if response is None or not move_behind_head(cursor, response.offset):
         return UNKNOWN
-    if response.offset < cursor.offset:
-        return UNKNOWN
-    cursor.move_to(response.offset)
-    end = _HEAD_END.search(cursor.peek(_HEAD))
-    if end is None:
-        return UNKNOWN
-    cursor.pos += end.end()
     begin, counter = cursor.offset, EventCounter()
     if response.body.framing is Framing.CHUNKED:
         feed_chunked(cursor, counter)

@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 
 from lbtrace.http.cursor import Cursor, StreamPieces
+from lbtrace.http.h1.head import move_behind_head
 from lbtrace.http_fields import CONTENT_ENCODING
 from lbtrace.http_fields.lines import field_value
 from lbtrace.http_fields.quoting import short
@@ -30,8 +31,6 @@ from lbtrace.tables.packets import StreamTable
 
 _MOST: Final = 1000  # different bodies of a capture that are read
 _LOOKED_AT: Final = 1 << 12  # bytes of a body
-_HEAD: Final = 1 << 16  # bytes of the head in front of it
-_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}[^\n]{0,200}\n")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _TAG: Final = re.compile(r"<[^>]*>")
@@ -81,16 +80,9 @@ def _body(cursor: Cursor, exchange: Exchange) -> bytes:
     found.
     """
     response = exchange.response
-    if response is None or not cursor.first_row < cursor.end_row:
+    if response is None or not move_behind_head(cursor, response.offset):
         return b""
-    if response.offset < cursor.offset:
-        return b""
-    cursor.move_to(response.offset)
-    data = cursor.peek(_HEAD)
-    end = _HEAD_END.search(data)
-    if end is None:
-        return b""
-    body = data[end.end() : end.end() + _LOOKED_AT]
+    body = cursor.peek(_LOOKED_AT)
     if response.body.framing is Framing.CHUNKED:
         size = _CHUNK_SIZE.match(body)
         length = int(body.split(b";")[0].split(b"\r")[0].split(b"\n")[0], 16) if size else 0

@@ -11,6 +11,7 @@ import re
 from sys import intern
 from typing import Final, NamedTuple
 
+from lbtrace.http.cursor import Cursor
 from lbtrace.http.h1.framing import PLAIN, WATCHED, FramingFields, framing_fields
 from lbtrace.http.h1.start_line import (
     TOKEN,
@@ -26,6 +27,8 @@ CACHED: Final = 1 << 15  # entries a cache holds before it is emptied
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
 _BLANKS: Final = (b" ", b"\t")
+_ANY_END: Final = re.compile(rb"\r?\n\r?\n")  # of a head, whatever its lines end in
+_SHORT, _LONG = 1 << 12, 1 << 16  # bytes in which the end of a head is looked for, first and last
 
 _new = tuple.__new__  # a named tuple's own constructor costs twice as much
 _ORDINARY_REQUEST = re.compile(rb"[A-Z]+ /[^ \r\n\0]* HTTP/1\.[01]").fullmatch
@@ -43,6 +46,22 @@ def field_line(raw: bytes) -> HeaderLine:
     text = raw.decode("latin-1")
     name, colon, value = text.partition(":")
     return HeaderLine(name, value.strip(" \t"), text) if colon else HeaderLine("", text, text)
+
+
+def move_behind_head(cursor: Cursor, offset: int) -> bool:
+    """Move behind the head of the message that begins at an offset; False when it is not there, or
+    is too long.
+    """
+    if cursor.first_row == cursor.end_row or offset < cursor.offset:
+        return False
+    cursor.move_to(offset)
+    size = _SHORT
+    while (end := _ANY_END.search(cursor.peek(size))) is None:
+        if size == _LONG:
+            return False
+        size *= 4
+    cursor.pos += end.end()
+    return True
 
 
 class FieldLineCache(dict[bytes, HeaderLine]):
