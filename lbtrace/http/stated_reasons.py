@@ -26,7 +26,13 @@ from lbtrace.http_fields.lines import field_value
 from lbtrace.http_fields.quoting import short
 from lbtrace.model.http import MIN_ERROR, Application, Exchange, Framing, Mark
 from lbtrace.model.known_reasons import KNOWN_REASONS
-from lbtrace.tables.exchanges import NO_STREAM, Exchanges, ExchangeTable, status_parts
+from lbtrace.tables.exchanges import (
+    BODY_TRUNCATED,
+    NO_STREAM,
+    Exchanges,
+    ExchangeTable,
+    status_parts,
+)
 from lbtrace.tables.packets import StreamTable
 
 _MOST: Final = 1000  # different bodies of a capture that are read
@@ -64,7 +70,8 @@ def _errors(table: ExchangeTable, found: Sequence[Exchange]) -> Iterable[Exchang
     used, which = np.unique(table.response.start, return_inverse=True)
     statuses = [status_parts(table.heads.statuses[i])[1] for i in used.tolist()]
     failed_rows = np.array(statuses, np.int64)[which] >= MIN_ERROR
-    rows = np.flatnonzero(failed_rows & (table.stream == NO_STREAM))
+    whole = table.response.marks & BODY_TRUNCATED == 0  # else it has no digest
+    rows = np.flatnonzero(failed_rows & whole & (table.stream == NO_STREAM))
     keys = (table.response.body[rows], table.response.length[rows], table.response.digest[rows])
     firsts = np.unique(np.rec.fromarrays(keys), return_index=True)[1] if len(rows) else rows
     yield from table.make(np.sort(rows[firsts])[:_MOST])

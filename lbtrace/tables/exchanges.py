@@ -211,8 +211,8 @@ class MessageTable(Table):
 
 # The marks that a message of a row may have, in the order in which messages have them. Each is a
 # bit of an index in MARK_SETS.
-ROW_MARKS: Final = (Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PIPELINED)
-RETRANSMITTED, RESYNCED, PIPELINED = (1 << place for place in range(len(ROW_MARKS)))
+ROW_MARKS: Final = (Mark.BODY_TRUNCATED, Mark.RETRANSMITTED, Mark.RESYNCED, Mark.PIPELINED)
+BODY_TRUNCATED, RETRANSMITTED, RESYNCED, PIPELINED = (1 << place for place in range(len(ROW_MARKS)))
 MARK_SETS: Final = tuple(
     tuple(mark for place, mark in enumerate(ROW_MARKS) if which >> place & 1)
     for which in range(1 << len(ROW_MARKS))

@@ -21,11 +21,12 @@ import numpy as np
 
 from lbtrace.http.bulk.bursts import bursts, no_bursts
 from lbtrace.http.bulk.messages import BulkMessages
+from lbtrace.http.bulk.start_lines import UNSURE
 from lbtrace.http.cursor import StreamPieces, view
 from lbtrace.http.h1.head import HeadCaches
 from lbtrace.http.h1.ready_messages import ReadyMessages
 from lbtrace.model.http import Exchange
-from lbtrace.tables.exchanges import NO_STREAM, RETRANSMITTED, ExchangeTable
+from lbtrace.tables.exchanges import BODY_TRUNCATED, NO_STREAM, RETRANSMITTED, ExchangeTable
 from lbtrace.tables.packets import StreamTable
 
 
@@ -133,12 +134,20 @@ class BulkConnections:
         begin = bulk.streams.start[row]
         order = np.lexsort((begin, found.stream[burst]))
         burst, row, begin = burst[order], row[order], begin[order]
-        stream, end = found.stream[burst], begin + found.size[burst]
-        last = bulk.streams.frame[found.row[found.first[burst + 1] - 1]]
-        breaks = np.flatnonzero((stream[1:] != stream[:-1]) | (begin[1:] != end[:-1]))
+        stream, end = found.stream[burst], begin + bulk.size[burst]
+        last_row = found.row[found.first[burst + 1] - 1]
+        last = bulk.streams.frame[last_row]
+        # Behind a gap a reader looks for a piece that surely begins a message.
+        missing = begin[1:] != end[:-1]
+        unsure = bulk.streams.clean[stream] | (bulk.kind[burst] & UNSURE != 0)
+        apart = (stream[1:] != stream[:-1]) | (row[1:] != last_row[:-1] + 1)
+        apart |= missing & unsure[1:]
+        breaks, gaps = np.flatnonzero(apart), np.flatnonzero(missing & ~apart) + 1
         stop = np.append(breaks + 1, len(burst))[np.searchsorted(breaks, np.arange(len(burst)))]
         first = np.searchsorted(stream, np.arange(len(bulk.streams.clean) + 1))
-        columns = first, begin, begin + bulk.head[burst], end, row, bulk.number[burst], last, stop
+        head, number = begin + bulk.head[burst], bulk.number[burst]
+        columns = first, begin, head, end, row, number, last, stop, gaps
         views = [view(column, np.int64) for column in columns]
-        views.append(view(found.again[burst] * RETRANSMITTED, np.uint8))
+        marks = found.again[burst] * RETRANSMITTED | bulk.short[burst] * BODY_TRUNCATED
+        views.append(view(marks, np.uint8))
         return ReadyMessages(bulk, *views)

@@ -5,8 +5,9 @@
 
 A burst becomes a message when it is exactly one message of ordinary shape: a well-formed head, and
 a body that ends where the burst ends, by Content-Length, by chunks, with the connection, or because
-there is none. Everything else (interim responses, upgrades, pipelined requests, anything malformed
-or cut) is left to the readers in `lbtrace.http.h1`.
+there is none; or by Content-Length in the gap behind the burst (it is *short*). Everything else
+(interim responses, upgrades, pipelined requests, anything malformed or cut) is left to the readers
+in `lbtrace.http.h1`.
 
 Invariant, and a law in the tests: a reader that stands where such a burst begins, and knows that a
 message begins there, reads the same message.
@@ -71,6 +72,8 @@ class BulkMessages:
         self.number = np.where(who, np.cumsum(who), np.cumsum(~who)) - 1
         self.fits = np.zeros(len(found), bool)  # the burst is one message
         self.alone = np.zeros(len(found), bool)  # and that does not depend on what is around it
+        self.short = np.zeros(len(found), bool)  # bytes of the body are missing at its end
+        self.size = found.size.astype(np.int64)  # bytes of the message, missing ones included
         self.head = np.zeros(len(found), np.int64)  # bytes of the head
         self.kind = np.zeros(len(found), np.uint8)  # of the start line
         self.closed = _closed(streams, found.stream)
@@ -159,6 +162,12 @@ class BulkMessages:
         fits, alone, body, how = self._framing(batch)
         digest = self._digests(body, batch.bodies)
         length = batch.length
+        short = alone & ~fits & self._ends_in_gap(batch, how)
+        self.size[burst[short]] = (batch.head + length)[short]
+        for k in np.flatnonzero(short).tolist():
+            some, declared = int(batch.rest[k]), int(length[k])
+            body[k], length[k] = OTHER, len(self.others)
+            self.others.append(Body(Framing.CONTENT_LENGTH, some, declared, False, None))
         special = ((batch.rest > 0) & (batch.size > LARGE)) | (body == OTHER)
         for k in np.flatnonzero(fits & special).tolist():
             found = self._special(batch, k, FRAMINGS[how[k]])
@@ -168,7 +177,8 @@ class BulkMessages:
                 self.others.append(found)
         if side:
             alone &= ~self._may_answer_head(batch, alone)
-        self.fits[burst], self.alone[burst] = fits, fits & alone
+        fits |= short
+        self.fits[burst], self.alone[burst], self.short[burst] = fits, fits & alone, short
         return self._rows(batch, body, length, digest)
 
     def _cut(self, side: int, burst: Column) -> _Batch:
@@ -177,8 +187,8 @@ class BulkMessages:
         return _Batch(side, burst, size, *self._heads.cut(side, self._bytes, burst))
 
     def _framing(self, batch: _Batch) -> tuple[Column, Column, Column, Column]:
-        """Whether head and body fill each burst; whether that depends on nothing but the burst;
-        what the body is (as in `MessageTable`); and what delimits it, an index in FRAMINGS.
+        """Whether head and body fill each burst; whether what it is depends on nothing but the
+        burst; what the body is (as in `MessageTable`); and what delimits it, an index in FRAMINGS.
         """
         side, burst, kind, rest = batch.side, batch.burst, batch.kind, batch.rest
         flags, length = batch.flags, batch.length
@@ -186,17 +196,31 @@ class BulkMessages:
         bodiless = (kind & BODILESS != 0) | to_head
         how = codes(flags & FRAMING | np.where(bodiless, BODILESS, 0) | RESPONSE * side)
         sized, chunked, closed = (how == code for code in (_BY_LENGTH, _BY_CHUNKS, _BY_CLOSE))
+        plain = (kind & PLAIN != 0) & (flags & ODD == 0)
+        plain &= (flags & ENCODED == 0) | (kind & OLD == 0)
+        plain &= ~closed | self.closed[burst] if side else flags & UPGRADE == 0
         fits = np.where(sized, length == rest, np.where(chunked, rest > 0, closed | (rest == 0)))
-        fits &= (kind & PLAIN != 0) & (flags & ODD == 0)
-        fits &= (flags & ENCODED == 0) | (kind & OLD == 0)
-        fits &= ~closed | self.closed[burst] if side else flags & UPGRADE == 0
+        fits &= plain
         bare = ~to_head & (flags & (SIZED | ENCODED) == 0)
-        alone = ~closed & (kind & HEAD == 0) & (~bodiless | bare)
+        alone = plain & ~closed & (kind & HEAD == 0) & (~bodiless | bare)
         body = np.where(flags & SIZED != 0, SILENT, NOTHING).astype(np.uint8)
         body[sized] = LENGTH
         coded = (flags & CODED != 0) & sized & self.decode
         body[chunked | closed | coded] = OTHER
         return fits, alone, body, how
+
+    def _ends_in_gap(self, batch: _Batch, how: Column) -> Column:
+        """Of messages that are longer than their bursts: those of which the next piece of the
+        stream is behind their end.
+        """
+        s, burst = self.streams, batch.burst
+        end = s.start[self.bursts.row[self.bursts.first[burst]]] + batch.head + batch.length
+        behind = self.bursts.row[self.bursts.first[burst + 1] - 1] + 1
+        there = behind < s.first[self.bursts.stream[burst] + 1]
+        behind[~there] = 0
+        coded = (batch.flags & CODED != 0) & self.decode
+        found: Column = there & (s.start[behind] >= end) & (how == _BY_LENGTH) & ~coded
+        return found & (batch.length > batch.rest)
 
     def _may_answer_head(self, batch: _Batch, which: Column) -> Column:
         """Of these responses: those whose body may be the next response, because a request from

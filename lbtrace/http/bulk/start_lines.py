@@ -10,12 +10,12 @@ import numpy as np
 
 from lbtrace.http.bulk.head_dictionary import TextNumbers
 from lbtrace.http.h1.body_length import BODILESS, response_facts
-from lbtrace.http.h1.start_line import parse_status_line
+from lbtrace.http.h1.start_line import begins_response, parse_status_line
 from lbtrace.tables.packets import Column
 
 # Flags of a start line, beside BODILESS of `body_length`: it is of ordinary shape; its method is
-# HEAD; its version is HTTP/1.0.
-PLAIN, HEAD, OLD = 1, 2, 8
+# HEAD; its version is HTTP/1.0; where it is not known that a message begins, it does not show it.
+PLAIN, HEAD, OLD, UNSURE = 1, 2, 8, 16
 _REQUEST: Final = re.compile(
     rb"[A-Z][A-Z_\-]{1,23} (?:/|https?://)[^\x00-\x20]{0,2000} HTTP/1\.[01]"
 ).fullmatch
@@ -58,8 +58,9 @@ def status_kinds(lines: list[bytes]) -> bytearray:
     101.
     """
     kinds = bytearray()
-    for line in map(parse_status_line, lines):
+    for raw in lines:
+        line = parse_status_line(raw)
         flags = PLAIN | response_facts(line.status, None) & BODILESS
-        flags |= OLD * (line.version == "HTTP/1.0")
+        flags |= OLD * (line.version == "HTTP/1.0") | UNSURE * (not begins_response(raw + b"\r\n"))
         kinds.append(0 if line.weirds or line.status < 200 else flags)
     return kinds

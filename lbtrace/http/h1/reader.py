@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from itertools import pairwise
 from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
@@ -251,11 +252,18 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         missing = not self.clean and not self.ends and self.late
         if missing and not self.begins(self.cursor.peek(_LOOKED_AT)):
             return False
-        stop = min(ready.stop[k], k + most)
+        stop, had = min(ready.stop[k], k + most), len(self.ends)
         self.marked += ready.marks[k:stop]
         if not self.clean and (missing or self.resynced):
-            self.marked[len(self.ends)] |= RESYNCED
+            self.marked[had] |= RESYNCED
             self.resynced = False
+        gaps = ready.gaps
+        for gap in gaps[bisect_right(gaps, k) : bisect_left(gaps, stop)]:
+            at = had + gap - k
+            self.marked[at] |= RESYNCED
+            self.breaks.append(at)
+            if ready.begin[gap] - ready.end[gap - 1] >= LEAST_MESSAGE:
+                self.holes.add(at)
         for column, read in (
             (self.numbers, ready.number),
             (self.offsets, ready.begin),

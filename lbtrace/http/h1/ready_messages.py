@@ -28,7 +28,8 @@ class ReadyMessages:
 
     Message k lies from offset `begin[k]` to `end[k]`, its head up to `head[k]`. It begins with
     piece `row[k]`, ends in frame `last[k]`, and is row `number[k]` of the source. The messages k to
-    `stop[k]` - 1 follow each other without a byte between them. Those of stream s are `first[s]` to
+    `stop[k]` - 1 follow each other: between two of them no byte was captured. Those of which the
+    bytes before them are missing are in `gaps`, ascending. Those of stream s are `first[s]` to
     `first[s + 1]` - 1. `marks[k]` is an index in MARK_SETS, of what its pieces say about it. All
     columns are memory views, of i64, but `marks` of bytes.
     """
@@ -42,6 +43,7 @@ class ReadyMessages:
     number: memoryview
     last: memoryview
     stop: memoryview
+    gaps: memoryview
     marks: memoryview
 
     def at(self, stream: int, offset: int) -> int:

@@ -10,7 +10,8 @@ from xxhash import xxh3_128_hexdigest
 from lbtrace.http.bulk.bulk_connections import BulkConnections
 from lbtrace.http.bulk.messages import BulkMessages
 from lbtrace.http.h1.head import HeadCaches
-from lbtrace.model.http import Request, Response
+from lbtrace.model.http import Mark, Request, Response
+from lbtrace.tables.exchanges import Exchanges
 from tests.http.bulk.test_bulk_connections import REQUESTS, RESPONSES, spoken
 from tests.http.streams import Talk, get, hear, ok, table
 from tests.laws import examples
@@ -74,12 +75,49 @@ def test_ready_messages_are_found_by_their_offset_and_chained() -> None:
     assert list(ready.first) == [0, 4, 8]
 
 
-def test_a_gap_ends_a_chain() -> None:
+def test_over_a_gap_messages_follow_each_other_where_one_surely_begins() -> None:
     talk = Talk().client(get("/a")).server(ok(b"a")).client(get("/b"), lost=True)
     talk.server(ok(b"b")).client(get("/c")).server(ok(b"c"))
     ready = read(talk).ready()
-    assert list(ready.stop[: ready.first[1]]) == [1, 2]
+    assert list(ready.stop[: ready.first[1]]) == [2, 2]
+    assert list(ready.gaps) == [1]
     assert ready.at(0, 2 * len(get("/a"))) == 1
+
+
+def test_behind_a_gap_a_reason_of_control_characters_is_no_sure_beginning() -> None:
+    talk = Talk().client(get("/a")).server(ok(b"a")).client(get("/b"))
+    talk.server(ok(b"b"), lost=True).client(get("/c")).server(ok(b"c", status="200 \x01"))
+    ready = read(talk).ready()
+    assert list(ready.stop[ready.first[1] :]) == [4, 5]
+    assert hear(talk) == hear(talk, careful=True)
+
+
+@pytest.mark.parametrize(
+    ("lost", "more", "rows"),
+    [
+        (b"x" * 30, b"", 3),  # the rest of a body is missing
+        (b"x" * 30 + ok(b"lost"), b"", 3),  # and the next response
+        (b"x" * 10, b"x" * 20, 2),  # what is missing is in its middle
+        (b"x" * 30, ok(b"y")[:5], 2),  # the next response begins with a piece too short to tell
+    ],
+)
+def test_a_body_of_which_the_end_is_missing_is_a_row(lost: bytes, more: bytes, rows: int) -> None:
+    talk = Talk().client(get("/a")).server(ok(b"a")).client(get("/b"))
+    talk.server(ok(b"x" * 50)[:-30]).server(lost, lost=True).server(more)
+    talk.client(get("/c")).server(ok(b"c") if not more or more[:1] == b"x" else ok(b"y")[5:])
+    heard = hear(talk)
+    assert heard == hear(talk, careful=True)
+    assert isinstance(heard.exchanges, Exchanges)
+    assert len(heard.exchanges.table) == rows
+    cut = [e.response for e in heard.exchanges if e.response and e.response.body.declared == 50]
+    assert [response.marks for response in cut] == [(Mark.BODY_TRUNCATED,)]
+
+
+def test_a_last_body_that_is_cut_is_left_to_the_reader() -> None:
+    """Nothing behind it shows that the capture goes on."""
+    talk = Talk().client(get("/a")).server(ok(b"x" * 50), cut=len(ok(b"x" * 50)) - 5)
+    assert not read(talk).bulk.short.any()
+    assert hear(talk) == hear(talk, careful=True)
 
 
 @pytest.mark.parametrize("size", [8189, 8190, 8191, 8192])
