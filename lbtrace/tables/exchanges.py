@@ -4,10 +4,11 @@ one Sequence.
     ExchangeTable   one row per exchange of ordinary shape, by id                 (http → render)
     Exchanges       all exchanges, rows and objects, by id                        (Trace.exchanges)
 
-A row holds an Exchange of two whole messages of HTTP/1, or of HTTP/2 written as HTTP/1 would write
-them; what may be unusual about a message of it are ROW_MARKS. Start lines and header blocks are
-numbers of texts that are kept once; frames, times and lengths are integers. So a million rows cost
-as much as their distinct header lines, and a renderer that reads the columns makes no object.
+A row holds an Exchange of two messages of HTTP/1 whose heads are whole, or of HTTP/2 written as
+HTTP/1 would write them; what may be unusual about a message of it are ROW_MARKS. Start lines and
+header blocks are numbers of texts that are kept once; frames, times and lengths are integers. So a
+million rows cost as much as their distinct header lines, and a renderer that reads the columns
+makes no object.
 
 Invariant: a row is written as the Exchange that is made of it.
 """
@@ -220,10 +221,37 @@ MARK_SETS: Final = tuple(
 PLACES: Final = ("first_frame", "head_frame", "last_frame", "first_ns", "head_ns", "last_ns")
 
 
+def requests_of(
+    rows: MessageTable,
+    heads: HeadTexts,
+    blocks: list[tuple[HeaderLine, ...]],
+    others: Sequence[Body],
+) -> list[Request]:
+    """Rows of requests as objects. `blocks` are the field lines of each row."""
+    shared: dict[str, str] = {}
+    starts = rows.start.tolist()
+    lines = {i: request_parts(heads.requests[i], shared) for i in set(starts)}
+    parts = ([lines[i][k] for i in starts] for k in range(3))
+    return rows_of(Request, (*parts, *rows.after_start(blocks, others)))
+
+
+def responses_of(
+    rows: MessageTable,
+    heads: HeadTexts,
+    blocks: list[tuple[HeaderLine, ...]],
+    others: Sequence[Body],
+) -> list[Response]:
+    """Rows of responses as objects, likewise."""
+    starts = rows.start.tolist()
+    lines = {i: status_parts(heads.statuses[i]) for i in set(starts)}
+    version, status, reason = ([lines[i][k] for i in starts] for k in range(3))
+    return rows_of(Response, (status, reason, version, *rows.after_start(blocks, others)))
+
+
 @table
 class ExchangeTable(RowTable[Exchange]):
-    """One row per exchange: request and response, both whole, answering each other, nothing unusual
-    about either but what its `marks` say.
+    """One row per exchange: request and response, both with a whole head, answering each other,
+    nothing unusual about either but what its `marks` say.
     """
 
     id: Column = column("i8", "id in the trace, ascending")
@@ -241,22 +269,9 @@ class ExchangeTable(RowTable[Exchange]):
             return []
         asked, answered = self.request.taken(rows), self.response.taken(rows)
         blocks = self.heads.blocks(np.concatenate((asked.block, answered.block)))
-        shared: dict[str, str] = {}
-        lines = {
-            i: request_parts(self.heads.requests[i], shared) for i in set(asked.start.tolist())
-        }
-        statuses = {i: status_parts(self.heads.statuses[i]) for i in set(answered.start.tolist())}
-        method, target, version = ([lines[i][k] for i in asked.start.tolist()] for k in range(3))
-        said, status, reason = ([statuses[i][k] for i in answered.start.tolist()] for k in range(3))
+        requests = requests_of(asked, self.heads, blocks[: len(rows)], self.others)
+        responses = responses_of(answered, self.heads, blocks[len(rows) :], self.others)
         nothing: list[tuple[()]] = [()] * len(rows)
-        requests = rows_of(
-            Request,
-            (method, target, version, *asked.after_start(blocks[: len(rows)], self.others)),
-        )
-        responses = rows_of(
-            Response,
-            (status, reason, said, *answered.after_start(blocks[len(rows) :], self.others)),
-        )
         *places, streams = self.values(("id", "connection", "ordinal", "stream"), rows)
         return rows_of(Exchange, (*places, requests, responses, nothing, nothing, streams))
 

@@ -48,6 +48,8 @@ from lbtrace.tables.exchanges import (
     SILENT,
     HeadTexts,
     MessageTable,
+    requests_of,
+    responses_of,
 )
 from lbtrace.tables.packets import Column, StreamTable
 
@@ -82,6 +84,7 @@ class BulkMessages:
         # bytes before each burst, as far as bursts are joined
         self.joined = running(np.where(found.size > LARGE, BEGINNING, found.size))
         self._heads = heads()
+        self._texts: HeadTexts | None = None
         self.others: list[Body] = []
         self.asked = self.answered = MessageTable.empty()
 
@@ -102,8 +105,20 @@ class BulkMessages:
         self.asked, self.answered = map(MessageTable.joined, parts)
 
     def heads(self) -> HeadTexts:
-        """The texts of all heads."""
-        return self._heads.texts()
+        """The texts of all heads, when all are read."""
+        if self._texts is None:
+            self._texts = self._heads.texts()
+        return self._texts
+
+    def requests(self, numbers: Column, marks: Column) -> list[Request]:
+        """Rows of `asked` as objects, with these marks (indices in MARK_SETS)."""
+        rows, heads = self.asked.taken(numbers).with_columns(marks=marks), self.heads()
+        return requests_of(rows, heads, heads.blocks(rows.block), self.others)
+
+    def responses(self, numbers: Column, marks: Column) -> list[Response]:
+        """Rows of `answered` as objects, likewise."""
+        rows, heads = self.answered.taken(numbers).with_columns(marks=marks), self.heads()
+        return responses_of(rows, heads, heads.blocks(rows.block), self.others)
 
     def request(self, number: int, caches: HeadCaches, marks: int = 0) -> Request:
         """A row of `asked` as an object. `marks`: an index in MARK_SETS."""

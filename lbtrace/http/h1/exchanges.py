@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from lbtrace.http.h1.pairing import pair
-from lbtrace.http.h1.pairing_in_bulk import PairedTalks, Talk, paired
+from lbtrace.http.h1.pairing_in_bulk import Half, PairedTalks, Talk, paired
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http.weirds import Weirds
-from lbtrace.model.http import Exchange, Mark
+from lbtrace.model.http import Exchange, Mark, Request, Response
 from lbtrace.tables.columns import running
 from lbtrace.tables.exchanges import PIPELINED
 from lbtrace.tables.packets import Column
 
+_Message = TypeVar("_Message", Request, Response)
 UNASKED = "response-before-request"
 
 
@@ -133,15 +134,34 @@ def _build_plain(
     rows.frombytes(np.stack(columns, axis=1, dtype=np.int64).tobytes())
 
     talk, ordinal, i, j, ahead = steps.where(~whole)
+    source = talks[0].requests.ready.source
+    asked, answered = _in_bulk(q, i, source.requests), _in_bulk(a, j, source.responses)
     i, j = np.where(i < 0, i, i - q.first[talk]), np.where(j < 0, j, j - a.first[talk])
     makers: dict[int, _Maker] = {}
-    for t, *step in zip(*(column.tolist() for column in (talk, ordinal, i, j, ahead)), strict=True):
+    told = (column.tolist() for column in (talk, ordinal, i, j, ahead))
+    for t, nth, own, other, early, request, response in zip(*told, asked, answered, strict=True):
         if t not in makers:
             number, requests, responses, unasked = talks[t]
             makers[t] = _Maker(number, requests, responses, weirds, unasked)
-        out.append(makers[t].exchange(*step))
+        out.append(makers[t].exchange(nth, own, other, early, False, request, response))
     made: list[int] = np.bincount(talk, minlength=len(talks)).tolist()
     return made
+
+
+def _in_bulk(
+    half: Half, which: Column, make: Callable[[Column, Column], list[_Message]]
+) -> list[_Message | None]:
+    """The objects of those of some messages that were read in bulk; None for the others, and where
+    there is no message (-1).
+    """
+    found: list[_Message | None] = [None] * len(which)
+    k = np.flatnonzero(which >= 0)
+    k = k[half.number[which[k]] >= 0]
+    if len(k):
+        made = make(half.number[which[k]], half.marked[which[k]])
+        for at, message in zip(k.tolist(), made, strict=True):
+            found[at] = message
+    return found
 
 
 def _doubt(requests: RequestReader, weirds: Weirds) -> None:
@@ -195,16 +215,26 @@ class _Maker:
         self._gaps: dict[int, tuple[list[int], list[int]]] = {}
 
     def exchange(
-        self, ordinal: int, i: int, j: int, ahead: bool, counted: bool = False
+        self,
+        ordinal: int,
+        i: int,
+        j: int,
+        ahead: bool,
+        counted: bool = False,
+        request: Request | None = None,
+        response: Response | None = None,
     ) -> Exchange:
         """Request i, which was sent `ahead`, with response j; -1: there is none. `counted`: only
-        counting says that they belong together.
+        counting says that they belong together. `request`, `response`: the messages, if they were
+        made before.
         """
         requests, responses = self.requests, self.responses
-        request = requests.message(i) if i >= 0 else None
+        if request is None and i >= 0:
+            request = requests.message(i)
         if request is not None and ahead:
             request = request._replace(marks=(*request.marks, Mark.PIPELINED))
-        response = responses.message(j) if j >= 0 else None
+        if response is None and j >= 0:
+            response = responses.message(j)
         if response is None:
             marks = self._unanswered(i)
         elif request is None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lbtrace.http.h1.head import HeadCaches
 from lbtrace.model.http import Request, Response
+from lbtrace.tables.packets import Column
 
 
 class MessageSource(Protocol):
@@ -20,6 +21,12 @@ class MessageSource(Protocol):
 
     def response(self, number: int, caches: HeadCaches, marks: int, /) -> Response:
         """Row `number` of the responses."""
+
+    def requests(self, numbers: Column, marks: Column, /) -> list[Request]:
+        """Many rows of the requests."""
+
+    def responses(self, numbers: Column, marks: Column, /) -> list[Response]:
+        """Many rows of the responses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,15 +121,16 @@ class RowWriter:
         if self._core is None or first == last:
             yield "\n".join(self.lines(low, high))
             return
-        lines, before, behind = self._compiled_rows(self._core, first, last), None, ""
+        lines, behind = self._compiled_rows(self._core, first, last), ""
+        before: list[str] | None = None  # what stands in front of each row
         between = slice(*np.searchsorted(self._object_ids, (low, high)).tolist())
         if between.start < between.stop:
             places = np.searchsorted(self._table.id[first:last], self._object_ids[between])
-            found: list[list[str]] = [[] for _ in range(last - first + 1)]  # in front of each row
+            before = [""] * (last - first + 1)
             objects = self._writer.lines(self._objects[between])
             for place, line in zip(places.tolist(), objects, strict=True):
-                found[place].append(f",{line}\n")
-            *before, behind = map("".join, found)
+                before[place] += f",{line}\n"
+            behind = before.pop()
         for row in range(0, last - first, IN_CACHE):
             text = lines.joined("\n", before, row, row + IN_CACHE)
             yield text[1:] if low == row == 0 else text
