@@ -311,5 +311,7 @@ def _counts_more(t: int, q: Half, a: Half, talk: Talk, answer: Column) -> bool:
     """Counting the requests that are missing from talk t gives pairs beside those known."""
     _, requests, responses, _ = talk
     asked, answered = (slice(*half.first[t : t + 2].tolist()) for half in (q, a))
+    if (answer[asked] >= 0).all():
+        return False
     every = all_answered(requests, responses, q.had[asked].tolist(), a.had[answered].tolist())
     return bool(every) and [answered.start + j for _, j in every] != answer[asked].tolist()
