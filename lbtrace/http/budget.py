@@ -17,10 +17,15 @@ and 1.9 GB; 10 000 header blocks in 2.7 MB, each 1 MiB unfolded, would be 12 GB 
 from __future__ import annotations
 
 BYTES_EACH = 256
-_LEAST = 8  # bytes of anything that is counted
+LEAST_MESSAGE = 16  # bytes of the shortest HTTP/1 message
 SPARE = 100_000
 FRAMES_EACH = 4
 UNFOLDED_EACH = 4096
+
+
+def beyond(size: int, made: int) -> int:
+    """How many of the exchanges of a connection of `size` bytes are beyond its own."""
+    return max(0, made - size // BYTES_EACH)
 
 
 class ExchangeBudget:
@@ -46,8 +51,10 @@ class ExchangeBudget:
         self.limit = self._own + self._spare
 
     def allows(self, size: int, open_: int) -> bool:
-        """A connection of `size` bytes cannot reach its limit, even if `open_` more were spent."""
-        return size // _LEAST < size // BYTES_EACH + self._spare - open_
+        """A connection of HTTP/1 of `size` bytes cannot reach its limit, even if `open_` more were
+        spent.
+        """
+        return size // LEAST_MESSAGE < size // BYTES_EACH + self._spare - open_
 
     def keep(self, frames: int, unfolded: int) -> None:
         """So many of its control frames are kept, and its header blocks unfolded to so many
@@ -59,11 +66,8 @@ class ExchangeBudget:
     def spend(self, made: int) -> None:
         """It had so many exchanges."""
         made = max(made, self._frames // FRAMES_EACH, self._unfolded // UNFOLDED_EACH)
-        self._spend(made - self._own)
+        self._spare -= min(self._spare, max(0, made - self._own))
 
     def spend_late(self, size: int, made: int) -> None:
         """An earlier connection of `size` bytes had so many exchanges more."""
-        self._spend(made - size // BYTES_EACH)
-
-    def _spend(self, beyond: int) -> None:
-        self._spare -= min(self._spare, max(0, beyond))
+        self._spare -= min(self._spare, beyond(size, made))

@@ -20,7 +20,7 @@ from xxhash import xxh3_128_hexdigest
 
 from lbtrace import compiled
 from lbtrace.http import detect, proxy_protocol, socks, tls, websocket
-from lbtrace.http.budget import BYTES_EACH, ExchangeBudget
+from lbtrace.http.budget import ExchangeBudget, beyond
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.h1 import exchanges
 from lbtrace.http.h1.conversation import Conversation
@@ -121,9 +121,10 @@ class ConnectionReader:
         size = self._sizes[number]
         if not size:
             return _NONE
-        if self._messages > _TOGETHER or not self.budget.allows(size, self._open):
-            self.finish()
         client, server = Cursor(self.pieces, 2 * number), Cursor(self.pieces, 2 * number + 1)
+        allowed = self.budget.allows(size, self._open) and server.data.startswith(b"HTTP/1.")
+        if self._messages > _TOGETHER or (self._open and not allowed):
+            self.finish()
         begun = self._begun = len(self.found)
         in_rows = self._stream_rows()
         self.budget.begin(size)
@@ -165,7 +166,7 @@ class ConnectionReader:
             side.cursor.forget()
         self._waiting.append(talk)
         self._messages += messages
-        self._open += max(0, messages - self._sizes[talk.connection] // BYTES_EACH)
+        self._open += beyond(self._sizes[talk.connection], messages)
 
     def _stream_rows(self) -> int:
         """How many exchanges of HTTP/2 are rows."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lbtrace.http import budget
+from lbtrace.http import budget, connection
 from lbtrace.http.budget import ExchangeBudget
 from lbtrace.model.http import Mark, Protocol
 from tests.http.h2.wire import (
@@ -19,6 +21,7 @@ from tests.http.h2.wire import (
     settings_frame,
 )
 from tests.http.streams import Heard, Talk, get, hear, ok
+from tests.laws import examples
 
 SMALL = b"GET / HTTP/1.1\r\n\r\n"
 NOTHING = b"HTTP/1.1 204 \r\n\r\n"
@@ -51,6 +54,31 @@ def test_each_connection_has_its_own_bytes_and_all_share_the_spare_ones(
         limits.append(shared.limit)
         shared.spend(made)
     assert limits == [20, 10, 20, 20, 11, 11, 1, 0], "what one does not use no other gets"
+
+
+@examples(100)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 6), st.sampled_from([b"", b"x" * 300])),
+        min_size=2,
+        max_size=6,
+    ),
+    st.integers(0, 12),
+)
+def test_what_waits_for_being_paired_spends_as_if_it_did_not(
+    said: list[tuple[int, int, bytes]], spare: int
+) -> None:
+    talks, frame = [], 0
+    for asked, answered, body in said:
+        talk = Talk(frame=frame).client(SMALL, lost=asked % 2 == 1).client(SMALL * asked)
+        talks.append(talk.server(NOTHING * answered + ok(body)))
+        frame = talk.frame
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(budget, "SPARE", spare)
+        together = hear(*talks)
+        patched.setattr(connection, "_TOGETHER", -1)
+        one_by_one = hear(*talks)
+    assert (together, together.spent) == (one_by_one, one_by_one.spent)
 
 
 def test_the_documented_limits() -> None:

@@ -26,7 +26,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from lbtrace.http.h1.reader import LEAST_MESSAGE
+from lbtrace.http.budget import LEAST_MESSAGE
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.http_fields import CONNECTION

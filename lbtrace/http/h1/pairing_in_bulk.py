@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lbtrace.http.budget import LEAST_MESSAGE
 from lbtrace.http.h1.pairing import all_answered
-from lbtrace.http.h1.reader import LEAST_MESSAGE
 from lbtrace.http.h1.requests import RequestReader
 from lbtrace.http.h1.responses import ResponseReader
 from lbtrace.tables.columns import group_starts, highest_so_far, running, spans

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
-from lbtrace.http.budget import ExchangeBudget
+from lbtrace.http.budget import LEAST_MESSAGE, ExchangeBudget
 from lbtrace.http.cursor import Cursor
 from lbtrace.http.digest import CONTENT_LIMITED
 from lbtrace.http.h1.body import (
@@ -45,7 +45,6 @@ from lbtrace.model.http import Body, Framing, Mark, Request, Response
 from lbtrace.tables.exchanges import RESYNCED
 
 MAX_START_LINE: Final = 1 << 16
-LEAST_MESSAGE: Final = 16  # bytes of the shortest HTTP/1 message
 _AHEAD: Final = 1 << 16  # bytes looked at to find where another reading would end
 _AT_HAND: Final = 8192  # bytes of a head that are looked at in one piece
 _LOOKED_AT: Final = 4096  # bytes looked at to see whether a message begins

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lbtrace.http.budget import LEAST_MESSAGE
 from lbtrace.http.h1.head import MAX_HEAD
-from lbtrace.http.h1.reader import LEAST_MESSAGE, MAX_START_LINE
+from lbtrace.http.h1.reader import MAX_START_LINE
 from lbtrace.model.http import Mark, Request
 from tests.http.streams import Talk, get, hear, ok, story
 
