@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NOT_LOADED = ("failed to map segment", os.strerror(errno.ENOMEM))
 _LONG = 300  # characters of a message of click that are shown
 COMMANDS = {
     "compare": "Compare the two sides of a balancer: what did it do?",
@@ -171,14 +172,29 @@ def run(arguments: list[str]) -> int:
         return _interrupted()
     except SystemExit:  # click, when the reader of a pipe has seen enough
         return DONE
-    except MemoryError:
-        _complain("there is not enough memory for this input. Cut it: editcap -c 1000000 IN OUT.")
-        return COULD_NOT_RUN
     except Exception as error:  # noqa: BLE001 - the last resort: a bug never looks like a result
+        if _without_memory(error):
+            _complain(
+                "there is not enough memory for this input. Cut it: editcap -c 1000000 IN OUT."
+            )
+            return COULD_NOT_RUN
         if is_interrupt(error):
             return _interrupted()
         return _unforeseen(error)
     return result if isinstance(result, int) else DONE
+
+
+def _without_memory(error: BaseException | None) -> bool:
+    """Whether the system refused memory, here or where this error comes from. A library that cannot
+    be loaded for it says so in the words of the loader (dlopen(3)).
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if isinstance(error, ImportError) and any(words in str(error) for words in _NOT_LOADED):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _unforeseen(error: Exception) -> int:
