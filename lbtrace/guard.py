@@ -4,18 +4,19 @@ The next byte that is read behind the new end raises SIGBUS. The command line ha
 (`lbtrace.cli.truncated`) and says so here; a library must install none, so it copies what it reads.
 So does a command that must go on after such a capture (`lbtrace mcp`).
 
-A process that ends there cleans nothing up, so files that are not complete are known here.
+A process that ends there cleans nothing up, so files that are not complete are known here, and
+folders into which nothing has come yet.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 _handled = [False]
-_unfinished: set[str] = set()
+_unfinished: dict[str, Callable[[str], None]] = {}  # each path, and what removes it
 
 
 def set_handled() -> None:
@@ -38,20 +39,34 @@ def unfinished(path: str) -> Iterator[None]:
     """A file that is written beside its place, and renamed when it is complete: it is removed when
     that does not happen.
     """
-    _unfinished.add(path)
+    with _removed_after(path, os.unlink):
+        yield
+
+
+@contextmanager
+def folder(path: str) -> Iterator[None]:
+    """A folder that is made where it is missing: it is removed when nothing has come into it."""
+    if os.path.isdir(path):
+        yield
+        return
+    os.makedirs(path)
+    with _removed_after(path, os.rmdir):
+        yield
+
+
+@contextmanager
+def _removed_after(path: str, remove: Callable[[str], None]) -> Iterator[None]:
+    _unfinished[path] = remove
     try:
         yield
     finally:
-        _unfinished.discard(path)
-        _removed(path)
+        del _unfinished[path]
+        with suppress(OSError):  # complete, and elsewhere; not empty
+            remove(path)
 
 
 def remove_unfinished() -> None:
-    """Remove all files that are not complete: this process ends now."""
-    for path in tuple(_unfinished):
-        _removed(path)
-
-
-def _removed(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)
+    """Remove all files that are not complete, and folders without any: this process ends now."""
+    for path, remove in reversed(tuple(_unfinished.items())):
+        with suppress(OSError):
+            remove(path)

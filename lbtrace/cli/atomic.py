@@ -1,5 +1,6 @@
 """A file that is replaced as a whole: what is written goes beside it, and takes its place when
-complete. Until then, and when writing fails or is interrupted, the old file stays as it was.
+complete. Until then, and when writing fails, is interrupted or told to end, the old file stays as
+it was.
 
 A device, a FIFO or a socket has no beside, and is written to. So is a file in a folder in which no
 other may be made.
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO, TypeVar
 
+from lbtrace.ending import told_to_end
 from lbtrace.guard import unfinished
 
 _Stream = TypeVar("_Stream", TextIO, BinaryIO)
@@ -47,7 +49,7 @@ def _replaced(
     import tempfile  # only a file that is written needs it
 
     number, beside = tempfile.mkstemp(dir=folder, prefix=f".{name[:100]}.", suffix=".part")
-    with unfinished(beside):
+    with told_to_end(), unfinished(beside):
         with opened(number) as out:
             yield out
             out.flush()

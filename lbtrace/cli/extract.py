@@ -12,6 +12,7 @@ import click
 from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced_bytes
 from lbtrace.cli.compare import CapturesGiven, FilesOfSides, side_options
+from lbtrace.cli.folder import check_folder, made_folder
 from lbtrace.cli.merge import (
     capture_options,
     check_packets,
@@ -124,42 +125,19 @@ def _check_folder(folder: str, inputs: Sequence[str], with_secrets: bool) -> Non
             "--with-secrets needs one file: a pcap file cannot hold secrets.",
             "For example: -o case.pcapng.",
         )
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise OptionError(
-            "output-no-folder",
-            f"-o {folder}: this is a file.",
-            "Name a folder, or a file that ends in .pcapng.",
-        )
     check_read_twice(inputs)
-    parent = os.path.dirname(os.path.abspath(folder))
-    if not os.path.isdir(parent):
-        raise OptionError("output-folder-missing", f"-o {folder}: there is no directory {parent}.")
-    if not os.access(folder if os.path.isdir(folder) else parent, os.W_OK | os.X_OK):
-        raise OptionError("output-unwritable", f"-o {folder}: no permission to write there.")
-    real = os.path.realpath(folder)
-    for path in inputs:
-        if os.path.dirname(os.path.realpath(path)) == real:
-            raise OptionError(
-                "output-is-input",
-                f"-o {folder}: {path} is in this folder, and could be overwritten.",
-                "Name another folder.",
-            )
+    check_folder(folder, inputs, hint="Name a folder, or a file that ends in .pcapng.")
 
 
 def _write_folder(report: Report, folder: str, options: StoryOptions) -> None:
     from lbtrace.wireshark.story import separate
 
     count = 0
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with ProgressBar() as progress:
-            for name, parts in separate(report, options, progress):
-                path = os.path.join(folder, name)
-                with replaced_bytes(path) as out:
-                    out.writelines(parts)
-                count += 1
-                click.echo(shown(path))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OptionError("output-unwritable", f"-o {folder}: {reason}.") from error
+    with made_folder(folder), ProgressBar() as progress:
+        for name, parts in separate(report, options, progress):
+            path = os.path.join(folder, name)
+            with replaced_bytes(path) as out:
+                out.writelines(parts)
+            count += 1
+            click.echo(shown(path))
     click.echo(f"{count} {noun(count, 'capture')}, to be compared again")

@@ -1,21 +1,39 @@
 """-o DIR: a folder that a command writes files into. It is checked before the work, and so that no
-input is overwritten.
+input is overwritten; made when there is something to write; and removed again when nothing came
+into it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from lbtrace import guard
+from lbtrace.ending import told_to_end
 from lbtrace.errors import OptionError
 
 
-def check_folder(folder: str, inputs: Sequence[str], suffix: str = "") -> None:
+@contextmanager
+def made_folder(folder: str) -> Iterator[None]:
+    """The folder, made if it is missing. OptionError when a file cannot be written."""
+    try:
+        with told_to_end(), guard.folder(folder):
+            yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OptionError("output-unwritable", f"-o {folder}: {reason}.") from error
+
+
+def check_folder(
+    folder: str, inputs: Sequence[str], suffix: str = "", hint: str = "Name a folder."
+) -> None:
     """OptionError when the folder cannot be written to, or one of the inputs is in it; with a
-    `suffix`, one of which the name ends so, as do all that will be written.
+    `suffix`, one of which the name ends so, as do all that will be written. `hint`: what to do when
+    it is a file.
     """
     if os.path.exists(folder) and not os.path.isdir(folder):
-        raise OptionError("output-no-folder", f"-o {folder}: this is a file.", "Name a folder.")
+        raise OptionError("output-no-folder", f"-o {folder}: this is a file.", hint)
     parent = os.path.dirname(os.path.abspath(folder))
     place = folder if os.path.isdir(folder) else parent
     if not os.path.isdir(place):

@@ -22,7 +22,7 @@ import click
 
 from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced
-from lbtrace.cli.folder import check_folder
+from lbtrace.cli.folder import check_folder, made_folder
 from lbtrace.errors import OptionError
 from lbtrace.language import ENGLISH, languages, preferred
 from lbtrace.model.report import CaptureReport, Report
@@ -148,12 +148,8 @@ class Target:
         """Write the files of a format that is a folder; whether it is one."""
         if self.format not in folder_formats() or self.path is None:
             return False
-        try:
-            os.makedirs(self.path, exist_ok=True)
+        with made_folder(self.path):
             written = write_folder(report, self.path, View(show_secrets=self.show_secrets))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OptionError("output-unwritable", f"-o {self.path}: {reason}.") from error
         for path in written:
             click.echo(path)
         return True

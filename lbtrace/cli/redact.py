@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lbtrace.cli import completing
-from lbtrace.cli.folder import check_folder
+from lbtrace.cli.folder import check_folder, made_folder
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.errors import OptionError
 
@@ -64,14 +63,10 @@ def command(
     with ProgressBar() as progress:
         points = points_of_any_side(captures, progress)
         check_folder(folder, [path for files in points for path in files])
-        try:
-            os.makedirs(folder, exist_ok=True)
+        with made_folder(folder):
             done = redact(
                 points, folder, drawn, bodies=bodies, addresses=addresses, progress=progress
             )
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OptionError("output-unwritable", f"-o {folder}: {reason}.") from error
     for line in told(done):
         click.echo(line)
 

@@ -8,6 +8,7 @@ import click
 
 from lbtrace.cli import completing
 from lbtrace.cli.atomic import replaced_bytes
+from lbtrace.cli.folder import made_folder
 from lbtrace.errors import OptionError
 from lbtrace.render.wording.escape import shown
 
@@ -34,13 +35,9 @@ def command(folder: str) -> None:
 
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise OptionError("output-no-folder", f"-o {folder}: this is a file.", "Name a folder.")
-    try:
-        os.makedirs(folder, exist_ok=True)
+    with made_folder(folder):
         for name, content in profile_files().items():
             path = os.path.join(folder, name)
             with replaced_bytes(path) as out:
                 out.write(content)
             click.echo(shown(path))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OptionError("output-unwritable", f"-o {folder}: {reason}.") from error
