@@ -14,6 +14,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.report import Kind
+from lbtrace.verdict.unrelated import apart_in_time
 
 UNDECIDED = (Kind.INCONCLUSIVE, Kind.AMBIGUOUS, Kind.UNRELATED)
 PORTS = 3  # of a side, at most
@@ -83,13 +84,7 @@ def _whole(comparison: Comparison) -> str:
 
 def _at_once(comparison: Comparison) -> str:
     """Captures that did not run at the same time."""
-    spans = [
-        (min(t.first_ns for t in traces), max(t.last_ns for t in traces))
-        for traces in (comparison.clients, comparison.backends)
-    ]
-    (first, last), (begin, end) = spans
-    known = any(not clock.refused for clock in comparison.correlation.clocks)
-    if known or (first <= end and begin <= last):
+    if not apart_in_time(comparison):
         return ""
     commands = " and ".join(tcpdump(f"{side}.pcap", comparison, side) for side in Side)
     return f"Run both captures at the same time, started before the traffic: {commands}."

@@ -27,6 +27,7 @@ from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
+from lbtrace.verdict.unrelated import why_not
 from lbtrace.verdict.weigh import Judgement, undecided
 
 LOOKED_FOR = (
@@ -325,7 +326,7 @@ def without_pairs(comparison: Comparison) -> Judgement:
         _no_request,
         _cut,
         _likenesses,
-        _few,
+        _not_shown,
         _lacking,
         _hidden,
     ):
@@ -423,14 +424,10 @@ def _likenesses(comparison: Comparison) -> str:
     )
 
 
-def _few(comparison: Comparison) -> str:
-    """Too few requests."""
-    if min(_requests(comparison)) >= ENOUGH_PAIRS:
-        return ""
-    return (
-        f"{_numbers(comparison)}; that is too few to tell: a balancer answers some requests "
-        "itself, and sends some of its own."
-    )
+def _not_shown(comparison: Comparison) -> str:
+    """Nothing speaks against it that the captures belong together."""
+    why = why_not(comparison)
+    return f"{_numbers(comparison)}. {why}" if why else ""
 
 
 def _lacking(comparison: Comparison) -> str:

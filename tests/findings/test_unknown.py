@@ -167,7 +167,7 @@ def test_what_tls_may_hide_is_not_unrelated() -> None:
     one = Simulation(seed=1, balancer=Balancer())
     for name in ("one", "two", "three"):
         one.client("203.0.113.5").asks("GET", f"/{name}", answer=name.encode())
-    other = Simulation(seed=2, balancer=Balancer())
+    other = Simulation(seed=2, balancer=Balancer(host="api.example.net"))
     for n in range(6):
         other.client("10.1.1.1").asks(
             "POST", f"/api/{n}", at_ms=60 * n, body=b"%d" % n, answer=b"{}%d" % n

@@ -22,7 +22,7 @@ def strangers(first: int = 1, second: int = 2, later_ms: int = 0) -> Recording:
     """Two captures of different traffic, the second perhaps later."""
     made = []
     for seed in (first, second):
-        one = Simulation(seed=seed, balancer=Balancer())
+        one = Simulation(seed=seed, balancer=Balancer(host=f"app{seed}.example"))
         laptop = one.client("192.168.0.5")
         for n in range(5):
             at = 60 * n + (later_ms if seed == second else 0)
