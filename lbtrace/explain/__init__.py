@@ -48,7 +48,7 @@ def explain(clients: Sequence[Trace], backends: Sequence[Trace], found: Matching
     whole = found.connection_pairs
     whole = whole + connection_pairs.carried(state, pairs, whole)
     whole += connection_pairs.pair(clients, backends, whole, known)
-    order = swapped.judge(state, known.values())
+    order = swapped.judge(state, known.values(), whole)
     return Correlation(
         pairs=pairs,
         connection_pairs=tuple(whole),

@@ -5,8 +5,10 @@ PROXY header is taken off; where these are not known (`Application.digests`), th
 TLS ends at the balancer, plain bytes behind it are fewer than the encrypted ones in front by the
 records' overhead and the handshake (RFC 8446 §5.2: 22 bytes a record and up), never more. The
 backend connection begins after the client's and answers before it. Bytes or lengths that occur once
-on each side are evidence by themselves; otherwise a pair needs the clock, and the time must leave
-one partner only. This is weaker than anything read from content, and said to be.
+on each side are evidence by themselves. So are those of as many connections on both sides that
+follow one another: each backend connection lies inside its client's, so the first is the first's.
+Otherwise a pair needs the clock, and the time must leave one partner only. This is weaker than
+anything read from content, and said to be.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -203,10 +206,14 @@ def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[Conne
         few = 2 * len(only) < min(
             len(front), len(back)
         )  # a clock that tells most of them not apart is none to trust
+        turns = (_in_turn(front), _in_turn(back)) if few and len(front) == len(back) else ([], [])
+        in_turn = all(turns)
+        if in_turn:
+            only = [(c, b, False) for c, b in zip(*turns, strict=True)]
         for c, b, by_time in only:
             basis = ConnectionBasis.SAME_BYTES if telling else ConnectionBasis.TIME
-            alone = len(front) == len(back) == 1
-            sure = telling and (alone or by_time) and not chance and not few
+            alone = in_turn or len(front) == len(back) == 1
+            sure = telling and (alone or by_time) and not chance and (in_turn or not few)
             found.append(
                 ConnectionPair(c.ref, b.ref, basis, Confidence.MEDIUM if sure else Confidence.LOW)
             )
@@ -216,6 +223,16 @@ def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[Conne
         p._replace(confidence=Confidence.LOW) if (p.client.point, p.backend.point) in never else p
         for p in found
     ]
+
+
+def _in_turn(flows: list[_Flow]) -> list[_Flow]:
+    """Connections that follow one another, in order: in each the server's last byte comes before
+    the client's first one in the next. Empty where they do not, or where bytes were sent again.
+    """
+    spoken = sorted((flow.spoke, i) for i, flow in enumerate(flows) if flow.spoke is not None)
+    if len(spoken) < len(flows) or any(a[3] > b[0] for (a, _), (b, _) in pairwise(spoken)):
+        return []
+    return [flows[i] for _, i in spoken]
 
 
 def _contradicted(pairs: Sequence[tuple[_Flow, _Flow]]) -> set[tuple[int, int]]:

@@ -6,7 +6,9 @@ Four things tell, none of which needs a clock or a certain pair:
     durations   a client waits longer than the backend takes. Of pairs one by one; of
                 interchangeable sets in order of duration: when every one of n waits is at least as
                 long as its own service, so is the k-th longest wait as the k-th longest service.
-                Who got another status than the backend gave did not wait for it
+                Who got another status than the backend gave did not wait for it. Where no exchange
+                is paired, connections that carried the same bytes tell: the client's first byte
+                leaves earlier, and the server's last byte arrives later, in front than behind
     nesting     a clock was found under which the exchanges behind lie inside those in front: the
                 other way round none would fit
     fields      what balancers add (a PROXY header, X-Forwarded-For, Via, …) stands in the requests
@@ -20,7 +22,7 @@ alike say nothing by their fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -29,7 +31,7 @@ import numpy as np
 from lbtrace.http_fields import ADDED_BY_PROXIES
 from lbtrace.match.exchange_times import Facts
 from lbtrace.match.pairing import Pairing
-from lbtrace.model.pairing import Clock, Confidence, Tier
+from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
 from lbtrace.tables.side_table import SideTable
 
 REVERSED = 0.8  # share of what was compared that decides
@@ -47,25 +49,21 @@ class Order:
     shown: bool
 
 
-def judge(state: Pairing, clocks: Iterable[Clock]) -> Order:
-    """The pairs as given → what they say about the order. A positive vote is for the order as
-    given, a negative one against it.
+def judge(
+    state: Pairing, clocks: Iterable[Clock], connections: Sequence[ConnectionPair] = ()
+) -> Order:
+    """The pairs as given, of exchanges and of connections → what they say about the order. A
+    positive vote is for the order as given, a negative one against it.
 
     By durations alone most of the exchanges must have been compared: a cache, say, makes backend
     exchanges that nobody waits for.
     """
     if not state.caused:
-        return Order(swapped=False, shown=False)
+        durations = _vote(*_reversed_connections(state, connections))
+        stands = _host(state) if durations else 0
+        return Order(durations < 0 and stands <= 0, shown=bool(durations))
     shorter, seen = reversed_share(state)
-    durations = (
-        0
-        if not seen
-        else -1
-        if shorter >= REVERSED * seen
-        else 1
-        if shorter <= (1 - REVERSED) * seen
-        else 0
-    )
+    durations = _vote(shorter, seen)
     nested = any(not k.refused and not k.stated and k.pairs >= NESTED for k in clocks)
     marks = (_fields(state), _host(state))
     votes = (durations, int(nested), *marks)
@@ -75,6 +73,40 @@ def judge(state: Pairing, clocks: Iterable[Clock]) -> Order:
     enough = known and seen * 2 >= len(state.backend) and seen * 3 >= len(state.client)
     swapped = max(votes) <= 0 and (min(marks) < 0 or (durations < 0 and enough))
     return Order(swapped, shown=swapped or max(votes) > 0)
+
+
+def _vote(shorter: int, seen: int) -> int:
+    """What durations say of the order, of which so many are shorter in front."""
+    if seen and shorter >= REVERSED * seen:
+        return -1
+    return int(seen > 0 and shorter <= (1 - REVERSED) * seen)
+
+
+def _reversed_connections(state: Pairing, connections: Sequence[ConnectionPair]) -> tuple[int, int]:
+    """(connections with the same bytes that took less time in front than behind, those whose times
+    were seen): from the client's first byte to the server's last.
+    """
+    shorter = seen = 0
+    for pair in connections:
+        if pair.basis is not ConnectionBasis.SAME_BYTES:
+            continue
+        front, back = _took(state.client, pair.client), _took(state.backend, pair.backend)
+        if front is not None and back is not None:
+            seen, shorter = seen + 1, shorter + (front < back)
+    return shorter, seen
+
+
+def _took(facts: Facts, ref: Ref) -> int | None:
+    """From the client's first byte to the server's last, in ns; None where bytes were sent again,
+    or where the server said nothing after the client.
+    """
+    held = facts.traces[ref.point].connections[ref.id]
+    up, down = held.from_client, held.from_server
+    if up.first_payload_ns is None or down.last_payload_ns is None:
+        return None
+    again = any(end.retransmissions or end.out_of_order for end in (up, down))
+    took = down.last_payload_ns - up.first_payload_ns
+    return None if again or took <= 0 else took
 
 
 def reversed_share(state: Pairing) -> tuple[int, int]:

@@ -17,7 +17,7 @@ knowledge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -150,9 +150,9 @@ def _by_values(state: Pairing, known: Known) -> Iterator[tuple[int, Confidence]]
         between = divmod(place, len(state.backend.traces))
         if between not in known.contradicted and _clock_holds(known, between):
             continue  # certain, whatever they share
-        of_kind: dict[tuple[Clue | None, bool], Confidence] = {}
+        of_kind: dict[tuple[tuple[Clue, ...], bool], Confidence] = {}
         for c in weak[points == place].tolist():
-            kind = state.reasons[c][0].clue if state.reasons[c] else None, c in known.named
+            kind = tuple(reason.clue for reason in state.reasons[c]), c in known.named
             if kind not in of_kind:
                 of_kind[kind] = _by_value(known, between, *kind)
             if of_kind[kind] is not Confidence.CERTAIN:
@@ -165,19 +165,22 @@ def _clock_holds(known: Known, points: Points) -> bool:
     return clock is not None and not clock.refused and (clock.pairs >= HOLDING or clock.stated)
 
 
-def _by_value(known: Known, points: Points, clue: Clue | None, named: bool) -> Confidence:
-    """The most that a pair may be which shares a value that is rare here.
+def _by_value(known: Known, points: Points, clues: Sequence[Clue], named: bool) -> Confidence:
+    """The most that a pair may be which shares values that are rare here: the rarest one first, and
+    then one that nobody else has.
 
     Where some pairs contradict each other's times, a field of the response may belong to another
     exchange with the same resource: an ETag, say, which a cache sends on. A field of the request
-    may be a session's, and stand in many requests.
+    may be a session's, and stand in many requests; then what nobody else has tells which.
     """
-    if known.contradicted.get(points) or (points in known.contradicted and clue in _OF_ANSWER):
+    of_answer = bool(clues) and clues[0] in _OF_ANSWER
+    of_session = bool(clues) and clues[-1] in _OF_SESSION
+    if known.contradicted.get(points) or (points in known.contradicted and of_answer):
         return Confidence.LOW
     if _clock_holds(known, points):
         return Confidence.CERTAIN
     complete = [side.complete for side in known.whole]
-    if all(complete) or (any(complete) and (clue not in _OF_SESSION or named)):
+    if all(complete) or (any(complete) and (not of_session or named)):
         return Confidence.MEDIUM
     return Confidence.LOW
 

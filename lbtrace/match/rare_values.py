@@ -637,15 +637,26 @@ class Candidates:
     bits: Column  # the weight of all rare tokens they share
     token: Column  # the rarest of them
     alone: Column  # bool: that one looks drawn at random, so that no other exchange has it
+    own: Column  # the rarest that nobody else has on either side, -1 for none
 
     def where(self, kept: Column) -> Candidates:
         """Some of them."""
-        columns = (self.client, self.backend, self.bits, self.token, self.alone)
+        columns = (self.client, self.backend, self.bits, self.token, self.alone, self.own)
         return Candidates(self.tokens, *(column[kept] for column in columns))
 
     def reasons(self) -> list[Reason]:
         """The rarest value that each pair shares."""
         return self.tokens.reasons(self.token)
+
+    def all_reasons(self) -> list[tuple[Reason, ...]]:
+        """The rarest value that each pair shares and, where others have it too, the rarest that
+        nobody else has: a session's value stands in many requests, and does not tell which.
+        """
+        out: list[tuple[Reason, ...]] = list(zip(self.reasons(), strict=True))
+        more = np.flatnonzero((self.own >= 0) & (self.own != self.token))
+        for row, reason in zip(more.tolist(), self.tokens.reasons(self.own[more]), strict=True):
+            out[row] += (reason,)
+        return out
 
 
 def match(shared: Candidates, client: Facts, backend: Facts) -> Matches:
@@ -675,7 +686,7 @@ def match(shared: Candidates, client: Facts, backend: Facts) -> Matches:
     return Matches(
         best_ones.client,
         [chosen[i] for i in own.tolist()],
-        list(zip(best_ones.reasons(), strict=True)),
+        best_ones.all_reasons(),
         tokens.header[token],
         ~tokens.of_kind(_RESPONSE)[token],
         best_ones.alone,
@@ -712,7 +723,19 @@ def candidates(client: Facts, backend: Facts) -> Candidates:
     score = np.add.reduceat(weight[token], first) if len(first) else np.zeros(0)
     width = max(n_backend, 1)
     best = token[first]
-    return Candidates(tokens, codes // width, codes % width, score, best, alone[best])
+    own = _rarest_own(code, token, (of_client == 1) & (of_backend == 1), codes)
+    return Candidates(tokens, codes // width, codes % width, score, best, alone[best], own)
+
+
+def _rarest_own(code: Column, token: Column, single: Column, codes: Column) -> Column:
+    """Per pair (`codes`) its first token that is a `single` one, -1 for none. `code` and `token`:
+    the tokens of pairs, those of one pair together, rarest first.
+    """
+    kept = single[token]
+    out = np.full(len(codes), -1, np.int64)
+    found, first = np.unique(code[kept], return_index=True)
+    out[np.searchsorted(codes, found)] = token[kept][first]
+    return out
 
 
 def _tell_alone(tokens: Tokens, used: Column) -> Column:

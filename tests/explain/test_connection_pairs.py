@@ -83,6 +83,46 @@ def test_the_same_bytes_said_twice_need_a_clock() -> None:
     assert known(speaking("a", "a"), speaking("a", "a")) == [0, 1]
 
 
+def in_turn(*spoke: tuple[int, int, int, int] | None) -> list[connection_pairs._Flow]:
+    """Connections that all carried the same bytes, at these times."""
+    return [
+        replace(flow, spoke=times)
+        for flow, times in zip(speaking(*"a" * len(spoke)), spoke, strict=True)
+    ]
+
+
+FIRST, SECOND = (0, 10, 5, 20), (100, 110, 105, 120)  # client first, last; server first, last
+BEHIND = [(503, 511, 504, 516), (603, 611, 604, 616)]
+
+
+@pytest.mark.parametrize(
+    ("front", "back", "sure"),
+    [
+        ([FIRST, SECOND], BEHIND, [(0, 0), (1, 1)]),
+        ([SECOND, FIRST], BEHIND, [(0, 1), (1, 0)]),
+        ([FIRST, (20, 25, 24, 29)], [(3, 11, 4, 16), (22, 26, 23, 27)], [(0, 0), (1, 1)]),
+        # they overlap on one side
+        ([FIRST, (19, 25, 24, 29)], [(3, 11, 4, 16), (22, 26, 23, 27)], []),
+        ([FIRST, SECOND], [(3, 11, 4, 99), (23, 31, 24, 36)], []),
+        # not as many on both sides
+        ([FIRST, SECOND], BEHIND[:1], []),
+        ([FIRST], BEHIND, []),
+        # bytes were sent again
+        ([FIRST, None], BEHIND, []),
+        # no offset of the clocks fits both
+        ([FIRST, SECOND], [BEHIND[0], (653, 661, 654, 666)], []),
+    ],
+)
+def test_as_many_that_follow_one_another_are_each_others_in_turn(
+    front: list[tuple[int, int, int, int] | None],
+    back: list[tuple[int, int, int, int] | None],
+    sure: list[tuple[int, int]],
+) -> None:
+    found = connection_pairs._equal(in_turn(*front), in_turn(*back), {})
+    known = [(p.client.id, p.backend.id) for p in found if p.confidence is Confidence.MEDIUM]
+    assert sorted(known) == sure
+
+
 def test_a_short_conversation_is_told_by_its_bytes_not_by_its_length() -> None:
     short = [connection_pairs._Flow(Ref(0, 0), Protocol.OTHER, 0, 10, 20, 20, True)]
     told = [replace(flow, digests=("a", "b")) for flow in short]

@@ -14,6 +14,7 @@ from lbtrace.explain.swapped import _fields
 from lbtrace.match import match
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Correlation
+from lbtrace.model.report import Kind
 from lbtrace.options import DEFAULT
 from lbtrace.pipeline import compare
 from tests.laws import examples
@@ -154,3 +155,29 @@ def test_a_proxy_header_is_what_balancers_add() -> None:
     assert _fields(match(front, back, DEFAULT).pairs) == -1
     plain = SCENARIOS["tcp-proxy"]().run()
     assert _fields(match(plain.clients, plain.backends, DEFAULT).pairs) == 0
+
+
+def spoken(folder: Path, count: int) -> None:
+    """`count` conversations of no HTTP, all alike, copied by a proxy of bytes."""
+    play = Script()
+    for _ in range(count):
+        front, back = play.front(), play.back()
+        for said, answer in ((b"HELO mail.example of some length\r\n", b"250 ok\r\n"),) * 2:
+            front.asks(said)
+            back.asks(said, pause_ms=3).answers(answer)
+            front.answers(answer, pause_ms=3)
+        back.closes()
+        front.leaves()
+        play.wait(30)
+    play.report(folder)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_of_other_protocols_the_longer_connections_are_in_front(tmp_path: Path, count: int) -> None:
+    spoken(tmp_path, count)
+    one, other = [[str(tmp_path / "client.pcap")]], [[str(tmp_path / "backend.pcap")]]
+    for sides, swapped in (((one, other), False), ((other, one), True)):
+        report = compare(*sides)
+        assert (report.correlation.swapped, report.correlation.order_shown) == (swapped, True)
+        assert report.verdict.kind is Kind.L4_PROXY
+        assert len(report.correlation.connection_pairs) == count

@@ -1,6 +1,7 @@
 """How sure pairs are that rest on who else there was."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ from lbtrace.correlate import correlate
 from lbtrace.match import match
 from lbtrace.match.confidence import Known, weigh
 from lbtrace.match.rare_values import drawn
-from lbtrace.model.pairing import Completeness, Confidence, SideCompleteness, Tier
+from lbtrace.model.pairing import Clue, Completeness, Confidence, SideCompleteness, Tier
+from lbtrace.model.report import Report
 from lbtrace.options import DEFAULT
 from tests.simulator import Balancer, Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios.base import TWO
 from tests.simulator.score import score
+from tests.simulator.script import Script
 
 COMPLETE = Completeness(SideCompleteness(None), SideCompleteness(None))
 
@@ -112,3 +115,45 @@ def test_what_one_point_contradicts_is_no_doubt_about_another() -> None:
     assert low == {c for c in here if state.tier[c] > Tier.STATED_ADDRESS}
     assert {c for c in here if c not in low}
     assert {c for c in state.caused if c not in here}
+
+
+ASKED = b"GET %s HTTP/1.1\r\nHost: a\r\nCookie: session=of-the-only-user\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+TOO_LARGE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"
+
+
+def of_one_session(folder: Path, sent: list[bytes], arrived: list[bytes]) -> Report:
+    """One user's requests; those that did not arrive are refused in front, so that the backend side
+    is not complete.
+    """
+    play, left = Script(), list(arrived)
+    for target in sent:
+        front = play.front().asks(ASKED % target)
+        there = left.pop(0) if left and target in arrived else None
+        if there is not None:
+            play.back().asks(ASKED % there).answers(ANSWER).closes()
+        front.answers(ANSWER if there else TOO_LARGE).leaves()
+        play.wait(50)
+    return play.report(folder)
+
+
+@pytest.mark.parametrize(
+    ("sent", "clues", "sure"),
+    [
+        (
+            [b"/h/0", b"/h/1", b"/h/2", b"/h/3", b"/h/4"],
+            [Clue.REQUEST_VALUE, Clue.TARGET],
+            Confidence.MEDIUM,
+        ),
+        ([b"/h/0", b"/h/0", b"/h/1", b"/h/0", b"/h/1"], [Clue.REQUEST_VALUE], Confidence.LOW),
+    ],
+)
+def test_a_sessions_value_does_not_tell_which_but_what_nobody_else_has_does(
+    sent: list[bytes], clues: list[Clue], sure: Confidence, tmp_path: Path
+) -> None:
+    found = of_one_session(tmp_path, sent, [sent[0], sent[2], sent[4]]).correlation
+    known = {p.confidence for p in found.pairs}
+    assert sure in known
+    if sure is Confidence.MEDIUM:
+        assert known == {sure}
+        assert {tuple(r.clue for r in p.reasons) for p in found.pairs} == {tuple(clues)}
