@@ -113,6 +113,7 @@ class Division(NamedTuple):
     doubled: bool | None
     directions: bytes
     whole_because: str
+    first_http3: decode.FrameAt | None = None
 
 
 def on_disk(options: Options) -> AbstractContextManager[None]:
@@ -198,6 +199,7 @@ def divided(recording: Recording, most: int, progress: Progress) -> Division:
         are_doubled(looked.seen.copies),
         looked.directions,
         "files of it overlap" if overlap(recording.files) else looked.whole_because,
+        looked.seen.http3,
     )
 
 
@@ -363,7 +365,7 @@ def together(found: Sequence[PartRead], division: Division, pauses: Column) -> P
             packet_directions=division.directions,
             pauses=pauses[: payload_to + 1].data,
         ),
-        decode.said_of(counts, 0),
+        decode.said_of(counts, 0, division.first_http3),
         _told([each.of_streams for each in found]),
         (*_told([each.of_http for each in found]), *limited),
         any(each.opened for each in found),

@@ -14,6 +14,7 @@ import pkgutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,6 +72,13 @@ def segments(
     return _Decoding(recording, copies, doubled, seen or SoFar()).run(progress)
 
 
+class FrameAt(NamedTuple):
+    """A frame, by its number and its time."""
+
+    frame: int
+    time_ns: int
+
+
 @dataclass(slots=True)
 class SoFar:
     """What the records of a capture showed so far, where they are decoded some at a time. Copies
@@ -81,6 +89,8 @@ class SoFar:
     peeled: Counter[str] = field(default_factory=Counter)
     copies: list[Copies] = field(default_factory=list)
     sampled: int = 0
+    records: int = 0
+    http3: FrameAt | None = None  # the first packet that may be of HTTP/3
 
 
 class _Decoding:
@@ -155,6 +165,8 @@ class _Decoding:
         parts += done.parts
         self.skipped.update(done.skipped)
         self.peeled.update(done.peeled)
+        if done.http3:
+            self._met_http3(min(done.http3))
         rest: Column = alike[done.remaining()]
         return rest
 
@@ -191,9 +203,16 @@ class _Decoding:
                 self.peeled.update(packet.peeled)
             if isinstance(outcome, Skip):
                 self.skipped[self._reason(outcome, link)] += 1
+                if outcome.reason == HTTP3_SKIP:
+                    self._met_http3(record)
             else:
                 rows.append((*outcome, self.networks.number(" / ".join(packet.networks))))
         return rows
+
+    def _met_http3(self, record: int) -> None:
+        """A packet that may be of HTTP/3: the first one is kept."""
+        frame = FrameAt(self.seen.records + record + 1, int(self.records.time_ns[record]))
+        self.seen.http3 = min(frame, self.seen.http3 or frame)
 
     def _reason(self, skip: Skip, link: int) -> str:
         """Why a packet was skipped; link types that are not read are named."""
@@ -237,6 +256,7 @@ class _Decoding:
         )
         columns["flow"] = flow
         words = self.flows.words
+        self.seen.records += len(self.records.offset)
         counts = PacketCounts(
             read=len(self.records.offset),
             decoded=len(flow),
@@ -253,7 +273,7 @@ class _Decoding:
             networks=self.networks.names,
             icmp=tuple(self.icmp),
             counts=counts,
-            diagnostics=said_of(counts, self.fragments.unfinished),
+            diagnostics=said_of(counts, self.fragments.unfinished, self.seen.http3),
         )
 
     def _once(self, columns: dict[str, Column]) -> dict[str, Column]:
@@ -267,9 +287,11 @@ class _Decoding:
         return {name: column[rows] for name, column in columns.items()}
 
 
-def said_of(counts: PacketCounts, unfinished: int) -> tuple[Diagnostic, ...]:
+def said_of(
+    counts: PacketCounts, unfinished: int, first_http3: FrameAt | None
+) -> tuple[Diagnostic, ...]:
     """What is worth saying of the packets of a capture point. `unfinished`: datagrams of which
-    fragments are missing.
+    fragments are missing. `first_http3`: the first packet that may be of HTTP/3.
     """
     skipped = dict(counts.skipped)
     http3, again = skipped.get(HTTP3_SKIP, 0), skipped.get(IN_ANOTHER_FILE, 0)
@@ -304,4 +326,7 @@ def said_of(counts: PacketCounts, unfinished: int) -> tuple[Diagnostic, ...]:
             "at the same times: a file was given twice, or files overlap. They count once.",
         ),
     )
-    return tuple(Diagnostic(slug, text, count) for slug, count, text in found if count)
+    where = {HTTP3_NOT_READ: first_http3 or ()}
+    return tuple(
+        Diagnostic(slug, text, count, *where.get(slug, ())) for slug, count, text in found if count
+    )

@@ -68,13 +68,14 @@ class Batch:
 @dataclass(slots=True)
 class Decoded:
     """What came of a batch: rows; the places in the batch left to the slow path; the plain packets
-    skipped, by reason; tags and tunnels, by name.
+    skipped, by reason; tags and tunnels, by name; of packets that may be of HTTP/3, first ones.
     """
 
     parts: list[SegmentRows] = field(default_factory=list)
     left: list[Column] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     peeled: Counter[str] = field(default_factory=Counter)
+    http3: list[int] = field(default_factory=list)  # records of packets that may be of HTTP/3
 
     def leave(self, packets: InFlight, which: Column) -> None:
         """These of the packets are for the slow path."""
@@ -305,6 +306,7 @@ def _plain(
             http3 = these & ((u16[at] == HTTP3_PORT) | (u16[at + 2] == HTTP3_PORT))
             if count := int(http3.sum()):
                 done.skipped[HTTP3_SKIP] += count
+                done.http3.append(int(batch.record[packets.index[http3]].min()))
                 counted |= http3
                 these &= ~http3
         if number in ERRORS and these.any():  # what they quote is read on the slow path

@@ -9,7 +9,7 @@ Decided by:
     The port alone: other protocols use it too. The requests of the backend side that have no
     partner are counted, if the packets show no other reason.
 Evidence:
-    The first packet of the capture; the display filter `udp.port == 443` shows the others.
+    The first of these packets; the display filter `udp.port == 443` shows the others.
 Remedy:
     To compare these requests, let clients use HTTP/2 or HTTP/1.1 while you capture: take Alt-Svc
     out, switch the HTTP/3 listener off, or block port 443 of UDP.
@@ -58,8 +58,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     if unexplained
                     else ""
                 ),
-                [trace.ref(1, trace.first_ns)],
-                note="where the capture begins",
+                [trace.first_http3],
+                note="the first of these packets",
                 count=count,
                 of=trace.packets.read,
                 capture=capture_name(comparison, trace),

@@ -26,13 +26,15 @@ class Diagnostic:
     """Something worth saying about the input, counted; never an error.
 
     `slug` is stable and kebab-case, `text` one sentence, `frame` the first frame it concerns
-    (numbered through the point's files), None when it concerns no frame.
+    (numbered through the point's files), None when it concerns no frame; `time_ns` is when that one
+    was captured, 0 where it is not told.
     """
 
     slug: str
     text: str
     count: int = 1
     frame: int | None = None
+    time_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,13 @@ class Trace:
     def http3_packets(self) -> int:
         """The UDP packets to or from port 443, which may hold requests that are not read."""
         return sum(said.count for said in self.diagnostics if said.slug == HTTP3_NOT_READ)
+
+    @property
+    def first_http3(self) -> FrameRef:
+        """The first of these packets; the first frame of the capture where there is none."""
+        frames = ((d.frame, d.time_ns) for d in self.diagnostics if d.slug == HTTP3_NOT_READ)
+        told = [(frame, time_ns) for frame, time_ns in frames if frame is not None]
+        return self.ref(*min(told, default=(1, self.first_ns)))
 
     @property
     def duration_ns(self) -> int:

@@ -573,8 +573,10 @@ def joined_diagnostics(said: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     for each in said:
         before = found.get((each.slug, each.text))
         if before is not None:
-            frames = [f for f in (before.frame, each.frame) if f is not None]
-            each = replace(each, count=before.count + each.count, frame=min(frames, default=None))
+            frames = [(d.frame, d.time_ns) for d in (before, each) if d.frame is not None]
+            frame, time_ns = min(frames, default=(None, 0))
+            count = before.count + each.count
+            each = replace(each, count=count, frame=frame, time_ns=time_ns)
         found[each.slug, each.text] = each
     return tuple(found.values())
 

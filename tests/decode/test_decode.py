@@ -125,13 +125,28 @@ def test_http3_is_told_to_be_there_and_not_read(tmp_path: Path) -> None:
     quic: list[Packet] = [
         Ether(src=MAC, dst=MAC) / network / UDP(sport=ports[0], dport=ports[1]) / (b"q" * 40)
         for network in (IP(), IPv6())
-        for ports in ((50000, 443), (443, 50000), (50000, 53))
+        for ports in ((50000, 53), (50000, 443), (443, 50000))
     ]
     table = segments(tmp_path, quic)
     assert dict(table.counts.skipped) == {"udp port 443": 4, "udp": 2}
     (told,) = [d for d in table.diagnostics if d.slug == "http3-not-read"]
-    assert told.count == 4
+    assert (told.count, told.frame) == (4, 2)
     assert told.text.startswith("4 UDP packets to or from port 443: HTTP/3")
+
+
+def test_the_first_packet_of_http3_is_known_on_either_path(tmp_path: Path) -> None:
+    """One in a tunnel is read one by one, a plain one with all others."""
+    plain = Ether(src=MAC, dst=MAC) / IP() / UDP(dport=443) / (b"q" * 40)
+    inside = Ether(src=MAC, dst=MAC) / IP(proto=4) / IP() / UDP(dport=443) / (b"q" * 40)
+    other = Ether(src=MAC, dst=MAC) / IP() / UDP(dport=53) / (b"q" * 40)
+    for packets, first in (
+        ([other, inside, plain], 2),
+        ([other, other, plain, inside, plain], 3),
+        ([inside], 1),
+    ):
+        table = segments(tmp_path, list(packets))
+        (told,) = [d for d in table.diagnostics if d.slug == "http3-not-read"]
+        assert (told.frame, told.count) == (first, sum(p is not other for p in packets))
 
 
 def test_offload_leaves_the_total_length_0(tmp_path: Path) -> None:

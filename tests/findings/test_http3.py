@@ -46,6 +46,12 @@ def test_requests_that_came_over_http3_are_not_called_another_clients(tmp_path: 
     (said,) = of(report, "http3")
     got = values(said)
     assert (said.severity, got["count"], got["unexplained"]) == (Severity.LOW, 2, 2)
+    (trace,) = report.clients
+    (shown,) = [f for e in said.evidence for f in e.frames]
+    assert shown == trace.first_http3
+    last_tcp = max(e.request.first_frame for e in trace.exchanges[:-1] if e.request)
+    assert shown.number > last_tcp
+    assert trace.first_ns < shown.time_ns < trace.last_ns
     assert {u.detail for u in report.correlation.unpaired} == {UnpairedDetail.MAY_BE_HTTP3}
 
 
