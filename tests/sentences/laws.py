@@ -25,6 +25,7 @@ from tests.sentences.streams import (
     WINDOW_UPDATE,
     StreamFrame,
     frames,
+    has_hole,
     heads,
     sent,
 )
@@ -506,10 +507,13 @@ def _end(talk: Talk, who: str, side: str) -> End:
 
 
 def _in_clear(seen: Seen) -> bool:
-    """Whether the frames of each connection that is shown can be read from its first on."""
+    """Whether the frames of each connection that is shown can be read from the first to the
+    last.
+    """
     numbers = {p.number for p in seen.shown}
     about = [t for t in seen.talks if numbers & {p.number for p in t.packets}]
-    return all(frames(t, end) for t in about for end in (t.client, t.server))
+    ends = [(t, end) for t in about for end in (t.client, t.server)]
+    return all(frames(t, end) and not has_hole(t, end) for t, end in ends)
 
 
 def _codes(told: Witnessed, slug: str, kind: int) -> Iterator[str]:

@@ -70,6 +70,14 @@ def sent(talk: Talk, end: End) -> tuple[bytes, list[tuple[int, Packet]]]:
     return data, ends
 
 
+def has_hole(talk: Talk, end: End) -> bool:
+    """Whether an end sent bytes behind a hole, so that `sent` does not have them all."""
+    direction = talk.directions.get(end)
+    parts = direction.sent if direction else []
+    last = max((begin + packet.size for begin, _, packet in parts if packet.payload), default=1)
+    return len(sent(talk, end)[0]) < last - 1
+
+
 def frames(talk: Talk, end: End) -> list[StreamFrame]:
     """The frames that an end sent."""
     data, ends = sent(talk, end)

@@ -143,6 +143,23 @@ def test_a_false_sentence_is(
     assert [complaint for law in OF_STREAMS for complaint in law(about)]
 
 
+def test_behind_a_hole_nothing_is_read_and_nothing_contradicted(tmp_path: Path) -> None:
+    """A request is lost before the RST_STREAM: what is in no packet speaks against no sentence."""
+    talk = Http2Talk()
+    talk.asks("/a")
+    talk.asks("/b")
+    lost = max(
+        i for i, s in enumerate(talk.wire.segments) if s.data and s.flow[0] == talk.wire.client
+    )
+    talk.answers(1, b"ok")
+    talk.resets(3)
+    del talk.wire.segments[lost]
+    about = told_of(talk.wire, tmp_path)
+    (finding,) = about.findings("streams-reset")
+    assert finding["text"].startswith("The client")
+    assert [complaint for law in LAWS for complaint in law(about)] == []
+
+
 @pytest.mark.parametrize(
     ("play", "slug"), [(reset, "grpc-calls"), (reset, "opened-tls"), (closed, "web-sockets.cut")]
 )
