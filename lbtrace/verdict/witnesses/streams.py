@@ -108,8 +108,19 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
         [_became(client, backend) for client, backend in _carried(comparison, pairs)], np.int64
     )
     ended = np.isin(became, list(ENDED))
-    hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
-    if not hello and not ended.any():
+    same = pairs.by(ConnectionBasis.TLS_CLIENT_HELLO)
+    through = same.copy()
+    through[same] = [_in_tunnel(*both) for both in _carried(comparison, pairs.where(same))]
+    yield from _of_pairs(
+        comparison,
+        "tls",
+        "tunnelled",
+        pairs.where(through),
+        "{count} client connections asked by HTTP for a tunnel (CONNECT, say), and the TLS inside "
+        "goes on behind the balancer without that request.",
+    )
+    hello = pairs.where(same & ~through)
+    if not same.any() and not ended.any():
         hello = pairs.where(became == PASSED)
     if hello:
         statement = (
@@ -124,6 +135,14 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
             yield from _of_pairs(comparison, "tls", variant, those, ENDED[number])
         return
     yield from _tls_of_exchanges(comparison)
+
+
+def _in_tunnel(client: Application, backend: Application) -> bool:
+    """Whether the TLS of a client's connection stands behind HTTP in the clear, which the backend's
+    connection does not have.
+    """
+    http = (Protocol.HTTP1, Protocol.HTTP2)
+    return client.protocol in http and not client.opened and backend.protocol not in http
 
 
 def _became(client: Application, backend: Application) -> int:
