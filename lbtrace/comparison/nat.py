@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison.pairs import PairedSides
-from lbtrace.http_fields.addresses import is_public, parse
+from lbtrace.http_fields.addresses import is_public, node, parse
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint
@@ -106,7 +106,7 @@ class Addresses(PairedSides):
     @cached_property
     def nat_mappings(self) -> list[AddressMapping]:
         """The mappings that mean a NAT before the balancer: another address, and not one of the
-        balancer's own or another client's.
+        balancer's own or another client's, nor one that the client's own PROXY header names.
         """
         own = {
             *self.correlation.topology.balancer_back,
@@ -116,6 +116,7 @@ class Addresses(PairedSides):
         own |= self.sides[
             0
         ].hosts  # another client that was captured: its request was taken for this one's
+        own |= self._named_by_clients
         found = []
         for mapping in self._believed:
             if parse(mapping.client) == parse(mapping.seen_as):
@@ -127,6 +128,20 @@ class Addresses(PairedSides):
             ):
                 found.append(mapping)
         return found
+
+    @cached_property
+    def _named_by_clients(self) -> set[str]:
+        """Addresses that PROXY headers of the client side name: the senders there speak for others,
+        and the balancer passes on what they say.
+        """
+        named = (
+            node(header.source)
+            for trace in self.sides[0].traces
+            for application in trace.applications
+            for header in application.proxy
+            if header.source
+        )
+        return {each.address for each in named if each is not None}
 
     @cached_property
     def _sources_behind_nat(self) -> frozenset[tuple[str, str]]:

@@ -190,3 +190,17 @@ def test_what_a_cut_head_states_is_not_known(tmp_path: Path) -> None:
     said = [f.text for f in report.findings if f.slug == "source-address.rewritten"]
     assert len(said) == 1
     assert said[0].endswith("stated nowhere that can be read.")
+
+
+def test_who_speaks_for_others_in_a_proxy_header_is_behind_no_nat(tmp_path: Path) -> None:
+    """The client's PROXY header names another host, and the balancer states that one."""
+    play = Script()
+    for n in range(3):
+        ask, answer = request(f"/{n}"), message("200 OK", f"page {n}")
+        front = play.front().asks(b"PROXY TCP4 203.0.113.5 198.51.100.80 4000 80\r\n" + ask)
+        back = play.back().asks(request(f"/{n}", "X-Forwarded-For: 203.0.113.5"))
+        back.answers(answer).closes()
+        front.answers(answer).leaves()
+    report = play.report(tmp_path)
+    assert {m.seen_as for m in report.correlation.topology.mappings} == {"203.0.113.5"}
+    assert [f for f in report.findings if f.slug == "nat-before-balancer"] == []
