@@ -17,6 +17,7 @@ Remedy:
     (`proxy_send_timeout`, `timeout server`), a wrong Content-Length.
 Variants:
     client, backend: on that side; what a balancer only passed on is told of the backend.
+    reset, reset-client, reset-backend: a RST ended bodies that last until the connection closes.
 """
 
 from __future__ import annotations
@@ -32,13 +33,16 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._message_sizes import SIZED, declared_sizes
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import LATER, NO_FRAME
+from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
 
+UNTIL_CLOSE = FRAMINGS[Framing.UNTIL_CLOSE]
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING, FramePart.END)
 ONE_CAPTURE = True
@@ -46,6 +50,10 @@ EXAMPLES = 2
 REMEDY = (
     "Look at the log of the {server} at that moment: a crash, a restart, a time limit while it "
     "writes, a wrong Content-Length."
+)
+RESET_REMEDY = (
+    "Look at the log of the {server} at that moment: a crash, a restart, a time limit. Let it send "
+    "Content-Length or chunks, and close by FIN: then a cut shows."
 )
 EARLY_REMEDY = (
     "Find out why the backend pauses in the middle of a response, or let the balancer wait longer "
@@ -55,17 +63,22 @@ MIN_PAUSE_NS = 100_000_000  # a silence worth a word
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """One finding a side."""
-    cut = {side: _cut(comparison.table(side)) for side in comparison.captured}
-    passed = np.zeros(0, np.int64)
+    """One finding a side for each of the two kinds of bodies."""
+    sized = {side: _cut(comparison.table(side)) for side in comparison.captured}
+    reset = {side: _reset(comparison.table(side)) for side in comparison.captured}
+    passed = {id(kind): np.zeros(0, np.int64) for kind in (sized, reset)}
     if not comparison.alone:
         pairs = comparison.all_pairs
-        passed = pairs.client[cut[Side.BACKEND][pairs.backend]]
-        passed = passed[cut[Side.CLIENT][passed]]
-        cut[Side.CLIENT][passed] = False
-    for side, those in cut.items():
-        if those.any():
-            yield _finding(comparison, side, np.flatnonzero(those), len(passed))
+        unfinished = sized[Side.CLIENT] | reset[Side.CLIENT]
+        for kind in (sized, reset):
+            rows = np.unique(pairs.client[kind[Side.BACKEND][pairs.backend]])
+            rows = rows[unfinished[rows]]
+            sized[Side.CLIENT][rows] = reset[Side.CLIENT][rows] = False
+            passed[id(kind)] = rows
+    for kind, tell in ((sized, _finding), (reset, _reset_finding)):
+        for side, those in kind.items():
+            if those.any():
+                yield tell(comparison, side, np.flatnonzero(those), len(passed[id(kind)]))
 
 
 class _Behind(NamedTuple):
@@ -99,15 +112,38 @@ def _behind(comparison: Comparison, rows: Column) -> _Behind:
 
 def _cut(table: SideTable) -> Column:
     """Per exchange, whether the server end ended its connection in the middle of the response."""
+    ended = _first_frame(table, server=True, of=("fin", "rst"))
+    cut: Column = _unfinished(table, ended) & np.isin(table.responses.framing, SIZED)
+    return cut
+
+
+def _reset(table: SideTable) -> Column:
+    """Per exchange, whether a RST of the server end, without a FIN, was the end of a response that
+    lasts until the connection closes.
+    """
+    fin, rst = (_first_frame(table, server=True, of=(what,)) for what in ("fin", "rst"))
+    ended = np.where(fin == LATER, rst, LATER)
+    reset: Column = _unfinished(table, ended) & (table.responses.framing == UNTIL_CLOSE)
+    return reset
+
+
+def _unfinished(table: SideTable, ended: Column) -> Column:
+    """Per exchange, whether its response is not whole although no byte is missing: its connection
+    was over with the frame `ended` of the server end, before the client end closed.
+    """
     r = table.responses
-    mine, theirs = (
-        np.minimum(*(_frames(table, f"{what}_frame", server) for what in ("fin", "rst")))
-        for server in (True, False)
-    )
+    theirs = _first_frame(table, server=False, of=("fin", "rst"))
     whole = table.of_ends("missing", server=True) == 0
-    ended = ((mine != LATER) & (mine < theirs) & whole)[table.connection]
-    cut: Column = r.whole_heads & ~r.complete & np.isin(r.framing, SIZED) & ended
-    return cut & table.last_on_connection
+    over = ((ended != LATER) & (ended < theirs) & whole)[table.connection]
+    found: Column = r.whole_heads & ~r.complete & over & table.last_on_connection
+    return found
+
+
+def _first_frame(table: SideTable, server: bool, of: tuple[str, ...]) -> Column:
+    """Per connection the first FIN or RST of one end; LATER without."""
+    frames = [_frames(table, f"{what}_frame", server) for what in of]
+    first: Column = np.minimum.reduce(frames)
+    return first
 
 
 def _frames(table: SideTable, name: str, server: bool) -> Column:
@@ -152,6 +188,30 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> F
         passed=passed if behind and passed else None,
         early=len(early.backend) or None,
         pause=ns(pause) if pause else None,
+        side=named(comparison, side),
+    ).about(comparison.asked(side, rows))
+
+
+def _reset_finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> Finding:
+    table, (_, server) = comparison.table(side), ends(comparison, side)
+    behind = side is Side.BACKEND and not comparison.alone
+    return KIND.finding(
+        variant(comparison, "reset", side),
+        Severity.MEDIUM if passed or not behind else Severity.LOW,
+        Confidence.HIGH,
+        "The {server} ended {count} of {of} responses by RST, "
+        + ("for example " if len(rows) > 1 else "")
+        + "after {got}. Only the end of the connection says where such a body ends, and no FIN "
+        "said it: nobody knows whether it is whole."
+        + (" {passed} of them reached clients without their end." if passed else ""),
+        _evidence(comparison, side, rows, NOT_BEHIND.backend),
+        note="the response, and the end of the connection",
+        remedy=RESET_REMEDY.format(server=server),
+        server=server,
+        count=len(rows),
+        of=int(table.responses.there.sum()),
+        got=size(int(table.responses.length[rows[0]])),
+        passed=passed or None,
         side=named(comparison, side),
     ).about(comparison.asked(side, rows))
 

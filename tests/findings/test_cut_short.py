@@ -134,3 +134,43 @@ def test_a_balancer_that_cuts_a_response_that_was_over(tmp_path: Path) -> None:
     play = played(WHOLE.replace(b"1000\r\n", b"5000\r\n", 1) + b"x" * 4000, passed_on=HALF)
     (said,) = found(play, tmp_path)
     assert "Behind it" not in said.text
+
+
+CHUNKED_PART = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3e8\r\n" + b"x" * 1000
+
+
+def test_a_reset_says_not_that_a_body_without_a_length_is_whole(tmp_path: Path) -> None:
+    (said,) = found(played(TO_THE_END, passed_on=CHUNKED_PART, reset=True), tmp_path)
+    assert (said.slug, said.severity) == ("cut-short.reset-backend", Severity.MEDIUM)
+    assert (values(said)["count"], values(said)["of"], values(said)["passed"]) == (1, 3, 1)
+    assert values(said)["got"] == 1000
+    assert {f.side.value for e in said.evidence for f in e.frames} == {"backend", "client"}
+
+
+def test_a_reset_body_that_the_balancer_ended_well_is_no_problem_of_clients(tmp_path: Path) -> None:
+    (said,) = found(played(TO_THE_END, passed_on=WHOLE, reset=True), tmp_path)
+    assert (said.slug, said.severity) == ("cut-short.reset-backend", Severity.LOW)
+    assert "passed" not in values(said)
+
+
+@pytest.mark.parametrize("first", ["fin", "client"])
+def test_after_a_fin_or_when_the_client_left_a_reset_ends_no_body(first: str, tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(ask(1)).answers(TO_THE_END)
+    if first == "fin":
+        front.server_closes_first()
+    else:
+        front.gives_up()
+    front.closes(reset=True)
+    assert not one_sided(play, tmp_path)
+
+
+def one_sided(play: Script, folder: Path) -> list[Finding]:
+    return told(show([[str(play.write(folder)[0])]]), "cut-short")
+
+
+def test_a_reset_in_one_capture(tmp_path: Path) -> None:
+    play = Script()
+    play.front().asks(ask(1)).answers(TO_THE_END).closes(reset=True)
+    (said,) = one_sided(play, tmp_path)
+    assert (said.slug, said.severity) == ("cut-short.reset", Severity.MEDIUM)
