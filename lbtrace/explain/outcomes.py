@@ -11,7 +11,7 @@ import numpy as np
 
 from lbtrace.http_fields import HOP, SERVER, Meaning, fields_of
 from lbtrace.match.attempts import fitting, in_order, in_time
-from lbtrace.match.exchange_times import Facts, may_be_answer_each
+from lbtrace.match.exchange_times import FAR, Facts, may_be_answer_each
 from lbtrace.match.pairing import UNTOLD, Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.http import RETRIED, Mark, Response
@@ -51,7 +51,7 @@ def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTa
         theirs[here] = [b for b, _ in told]
         outcome[here] = [OUTCOMES.index(ending) for _, ending in told]
     known, sure = numbering(), map(state.confidence.__getitem__, order)
-    outcome[_copies(state, sizes, theirs, outcome)] = OUTCOMES.index(AttemptOutcome.COPY)
+    outcome[_copies(state, line, sizes, theirs, outcome)] = OUTCOMES.index(AttemptOutcome.COPY)
     group = np.full(len(client), NONE, np.int64)
     group[list(state.group)] = list(state.group.values())
     return PairTable(
@@ -69,12 +69,15 @@ def pairs(state: Pairing, line: Timeline, answered: Mapping[int, int]) -> PairTa
     )
 
 
-def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) -> Column:
+def _copies(
+    state: Pairing, line: Timeline, sizes: Column, backends: Column, outcome: Column
+) -> Column:
     """Which attempts are mirrored traffic. `sizes`: the attempts of each pair.
 
     A server is a mirror when it answered requests, three at least, beside others whose answers the
     clients got, and no client is known to have got one of its answers. An answer of a status after
-    which balancers try again may be the reason for a second attempt, so it shows no mirror.
+    which balancers try again may be the reason for a second attempt, so it shows no mirror, unless
+    it came after the attempt that was used had begun.
     """
     none = np.zeros(len(backends), bool)
     pair = np.repeat(np.arange(len(sizes)), sizes)
@@ -86,7 +89,10 @@ def _copies(state: Pairing, sizes: Column, backends: Column, outcome: Column) ->
     server = joint(table.servers[table.connection], table.point)
     ignored = beside & (outcome == OUTCOMES.index(AttemptOutcome.SUPERSEDED))
     ignored &= table.responses.there[backends]
-    ignored &= ~np.isin(table.responses.start[backends], RETRIED)
+    begun = np.full(len(sizes), -FAR)
+    begun[pair[used]] = line.columns.backend_asked[backends[used]]
+    too_late = line.columns.backend_answered[backends] > begun[pair]
+    ignored &= ~np.isin(table.responses.start[backends], RETRIED) | (line.known & too_late)
     counts = np.bincount(server[backends[ignored]], minlength=int(server.max()) + 1)
     counts[server[backends[outcome == ANSWERED]]] = 0
     return beside & (counts >= FEW)[server[backends]]

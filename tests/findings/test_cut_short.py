@@ -154,7 +154,9 @@ def test_a_reset_body_that_the_balancer_ended_well_is_no_problem_of_clients(tmp_
 
 
 @pytest.mark.parametrize("first", ["fin", "client"])
-def test_after_a_fin_or_when_the_client_left_a_reset_ends_no_body(first: str, tmp_path: Path) -> None:
+def test_after_a_fin_or_when_the_client_left_a_reset_ends_no_body(
+    first: str, tmp_path: Path
+) -> None:
     play = Script()
     front = play.front().asks(ask(1)).answers(TO_THE_END)
     if first == "fin":

@@ -60,3 +60,17 @@ def test_a_mirror_copies_nine_of_ten(copied: int, shown: bool, tmp_path: Path) -
     report = asked_twice(tmp_path, 200, copied, once=1)
     slugs = [f.slug for f in report.findings if f.slug.startswith("retries")]
     assert slugs == ["retries.mirrored"] * shown
+
+
+def test_an_error_that_came_too_late_to_be_the_reason_shows_a_mirror(tmp_path: Path) -> None:
+    """The second request was on its way before the first one was answered."""
+    play = Script()
+    for n in range(4):
+        asked = ASKED.replace(b"GET", b"POST") % (n, n)
+        front, first = play.front().asks(asked), play.back(8081).asks(asked)
+        second = play.back(8080).asks(asked)
+        second.answers(ANSWER % (200, 7, b"used %02d" % n)).closes()
+        front.answers(ANSWER % (200, 7, b"used %02d" % n)).leaves()
+        first.answers(ANSWER % (500, 5, b"other"), 200).closes()
+    slugs = [f.slug for f in play.report(tmp_path).findings if f.slug.startswith("retries")]
+    assert slugs == ["retries.mirrored"]
