@@ -23,6 +23,7 @@ Variants:
     response-mended: the backend sent such responses, and the balancer wrote them anew.
     crossed-answers: clients got answers to requests of others.
     refused: the balancer refused such requests.
+    seen-requests, seen-responses: such messages in one capture.
 """
 
 from __future__ import annotations
@@ -46,16 +47,19 @@ from lbtrace.findings._boundaries import Hidden, crossed, hidden
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import CONTENT_ENCODING, Meaning, fields_of
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Exchange, Mark, Request
+from lbtrace.model.http import NO_CONTENT, Exchange, Mark, Request
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence, Ref, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among
+from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
 AMBIGUOUS = MARKS[Mark.AMBIGUOUS_FRAMING]
+UNSURE = sum(MARKS[mark] for mark in (Mark.RESYNCED, Mark.LOST))  # its bytes were not all captured
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.FRAMING)
+ONE_CAPTURE = True
 REMEDY = (
     "Let the balancer refuse ambiguous messages, and close backend connections after any it "
     "lets through (RFC 9112 §6.3)."
@@ -73,6 +77,9 @@ class _Split(NamedTuple):
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Smuggling seen, then ambiguous messages that were let through, refused, or merely sent."""
+    if comparison.alone:
+        yield from _seen(comparison)
+        return
     splits = list(_splits(comparison))
     for split in splits[:5]:
         yield _smuggled(comparison, split)
@@ -122,6 +129,47 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     yield from _alone(comparison)
 
 
+def _seen(comparison: Comparison) -> Iterator[Finding]:
+    """Ambiguous messages of one capture, of ends that it has every byte of."""
+    (side,) = comparison.captured
+    table = comparison.table(side)
+    for messages, server, frame in (
+        (table.requests, False, comparison.request_frame),
+        (table.responses, True, comparison.response_frame),
+    ):
+        odd = messages.there & ((messages.marks & AMBIGUOUS) > 0) & (messages.marks & UNSURE == 0)
+        rows = np.flatnonzero(odd & (table.of_ends("missing", server) == 0)[table.connection])
+        if len(rows):
+            empty = _followed(table, rows) if server else 0
+            yield KIND.finding(
+                "seen-responses" if server else "seen-requests",
+                Severity.LOW,
+                Confidence.HIGH,
+                ("Responses" if server else "Requests")
+                + " whose end can be read in two ways: {count}."
+                + _of_no_body(empty),
+                (frame(side, table.ref(row)) for row in rows[:FRAMES_PER_SIDE].tolist()),
+                count=len(rows),
+                empty=empty or None,
+                remedy=RESPONSE_REMEDY.replace("backend", "server") if server else REMEDY,
+            ).about(comparison.asked(side, rows))
+
+
+def _followed(table: SideTable, rows: Column) -> int:
+    """How many of these responses have a status without a body, and bytes behind it."""
+    r = table.responses
+    return int((np.isin(r.start[rows], NO_CONTENT) & (r.length[rows] > 0)).sum())
+
+
+def _of_no_body(empty: int) -> str:
+    """What is said of them."""
+    return (
+        " {empty} of them {empty:has|have} a status without a body (204 or 304), and bytes follow."
+        if empty
+        else ""
+    )
+
+
 def _responses(comparison: Comparison) -> Iterator[Finding]:
     """Ambiguous responses of the backend: those that reached a client as they were, and those that
     the balancer wrote anew.
@@ -135,16 +183,20 @@ def _responses(comparison: Comparison) -> Iterator[Finding]:
         those = sent.where(passed == as_it_was)
         if not len(those):
             continue
+        empty = _followed(comparison.sides[1], those.backend)
         yield KIND.finding(
             "response" if as_it_was else "response-mended",
             Severity.MEDIUM if as_it_was else Severity.LOW,
             confidence_of(those),
             "Responses of the backend whose end can be read in two ways reached clients: {count}."
+            + _of_no_body(empty)
             if as_it_was
-            else "The backend sent responses whose end can be read in two ways ({count}). What "
-            "the balancer sent to the clients can be read in one way only.",
+            else "The backend sent responses whose end can be read in two ways ({count})."
+            + _of_no_body(empty)
+            + " What the balancer sent to the clients can be read in one way only.",
             comparison.response_frames(those),
             count=len(those),
+            empty=empty or None,
             remedy=RESPONSE_REMEDY,
         )
 

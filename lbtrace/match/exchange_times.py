@@ -18,7 +18,7 @@ import numpy as np
 from lbtrace.http_fields import AGE
 from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit, marks_cache
 from lbtrace.http_fields.lines import lowered
-from lbtrace.model.http import Body, Exchange, Mark
+from lbtrace.model.http import NO_CONTENT, Body, Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
@@ -354,7 +354,7 @@ def may_be_caused(client: Exchange, backend: Exchange) -> bool:
 
 def may_be_answer(client: Exchange, backend: Exchange) -> bool:
     """False when what the client got is not what the backend sent: another status, or another
-    content.
+    content, where such an answer has any.
     """
     r, s = client.response, backend.response
     if r is None or s is None:
@@ -366,7 +366,7 @@ def may_be_answer(client: Exchange, backend: Exchange) -> bool:
         return False
     if client.request is not None and client.request.method == "HEAD":
         return True
-    return same_body(r.body, s.body) is not False
+    return r.status in NO_CONTENT or same_body(r.body, s.body) is not False
 
 
 def different_bodies(one: Messages, i: Column, other: Messages, j: Column) -> Column:
@@ -394,11 +394,18 @@ def may_be_caused_each(client: Facts, backend: Facts, cs: Column, bs: Column) ->
     return fine
 
 
+def bodiless(facts: Facts) -> Column:
+    """Per exchange, whether its answer has no body: it answers HEAD, or its status says so."""
+    q, r = facts.table.requests, facts.table.responses
+    head = q.there & (q.method == facts.table.words.texts.get("HEAD", -1))
+    found: Column = head | np.isin(r.start, NO_CONTENT)
+    return found
+
+
 def may_be_answer_each(client: Facts, backend: Facts, cs: Column, bs: Column) -> Column:
     """`may_be_answer`, pair by pair."""
-    q, r, s = client.table.requests, client.table.responses, backend.table.responses
-    head = q.there[cs] & (q.method[cs] == client.table.words.texts.get("HEAD", -1))
+    r, s = client.table.responses, backend.table.responses
     same = client.table.status[cs] == backend.table.status[bs]
-    same &= head | ~different_bodies(r, cs, s, bs)
+    same &= bodiless(client)[cs] | ~different_bodies(r, cs, s, bs)
     fine: Column = ~(r.there[cs] & s.there[bs]) | same
     return fine

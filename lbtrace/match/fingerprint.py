@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from lbtrace.http_fields import HOP, Meaning, fields_of, is_forwarding
-from lbtrace.match.exchange_times import Facts, body_keys, body_sizes
+from lbtrace.match.exchange_times import Facts, bodiless, body_keys, body_sizes
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.http import Mark
 from lbtrace.model.net import Side
@@ -283,10 +283,9 @@ def response_keys(facts: Facts, numbers: Sequence[int], kept: Kept) -> list[Hash
     known that there was none.
     """
     at = np.array(numbers, np.int64)
-    q, r, words = facts.table.requests, facts.table.responses, facts.table.words
+    r, words = facts.table.responses, facts.table.words
     said = _signatures(r.heads.taken(at), words, kept)
-    empty = q.there & (q.method == words.texts.get("HEAD", -1))
-    body = np.where(empty, 0, _bodies(r))
+    body = np.where(bodiless(facts), 0, _bodies(r))
     silent = facts.silent if facts.side is Side.BACKEND else np.zeros(len(facts), bool)
     rows = zip(facts.table.status[at].tolist(), body[at].tolist(), said, strict=True)
     known = (r.there & (body >= 0))[at].tolist()

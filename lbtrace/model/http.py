@@ -247,6 +247,7 @@ MIN_SERVER_ERROR: Final = 500
 # statuses after which balancers can be told to try once more, and do (nginx `proxy_next_upstream`,
 # HAProxy `retry-on`, Envoy `retry_on`)
 RETRIED: Final = (401, 403, 404, 408, 409, 425, 429, *range(500, 600))
+NO_CONTENT: Final = (204, 304)  # bytes behind such a response are none of it (RFC 9112 §6.3)
 
 DIGESTED = 1 << 16  # bytes: what is equal so far and of equal length is equal
 

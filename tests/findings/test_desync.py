@@ -15,6 +15,7 @@ import pytest
 import lbtrace
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.model.report import Severity
+from lbtrace.pipeline import show
 from tests.findings.simulated import values
 from tests.findings.test_protocol_mismatch import told
 from tests.simulator.script import Script
@@ -68,3 +69,57 @@ def test_a_body_that_answers_head_reaches_the_client_or_does_not(
     assert said.slug == f"framing-desync.{variant}"
     assert ("reached clients" in said.statement) == (passed_on != HEAD_OF_FIVE)
     assert values(said)["count"] == 3
+
+
+UNCHANGED = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n%05d"
+
+
+def asked_again(got: bytes = UNCHANGED) -> Script:
+    """Each page is asked for twice; the second answer says 304, and a body follows behind the
+    balancer.
+    """
+    play = Script()
+    for n in range(3):
+        front, back = play.front(), play.back()
+        for given, passed in ((PAGE % n, PAGE % n), (UNCHANGED + b"not again", got)):
+            ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+            front.asks(ask)
+            back.asks(ask).answers(given)
+            front.answers(passed)
+        front.leaves()
+        back.closes()
+        play.wait(100)
+    return play
+
+
+def test_bytes_behind_a_status_without_a_body_are_told_and_part_no_pair(tmp_path: Path) -> None:
+    report = asked_again().report(tmp_path)
+    assert len(report.correlation.pairs) == 6
+    (said,) = told(report, "framing-desync")
+    assert said.slug == "framing-desync.response-mended"
+    assert (values(said)["count"], values(said)["empty"]) == (3, 3)
+
+
+@pytest.mark.parametrize(("lost", "count"), [(False, 3), (True, 0)])
+def test_one_capture_shows_them_where_it_has_every_byte(
+    lost: bool, count: int, tmp_path: Path
+) -> None:
+    play = asked_again()
+    if lost:
+        play.backend = [p for p in play.backend if b"HTTP/1.1 200" not in p.data]
+    report = show([[str(play.write(tmp_path)[1])]])
+    said = [f for f in report.findings if f.slug.startswith("framing-desync")]
+    assert [(f.slug, values(f)["count"]) for f in said] == (
+        [("framing-desync.seen-responses", 3)] if count else []
+    )
+
+
+def test_one_capture_shows_requests_that_can_be_read_in_two_ways(tmp_path: Path) -> None:
+    play = Script()
+    ask = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    play.front().asks(ask + b"0\r\n\r\n").answers(PAGE % 1).leaves()
+    report = show([[str(play.write(tmp_path)[0])]])
+    (said,) = [f for f in report.findings if f.slug.startswith("framing-desync")]
+    assert (said.slug, values(said)["count"]) == ("framing-desync.seen-requests", 1)
+    assert said.remedy
