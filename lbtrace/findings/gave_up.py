@@ -64,6 +64,11 @@ REMEDY = (
     "Find out why the answer takes longer than the {client} waits, or let the {client} wait longer."
 )
 ORDER = " The client's time limit must be longer than the balancer's."
+CANCELLED_NS = 1_000_000  # who leaves sooner did not wait
+CANCELLED_REMEDY = (
+    "Who cancels at once waits for no answer: find out what this client is. Many such requests are "
+    "an attack (HTTP/2 rapid reset, CVE-2023-44487): limit the requests of a connection."
+)
 KEPT_REMEDY = (
     "Look at the balancer: the backend's answer came to it sooner than the client had waited. Its "
     "log says why it was not passed on, or how long the request had waited there."
@@ -169,6 +174,7 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
     shortest, longest = int(waited[rows].min()), int(waited[rows].max())
     both = differ(shortest, longest)
     by_stream = sum(row in resets and resets[row].frame.from_client for row in rows.tolist())
+    at_once = by_stream == len(rows) and longest < CANCELLED_NS
     late, kept = _answered(comparison, rows, waited)
     event, failed = _failed_behind(comparison, rows, waited)
     yield (
@@ -178,16 +184,7 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
             Confidence.HIGH,
             ("The client end" if comparison.alone else "The client")
             + " gave up {count} of {of} requests: "
-            + (
-                "it closed or reset the connection"
-                if not by_stream
-                else "it reset the stream"
-                if by_stream == len(rows)
-                else "it closed or reset the connection or the stream"
-            )
-            + " {shortest}"
-            + (" to {longest}" if both else "")
-            + " after it had asked, before any answer."
+            + _left(by_stream, len(rows), both, at_once, longest)
             + _behind("The server end" if comparison.alone else "The backend", late)
             + _kept(kept)
             + (" Behind the balancer meanwhile: {event}." if event else ""),
@@ -195,12 +192,14 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
             note="the request, and the end of its connection or stream",
             remedy=KEPT_REMEDY
             if len(kept) and not len(late)
+            else CANCELLED_REMEDY
+            if at_once
             else REMEDY.format(client="client end" if comparison.alone else "client")
             + ("" if comparison.alone else ORDER),
             count=len(rows),
             of=int(table.requests.there.sum()),
-            shortest=ns(shortest),
-            longest=ns(longest) if both else None,
+            shortest=None if at_once else ns(shortest),
+            longest=ns(longest) if (longest if at_once else both) else None,
             late=len(late) or None,
             took=ns(int(late.min())) if len(late) else None,
             kept=len(kept) or None,
@@ -210,6 +209,21 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
         .about(comparison.asked(side, rows))
         .on(comparison.failed(Side.BACKEND, failed))
     )
+
+
+def _left(by_stream: int, count: int, both: bool, at_once: bool, longest: int) -> str:
+    """How and when clients left."""
+    how = (
+        "it closed or reset the connection"
+        if not by_stream
+        else "it reset the stream"
+        if by_stream == count
+        else "it closed or reset the connection or the stream"
+    )
+    when = " {shortest} to {longest}" if both else " {shortest}"
+    if at_once:
+        when = " at most {longest}" if longest else " at once"
+    return how + when + " after it had asked, before any answer."
 
 
 def given_up(comparison: Comparison) -> Column:

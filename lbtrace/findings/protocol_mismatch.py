@@ -29,6 +29,7 @@ Variants:
     proxy-header, proxy-header-client, proxy-header-backend: a PROXY header that was refused.
     proxy-header-missing, proxy-header-missing-client, proxy-header-missing-backend: a server that
         answers only connections with a PROXY header.
+    tls-missing, tls-missing-client, tls-missing-backend: a server that answers only TLS.
     unanswered, unanswered-client, unanswered-backend: a server that ended every connection without
         a byte of answer.
 """
@@ -66,6 +67,7 @@ from lbtrace.tables.connections import NEVER
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.PROXY_HEADER, FramePart.TLS, FramePart.END)
 ONE_CAPTURE = True
+PLAIN_HTTP = (Protocol.HTTP1, Protocol.HTTP2)
 BAD_REQUEST = 400  # RFC 9110 §15.5.1
 VARIANTS = {
     (Protocol.HTTP1, Protocol.TLS): "http1-to-tls",
@@ -272,38 +274,70 @@ def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator
 
 
 def _missing(comparison: Comparison, side: Side) -> Iterator[Finding]:
-    """Servers that answered every connection with a PROXY header and ended every one without."""
+    """Servers that answered every connection with a PROXY header, or with TLS, and ended every one
+    without.
+    """
     table, closed = comparison.table(side), closed_unanswered(comparison, side)
-    with_header = table.proxied > 0
+    if not closed.any():
+        return
+    header = table.proxied > 0
+    for began, plain, in_tls in (
+        (header, ~header, False),
+        (*_tls_and_plain(comparison, side), True),
+    ):
+        for server, ended, good in _ended_without(comparison, side, began, plain):
+            yield KIND.finding(
+                variant(comparison, "tls-missing" if in_tls else "proxy-header-missing", side),
+                Severity.MEDIUM,
+                Confidence.HIGH if len(ended) > 1 else Confidence.MEDIUM,
+                "{server} ended {count} of {of} connections at once, without a byte of answer: "
+                + (
+                    "all those that began in plain HTTP. It answered those that began with TLS."
+                    if in_tls
+                    else "all those that began without a PROXY header. It answered those that "
+                    "began with one."
+                ),
+                [
+                    *shown(
+                        (first_words(comparison, side, row), *_server_end(comparison, side, row))
+                        for row in ended[:2].tolist()
+                    ),
+                    first_words(comparison, side, int(good[0])),
+                ],
+                note="the first bytes without TLS and the end of the connection; a ClientHello"
+                if in_tls
+                else "the first bytes without a header and the end of the connection; a header",
+                remedy=PLAIN if in_tls else SEND,
+                server=str(table.endpoint(server)),
+                count=len(ended),
+                of=len(ended) + len(good),
+                side=named(comparison, side),
+            ).on(comparison.failed(side, ended))
+
+
+def _tls_and_plain(comparison: Comparison, side: Side) -> tuple[Column, Column]:
+    """Per connection whether it begins with a ClientHello, and whether in plain HTTP."""
+    every = [a for trace in comparison.traces(side) for a in trace.applications]
+    in_tls = np.array([a.tls is not None for a in every], bool)
+    plain = np.array([a.protocol in PLAIN_HTTP for a in every], bool) & ~in_tls
+    return in_tls, plain
+
+
+def _ended_without(
+    comparison: Comparison, side: Side, began: Column, without: Column
+) -> Iterator[tuple[int, Column, Column]]:
+    """Servers that answered every connection that `began` in one way, and ended at once every one
+    `without`; with the connections that they ended, and those that they answered.
+    """
+    table, closed = comparison.table(side), closed_unanswered(comparison, side)
     answered = table.of_ends("bytes", server=True) > 0
     spoke = table.of_ends("first_payload_ns", server=False) != NEVER
-    wrong = (with_header & closed) | (spoke & ~with_header & answered)
-    for server in distinct(table.servers[with_header & answered]).tolist():
+    wrong = (began & closed) | (spoke & ~began & answered)
+    for server in distinct(table.servers[began & answered]).tolist():
         there = table.servers == server
-        ended, good = (there & closed & ~with_header), (there & with_header & answered)
-        if not ended.any() or (there & wrong).any():
-            continue
-        rows = np.flatnonzero(ended)
-        yield KIND.finding(
-            variant(comparison, "proxy-header-missing", side),
-            Severity.MEDIUM,
-            Confidence.HIGH if len(rows) > 1 else Confidence.MEDIUM,
-            "{server} ended {count} of {of} connections at once, without a byte of answer: all "
-            "those that began without a PROXY header. It answered those that began with one.",
-            [
-                *shown(
-                    (first_words(comparison, side, row), *_server_end(comparison, side, row))
-                    for row in rows[:2].tolist()
-                ),
-                first_words(comparison, side, int(np.flatnonzero(good)[0])),
-            ],
-            note="the first bytes without a header and the end of the connection; a header",
-            remedy=SEND,
-            server=str(table.endpoint(server)),
-            count=len(rows),
-            of=len(rows) + int(good.sum()),
-            side=named(comparison, side),
-        ).on(comparison.failed(side, rows))
+        ended, good = (there & closed & without), (there & began & answered)
+        if ended.any() and not (there & wrong).any():
+            yield server, np.flatnonzero(ended), np.flatnonzero(good)
 
 
 def _refusal(opening: Opening, exchanges: list[Exchange], closed: bool) -> str | None:

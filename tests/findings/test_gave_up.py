@@ -282,3 +282,21 @@ def test_a_response_that_was_over_was_not_given_up_midway(tmp_path: Path) -> Non
     assert "gave-up.midway" not in {
         f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings
     }
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_who_resets_its_streams_at_once_did_not_wait(apart: bool) -> None:
+    """In the packet that asks; or a millisecond later, which may be a wait."""
+    talk = Http2Talk()
+    for n in range(3):
+        stream = talk.client.get_next_available_stream_id()
+        head = [(":method", "GET"), (":path", f"/{n}"), (":scheme", "http"), (":authority", "a")]
+        talk.client.send_headers(stream, head, end_stream=True)
+        if apart:
+            talk.said()
+        talk.client.reset_stream(stream, 8)
+        talk.said()
+    (said,) = of(told_alone(talk), "gave-up")
+    assert values(said)["count"] == 3
+    assert ("CVE-2023-44487" in said.remedy, "at once" in said.text) == (not apart, not apart)
+    assert ("shortest" in values(said)) == apart

@@ -198,6 +198,21 @@ def test_a_header_makes_no_difference_where_both_are_treated_alike(
     assert "protocol-mismatch.proxy-header-missing-backend" not in slugs
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_server_that_answers_only_tls(answered: bool, tmp_path: Path) -> None:
+    """Unless one of the connections in plain HTTP was answered."""
+    play = Script()
+    play.front(443).asks(hello("a.example", [])).answers(alert(40)).closes()
+    for _ in range(2):
+        play.front(443).asks(GET).closes()
+    if answered:
+        play.front(443).asks(GET).answers(OK).closes()
+    found = [f for f in told(play.report(tmp_path)) if "tls-missing" in f.slug]
+    assert [(f.slug, values(f)["count"], values(f)["of"]) for f in found] == (
+        [] if answered else [("protocol-mismatch.tls-missing-client", 2, 3)]
+    )
+
+
 def test_half_a_request_is_no_whole_one(tmp_path: Path) -> None:
     play = Script()
     for _ in range(2):
