@@ -10,10 +10,11 @@ The identification says nothing for IPv6, where it is 0, and where it is the sam
 A copy must then follow within MAX_APART_WITHOUT_ID_NS, and its first TCP options (the timestamps)
 must be equal too.
 
-Invariant: copies are left out only when at least MIN_SHARE_PERCENT of the packets of a capture that
-carry data, SYN or FIN are copies; else all stay, and TCP sees them as retransmissions. Copies with
-a telling identification and another TTL, tag or tunnel are left out always: nobody sends a packet
-again like that, but a fabric shows it at two places.
+Invariant: copies are left out only when they are at least MIN_SHARE_PERCENT of the packets with
+data, SYN or FIN of the flows that have copies; else all stay, and TCP sees them as retransmissions.
+Other flows do not count: on a balancer, "any" may show what is behind it twice (a bridge and its
+port) and what is in front once. Copies with a telling identification and another TTL, tag or tunnel
+are left out always: nobody sends a packet again like that, but a fabric shows it at two places.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.tables.columns import distinct, ranks
+from lbtrace.tables.columns import among, distinct, ranks
 from lbtrace.tables.packets import FIN, SYN, Column
 from lbtrace.tables.views import Views
 
@@ -44,7 +45,7 @@ EQUAL = ("flow", "forward", "seq", "ack", "flags", "window", "wire_length", "ip_
 
 class Copies(NamedTuple):
     """In some rows: which are copies, which of these went over two places for certain, how many of
-    the copies carry data, SYN or FIN, and how many rows do.
+    the copies carry data, SYN or FIN, and how many rows of the same flows do.
     """
 
     rows: Column
@@ -79,11 +80,12 @@ def copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> 
     part = {name: column[before:high] for name, column in columns.items()}
     carries = (part["wire_length"] > 0) | (part["flags"] & (SYN | FIN) != 0)
     rows, elsewhere = (found[found >= low - before] for found in _copies(part, views))
+    flow = part["flow"]
     return Copies(
         rows + before,
         elsewhere + before,
         int(carries[rows].sum()),
-        int(carries[low - before :].sum()),
+        int(carries[low - before :][among(flow[low - before :], flow[rows])].sum()),
     )
 
 

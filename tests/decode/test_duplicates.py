@@ -98,6 +98,32 @@ def test_a_few_copies_stay(tmp_path: Path) -> None:
     assert (len(segments), segments.counts.duplicates) == (46, 0)
 
 
+def test_what_is_behind_a_bridge_is_there_twice_and_what_is_in_front_once(tmp_path: Path) -> None:
+    """A balancer that passes packets on, captured on "any": in at the front, out at the bridge, and
+    out again at the port of the bridge. Copies are a third of all.
+    """
+    packets: list[Timed] = []
+    for i, packet in enumerate(conversation()):
+        behind = packet.copy()
+        for name in ("src", "dst"):
+            setattr(behind, name, getattr(behind, name).replace("10.0.0.2", "10.0.9.2"))
+        packets += [(i * MS, packet), (i * MS + 20_000, behind), (i * MS + 22_000, behind)]
+    segments = table(tmp_path, packets)
+    assert (len(segments), segments.counts.duplicates, len(segments.flows)) == (80, 40, 2)
+
+
+def test_a_few_copies_in_some_flows_stay(tmp_path: Path) -> None:
+    """A network that doubles a packet now and then, whatever else the capture holds."""
+    packets: list[Timed] = []
+    for i, packet in enumerate(conversation()):
+        other = packet.copy()
+        other[TCP].sport, other[TCP].dport = other[TCP].sport + 1, other[TCP].dport + 1
+        packets += [(i * MS, packet), (i * MS + 20_000, other)]
+        if i % 4 == 0:
+            packets.append((i * MS + 50_000, packet))
+    assert table(tmp_path, packets).counts.duplicates == 0
+
+
 def test_duplicate_acks_and_keep_alives_stay(tmp_path: Path) -> None:
     packets: list[Timed] = [(i * MS, packet) for i, packet in enumerate(conversation())]
     ack = IP(src="10.0.0.2", dst="10.0.0.1", id=0) / TCP(sport=80, dport=5000, ack=200, flags="A")
