@@ -213,6 +213,12 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
 
 def _left(by_stream: int, count: int, both: bool, at_once: bool, longest: int) -> str:
     """How and when clients left."""
+    if at_once:  # by a reset of the stream, all of them
+        return (
+            "it reset the stream at most {longest} after it had asked, before any answer."
+            if longest
+            else "it reset the stream at once after it had asked, before any answer."
+        )
     how = (
         "it closed or reset the connection"
         if not by_stream
@@ -221,8 +227,6 @@ def _left(by_stream: int, count: int, both: bool, at_once: bool, longest: int) -
         else "it closed or reset the connection or the stream"
     )
     when = " {shortest} to {longest}" if both else " {shortest}"
-    if at_once:
-        when = " at most {longest}" if longest else " at once"
     return how + when + " after it had asked, before any answer."
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, product
+from itertools import chain, pairwise, product
 from types import ModuleType
 from typing import Any, TypeGuard
 
@@ -101,7 +102,7 @@ class _Reader:
     def known(self, node: ast.expr, inside: ast.FunctionDef) -> list[str]:
         """The forms of a text; none when it is not known."""
         try:
-            forms = self._forms(node, inside, 0)
+            forms = self._whole(node, inside)
             return list(dict.fromkeys(chain.from_iterable(map(choices, forms))))
         except Unknown:
             return []
@@ -137,15 +138,22 @@ class _Reader:
                 return self._called(node, inside, depth)
         raise Unknown
 
+    def _whole(self, node: ast.expr, inside: ast.FunctionDef) -> list[str]:
+        """The forms of a statement; where sentences end on both sides of a joint, those of either
+        side alone: a form of each behind a form of each other would be too many.
+        """
+        parts = [self._forms(part, inside, 0) for part in _joint_parts(node)]
+        runs = [[parts[0]]]
+        for before, part in pairwise(parts):
+            if _end_sentences(before) and _are_sentences(part):
+                runs.append([part])
+            else:
+                runs[-1].append(part)
+        return [form for run in runs for form in _products(run)]
+
     def _joined(self, nodes: Iterable[ast.expr], inside: ast.FunctionDef, depth: int) -> list[str]:
         """Every form of one behind every form of the other."""
-        forms = [self._forms(node, inside, depth + 1) for node in nodes]
-        size = 1
-        for each in forms:
-            size *= len(each)
-        if size > MOST:
-            raise Unknown
-        return ["".join(parts) for parts in product(*forms)]
+        return _products([self._forms(node, inside, depth + 1) for node in nodes])
 
     def _any(self, nodes: Iterable[ast.expr], inside: ast.FunctionDef, depth: int) -> list[str]:
         return [form for node in nodes for form in self._forms(node, inside, depth + 1)]
@@ -227,6 +235,30 @@ class _Reader:
                 every = self._forms(text, inside, depth + 1)
                 return [form.replace(old[0], by) for form in every for by in new]
         raise Unknown
+
+
+def _joint_parts(node: ast.expr) -> Iterator[ast.expr]:
+    """The parts that are joined by +, in order."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        yield from _joint_parts(node.left)
+        yield from _joint_parts(node.right)
+    else:
+        yield node
+
+
+def _products(parts: list[list[str]]) -> list[str]:
+    """Every form of one behind every form of the other."""
+    if math.prod(map(len, parts)) > MOST:
+        raise Unknown
+    return ["".join(forms) for forms in product(*parts)]
+
+
+def _end_sentences(forms: list[str]) -> bool:
+    return any(forms) and all(form.endswith(".") for form in forms if form)
+
+
+def _are_sentences(forms: list[str]) -> bool:
+    return _end_sentences(forms) and all(form.startswith(" ") for form in forms if form)
 
 
 def _is_name(node: ast.expr) -> TypeGuard[ast.Name]:
