@@ -30,7 +30,7 @@ from lbtrace import capture, decode, http, tcp
 from lbtrace.capture.on_disk import chunks, full
 from lbtrace.decode.duplicates import WINDOW_ROWS, are_doubled
 from lbtrace.decode.overlapping_files import overlap
-from lbtrace.decode.shards import MOST_BACK_NS, divisible, shard_of_frames
+from lbtrace.decode.shards import divisible, shard_of_frames
 from lbtrace.errors import InputError
 from lbtrace.machine_memory import machine_memory
 from lbtrace.model.net import Endpoint
@@ -39,7 +39,7 @@ from lbtrace.model.trace import Diagnostic, PacketCounts, Trace
 from lbtrace.options import Options, Progress, quiet
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import SOURCES, ConnectionTable
-from lbtrace.tables.packets import Recording
+from lbtrace.tables.packets import MOST_BACK_NS, Recording
 from lbtrace.tables.trace_parts import joined, joined_diagnostics
 
 BASE_BYTES: Final = 120_000_000  # Python, numpy and lbtrace themselves, and what is read at a time

@@ -124,9 +124,9 @@ static void note(Walk *w, int64_t row, int64_t stream, int fresh) {
 
 /* The bursts of one connection. 0, or -1 with an error set. */
 static int walk(Walk *w, int64_t connection) {
-    int64_t count = gather(w, connection), client = 2 * connection, split, end;
-    if (count < 0 || !rows_of(w, client, &split, &end)) return -1;
-    split = end; /* the server's pieces begin here */
+    int64_t count = gather(w, connection), client = 2 * connection, first, split;
+    /* the server's pieces are behind the client's */
+    if (count < 0 || !rows_of(w, client, &first, &split)) return -1;
     int sides = 0, in_order = 1, kept = 0, last_server = 1;
     int64_t before = -1, opened = -1; /* the piece before; the one that began the burst before */
     for (int64_t k = 0; k < count; k++) {

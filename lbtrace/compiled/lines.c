@@ -468,7 +468,7 @@ static PyObject *numbers(PyObject *self, PyObject *args) {
     PyObject *column, *missing = Py_None;
     if (!PyArg_ParseTuple(args, "O|O", &column, &missing)) return NULL;
     Part *part = new_part(lines, NUMBER, NULL);
-    if (part == NULL) return NULL;
+    if (part == NULL) return noted(lines, 1);
     if (missing != Py_None) {
         part->may_miss = 1;
         part->missing = PyLong_AsLongLong(missing);

@@ -39,7 +39,7 @@ SAMPLES = 16
 OPTION_BYTES = 12  # of TCP that are compared; the timestamps are in them (RFC 7323 appendix A)
 
 Columns = Mapping[str, Column]  # as in decode: one entry per SegmentTable column, and ip_id
-# what a copy shares with what it copies
+# what a copy shares with what it copies, and no other packet of the same time
 EQUAL = ("flow", "forward", "seq", "ack", "flags", "window", "wire_length", "ip_id")
 
 

@@ -20,13 +20,12 @@ from typing import Final
 
 import numpy as np
 
+from lbtrace.decode.duplicates import EQUAL
 from lbtrace.model.trace import CaptureFile
 from lbtrace.tables.columns import Column
 from lbtrace.tables.packets import SegmentTable
 from lbtrace.tables.words import joint
 
-# what tells a packet from others of the same time
-EQUAL = ("flow", "forward", "seq", "ack", "flags", "window", "wire_length", "ip_id")
 SHARED: Final = 0.9  # of the packets that the smaller of two points has at the time of both
 
 

@@ -14,11 +14,10 @@ from typing import Final
 import numpy as np
 
 from lbtrace.tables.columns import Column
-from lbtrace.tables.packets import SegmentTable
+from lbtrace.tables.packets import MOST_BACK_NS, SegmentTable
 from lbtrace.tables.shards import shards as shards_of
 
 FRAGMENT: Final = "ip-fragment"  # why a packet was skipped: it is a part of a datagram
-MOST_BACK_NS: Final = 1_000_000_000  # by which a packet may be earlier than the one before it
 
 
 def shard_of_frames(table: SegmentTable, frames: int, shards: int) -> Column:

@@ -18,13 +18,13 @@ import numpy as np
 
 from lbtrace import capture, decode
 from lbtrace.capture import writing
-from lbtrace.decode.shards import MOST_BACK_NS, divisible, shard_of_frames
+from lbtrace.decode.shards import divisible, shard_of_frames
 from lbtrace.fleet import store
 from lbtrace.fleet.engine import Engine, Task, done
 from lbtrace.model.trace import CaptureFile, Diagnostic
 from lbtrace.options import Progress, quiet
 from lbtrace.tables.columns import Column
-from lbtrace.tables.packets import NO_PACKET, Recording
+from lbtrace.tables.packets import MOST_BACK_NS, NO_PACKET, Recording
 
 MOST_LOTS: Final = 200  # of a point: each is a file of every shard, and a capture has at most 255
 MOST_SHARDS: Final = 64

@@ -27,6 +27,9 @@ from lbtrace.tables.table import RowTable, Table, bounds, column, item, shared, 
 Buffer: TypeAlias = bytes | memoryview  # anything that slices without a copy and compares to bytes
 Flow: TypeAlias = tuple[Endpoint, Endpoint]
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+# by which a packet may be earlier than the one before it: queues and interfaces differ by
+# milliseconds
+MOST_BACK_NS: Final = 1_000_000_000
 TLS_SECRETS: Final = 0x544C534B  # "TLSK": a key log in a Decryption Secrets Block of pcapng
 
 

@@ -21,16 +21,15 @@ import numpy as np
 
 from lbtrace.model.trace import SET_BACK, Diagnostic
 from lbtrace.tables.columns import highest_so_far
-from lbtrace.tables.packets import ACK, FIN, SYN, Column, SegmentTable
+from lbtrace.tables.packets import ACK, FIN, MOST_BACK_NS, SYN, Column, SegmentTable
 
-ALLOWED_NS: Final = 1_000_000_000  # queues and interfaces differ by milliseconds
 NOTHING: Final = -(1 << 33)  # below every distance of two sequence numbers
 
 
 def in_time_order(table: SegmentTable) -> SegmentTable:
     """The segments in their order, and what is to be said of it."""
     steps = np.diff(table.time_ns)
-    back = np.flatnonzero(steps < -ALLOWED_NS)
+    back = np.flatnonzero(steps < -MOST_BACK_NS)
     if not len(back):
         return table
     by_time = np.argsort(table.time_ns, kind="stable")
@@ -59,9 +58,9 @@ def in_time_order(table: SegmentTable) -> SegmentTable:
 def _parts(time_ns: Column) -> bool:
     """Whether times go back for more than one packet at a time: one alone has a damaged time."""
     before, after = np.append(time_ns[1], time_ns[:-1]), np.append(time_ns[1:], time_ns[-2])
-    outside = (time_ns < before - ALLOWED_NS) | (time_ns > after + ALLOWED_NS)
+    outside = (time_ns < before - MOST_BACK_NS) | (time_ns > after + MOST_BACK_NS)
     alone = outside & (before <= after)
-    return bool((np.diff(time_ns[~alone]) < -ALLOWED_NS).any())
+    return bool((np.diff(time_ns[~alone]) < -MOST_BACK_NS).any())
 
 
 def _faults(table: SegmentTable, order: Column) -> int:

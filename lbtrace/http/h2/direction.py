@@ -20,7 +20,7 @@ from lbtrace.http.digest import BodyDigest
 from lbtrace.http.event_digest import EventDigest
 from lbtrace.http.grpc import GrpcDigest
 from lbtrace.http.h2.control import KINDS, ControlNotes
-from lbtrace.http.h2.field_sections import FieldSection, FieldSections, KnownSections
+from lbtrace.http.h2.field_sections import SCHEMES, FieldSection, FieldSections, KnownSections
 from lbtrace.http.h2.frames import (
     CONTINUATION,
     DATA,
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 _MAX_BLOCK: Final = 1 << 20  # bytes of a header block put together from CONTINUATION frames
 _MAX_FRAME: Final = 1 << 20  # bytes of a frame that is not DATA; a longer one is no frame
-_SCHEMES: Final = 4  # different ones of a connection that are kept
 
 
 @dataclass(slots=True)
@@ -255,7 +254,7 @@ class Http2Direction:
         §8.3.1).
         """
         sections = (half.section for half in self.halves.values() if half.section is not None)
-        return tuple(dict.fromkeys(s.scheme for s in sections if s.scheme))[:_SCHEMES]
+        return tuple(dict.fromkeys(s.scheme for s in sections if s.scheme))[:SCHEMES]
 
     @property
     def web_sockets(self) -> frozenset[int]:

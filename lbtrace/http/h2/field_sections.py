@@ -22,6 +22,7 @@ from lbtrace.http_fields import (
 )
 from lbtrace.model.http import HeaderLine
 
+SCHEMES: Final = 4  # different ones of a connection that are kept
 _REMEMBERED: Final = 1 << 12  # blocks and lines that are remembered
 _LONG: Final = 1 << 10  # bytes; a longer block or line is not remembered
 _DIGITS: Final = 19  # of the longest Content-Length that is read

@@ -27,7 +27,7 @@ from lbtrace import compiled
 from lbtrace.http.budget import FRAMES_EACH, UNFOLDED_EACH
 from lbtrace.http.cursor import Cursor, StreamPieces
 from lbtrace.http.digest import CODINGS, CONTENT_LIMITED, BodyDigest
-from lbtrace.http.h2.field_sections import declared_length
+from lbtrace.http.h2.field_sections import SCHEMES, declared_length
 from lbtrace.http.h2.frames import begins_well
 from lbtrace.http.h2.hpack_tolerant import STATIC, HpackField
 from lbtrace.http.weirds import Weirds
@@ -56,7 +56,6 @@ _OF_LENGTH: Final = READ_IN_STREAMS.index(CONTENT_LENGTH)
 _UNKNOWN: Final = -1  # no length is declared
 _TOO_LARGE: Final = -2  # one that no column of integers can hold
 _MOST: Final = (1 << 63) - 1
-_SCHEMES: Final = 4  # different ones of a connection that are kept
 # numbers of a message: start line, body, its length, frames, times, offset, whether it is repeated
 _WIDTH: Final = 11
 _BODY: Final = 6  # numbers of a body in front of its pieces
@@ -172,7 +171,7 @@ class PlainStreams:
             self._add_bodies(memoryview(bodies).cast("q"))
         names = dict.fromkeys(scheme.decode("latin-1") for scheme in schemes)
         return ToldConnection(
-            tuple(names)[:_SCHEMES],
+            tuple(names)[:SCHEMES],
             dict(apart),
             {number: HpackField(*field) for number, field in fields.items()},
             ToldEnd(*asking),
