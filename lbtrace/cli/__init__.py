@@ -96,6 +96,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             return _interrupted()
+        except click.UsageError as error:
+            command = ctx.invoked_subcommand and self.get_command(ctx, ctx.invoked_subcommand)
+            if error.ctx is None and command:  # click does not say whose option lacks its value
+                error.ctx = click.Context(command, ctx, ctx.invoked_subcommand)
+            raise
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands and options; files, where no command begins so."""

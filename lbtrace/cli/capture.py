@@ -27,6 +27,7 @@ from lbtrace.cli import completing
 from lbtrace.cli.compare import SIDES, compared_on_balancer, options_of, repeated
 from lbtrace.cli.output import Target, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
+from lbtrace.cli.whole_number import WholeNumber
 from lbtrace.errors import InputError, OptionError
 from lbtrace.options import Options, check_lb, parse_duration
 from lbtrace.render.wording.escape import shown
@@ -105,7 +106,7 @@ class PlacesOfSides(click.Command):
 )
 @click.option(
     "--lb-port",
-    type=click.IntRange(1, 65535),
+    type=WholeNumber(1, 65535),
     multiple=True,
     metavar="PORT",
     help="With --lb: a port on which the balancer takes connections, if all is on one host.",

@@ -16,6 +16,7 @@ from lbtrace.cli import completing
 from lbtrace.cli.compare import CapturesGiven, FilesOfSides, side_options
 from lbtrace.cli.output import Target, written_options
 from lbtrace.cli.progress import ProgressBar
+from lbtrace.cli.whole_number import WholeNumber
 from lbtrace.errors import OptionError
 from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Behaviour
@@ -51,7 +52,7 @@ from lbtrace.render.check import format_names
 @side_options
 @click.option(
     "--min-exchanges",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     default=1,
     show_default=True,
     help="With fewer exchanges that can be judged, the check is inconclusive.",

@@ -13,6 +13,7 @@ from lbtrace.cli import completing
 from lbtrace.cli.memory import max_memory_option, parse_memory
 from lbtrace.cli.output import Target, jobs_option, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
+from lbtrace.cli.whole_number import WholeNumber
 from lbtrace.ending import told_to_end
 from lbtrace.errors import InputError, OptionError
 from lbtrace.model.net import Side
@@ -88,7 +89,7 @@ _OF_SIDES = (
     ),
     click.option(
         "--lb-port",
-        type=click.IntRange(1, 65535),
+        type=WholeNumber(1, 65535),
         multiple=True,
         metavar="PORT",
         help="With --lb: a port on which the balancer takes connections, if all is on one host.",

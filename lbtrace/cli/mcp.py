@@ -10,6 +10,7 @@ import click
 from lbtrace import guard
 from lbtrace.cli import completing
 from lbtrace.cli.assistants.parts import BUDGET, MAX_BUDGET, MIN_BUDGET
+from lbtrace.cli.whole_number import WholeNumber
 from lbtrace.errors import OptionError
 
 
@@ -25,7 +26,7 @@ from lbtrace.errors import OptionError
 )
 @click.option(
     "--budget",
-    type=click.IntRange(MIN_BUDGET, MAX_BUDGET),
+    type=WholeNumber(MIN_BUDGET, MAX_BUDGET),
     default=BUDGET,
     show_default=True,
     metavar="CHARACTERS",

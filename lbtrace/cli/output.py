@@ -23,6 +23,7 @@ import click
 from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced
 from lbtrace.cli.folder import check_folder, made_folder
+from lbtrace.cli.whole_number import WholeNumber
 from lbtrace.errors import OptionError
 from lbtrace.language import ENGLISH, languages, preferred
 from lbtrace.model.report import CaptureReport, Report
@@ -252,7 +253,7 @@ def result_options(command: Callable[..., Any], to_file: bool = True) -> Callabl
 
 jobs_option: _Decorator = click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     default=_cores,
     help="How many processes read and write side by side. Default: as many as there are "
@@ -344,7 +345,8 @@ def _zone(name: str | None) -> tzinfo:
 
 _WIDTH: _Decorator = click.option(
     "--width",
-    type=click.IntRange(40, 400),
+    type=WholeNumber(40, 400),
+    metavar="N",
     help="Columns to use. Default: those of the terminal; 80 in a file or a pipe.",
 )
 _OUTPUT: _Decorator = click.option(

@@ -361,6 +361,21 @@ def test_ten_thousand_words_too_many_are_not_all_repeated(
     assert " …. See lbtrace" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["check", CLIENT, BACKEND, "--expect"], "check"),
+        ([CLIENT, BACKEND, "--keylog"], "compare"),
+        (["--nonsense"], ""),
+    ],
+)
+def test_an_option_without_its_value_names_the_help_of_its_command(
+    words: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    assert capsys.readouterr().err.endswith(f" See lbtrace {command} --help.\n".replace("  ", " "))
+
+
 TELLING = [["profiles"], ["explain", "retries"], ["demo", "--list"], ["--help"], ["show", CLIENT]]
 
 

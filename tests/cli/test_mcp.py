@@ -19,7 +19,7 @@ from tests.cli.captures import conversation, pcap
     [
         ([], "Missing option '--root'"),
         (["--root", "no/such/folder"], "--root no/such/folder: this is no directory."),
-        (["--root", ".", "--budget", "10"], "10 is not in the range 2000<=x<=200000"),
+        (["--root", ".", "--budget", "10"], "10 is not in the range 2000 to 200000"),
     ],
 )
 def test_what_makes_no_sense(
