@@ -53,6 +53,7 @@ from lbtrace.render.check import format_names
 @click.option(
     "--min-exchanges",
     type=WholeNumber(0),
+    metavar="N",
     default=1,
     show_default=True,
     help="With fewer exchanges that can be judged, the check is inconclusive.",
