@@ -4,7 +4,7 @@ A plain file is mapped as it is where SIGBUS is handled (`lbtrace.guard`), and c
 mapped file that another program truncates would end the process. What arrives through a pipe, what
 is compressed, and a copy of more than COPIED_BYTES is written to an unlinked temporary file that is
 then mapped: memory stays bounded whatever the size. The first bytes show the compression, never the
-name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame format, .xz).
+name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame format, .xz, bzip2).
 
 Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic;
 decompressed data never exceed SLACK_BYTES + MAX_EXPANSION_RATIO × the compressed size (a

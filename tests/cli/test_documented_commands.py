@@ -123,6 +123,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "lb.toml").write_text('[balancer]\nkind = "l7-proxy"\n', "utf-8")
     points = "".join(f'[[{s}]]\nfiles = "{s}.pcap"\n' for s in ("client", "backend"))
     (folder / "plan.toml").write_text(points, "utf-8")
+    (folder / "key").write_bytes(bytes(range(32)))
+    (folder / "handed-on").mkdir()
+    for side in ("client.pcap", "backend.pcap"):
+        (folder / "handed-on" / side).write_bytes((ROOT / "samples/nginx" / side).read_bytes())
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "lbtrace").write_text(
@@ -163,6 +167,13 @@ lbtrace = 1
         "lbtrace show   b.pcap",
         "lbtrace demo x",
     ]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES], ids=lambda page: page.name)
+def test_blocks_say_what_they_hold_by_one_word_each(page: Path) -> None:
+    """Commands by another name would not be found, and not be run."""
+    fences = re.findall(r"^```(.*)$", page.read_text("utf-8"), re.MULTILINE)[::2]
+    assert {*fences} <= {"sh", "text", "pycon", "python", "toml", "json", "yaml"}
 
 
 @pytest.fixture

@@ -169,6 +169,20 @@ def test_of_many_checksums_one_is_computed(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(computed) == 1
 
 
+def test_a_checksum_that_fits_fits_the_header_with_other_addresses() -> None:
+    for raw, fits in (
+        (with_crc(v2(tlvs=tlv(0x03, bytes(4)))), True),
+        (v2(tlvs=tlv(0x03, b"odd!")), False),
+        (v2(), None),
+    ):
+        other = proxy_protocol.with_addresses(raw, lambda packed: packed[::-1], str)
+        assert len(other) == len(raw)
+        found = proxy_protocol.header_of(other)
+        assert found is not None
+        assert (found.source, found.crc_ok) == ("98.235.240.1:51234", fits)
+        assert other.endswith(b"odd!") == raw.endswith(b"odd!")
+
+
 def test_proxies_stack_their_headers() -> None:
     result = heard(v2() + b"PROXY TCP4 9.9.9.9 8.8.8.8 1 2\r\n")
     assert [h.source for h in result.applications[0].proxy] == ["1.240.235.98:51234", "9.9.9.9:1"]

@@ -98,5 +98,10 @@ def test_a_page_that_was_cut_says_nothing() -> None:
     assert said(Talk().client(get("/a")).server(whole, cut=len(whole) - 1)) == []
 
 
+def test_a_page_behind_a_head_that_is_too_long_says_nothing() -> None:
+    long = b"X: " + b"y" * (1 << 16) + b"\r\n"
+    assert said(Talk().client(get("/a")).server(answered(NGINX, long))) == []
+
+
 def test_a_response_without_request_says_why_too() -> None:
     assert said(Talk().server(answered(b"too early")).client(b"\x00")) == ["too early"]
