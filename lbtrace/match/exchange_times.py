@@ -23,7 +23,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Ref
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
-from lbtrace.tables.connections import NEVER
+from lbtrace.tables.connections import LATER, NEVER
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.packets import Column
 from lbtrace.tables.side_table import SideTable
@@ -207,7 +207,7 @@ def given_up(table: SideTable) -> Column:
     refused what then came. An asker that only half-closed takes the answer and refuses nothing.
     """
     q, r = table.requests, table.responses
-    gone = _gone(table, server=False)[table.connection]
+    gone = table.ended_ns(False)[table.connection]
     refused = table.of_ends("rst_ns", server=False)[table.connection] != NEVER
     out: Column = q.there & r.there & refused & (q.first_ns <= gone) & (gone < r.first_ns)
     return out
@@ -230,23 +230,12 @@ def _broken_off(table: SideTable) -> Column:
     """Which exchanges are the last on a connection that their asker reset, at once or in place of
     an orderly end; or that the other end closed before it had the whole request.
     """
-    order, again = table.next_on_connection
-    last = np.ones(len(table), bool)
-    last[order[:-1]] = ~again[1:]
     rst = table.of_ends("rst_ns", server=False)[table.connection]
     q = table.requests
-    refused = ~q.complete & (_gone(table, server=True)[table.connection] < FAR)
-    out: Column = last & q.there & (((rst != NEVER) & (rst >= q.first_ns)) | refused)
+    refused = ~q.complete & (table.ended_ns(True)[table.connection] != LATER)
+    left = ((rst != NEVER) & (rst >= q.first_ns)) | refused
+    out: Column = table.last_on_connection & q.there & left
     return out
-
-
-def _gone(table: SideTable, server: bool) -> Column:
-    """Per connection, when that end closed or reset it; later than any capture if it did not."""
-    rst, fin = (
-        np.where(at == NEVER, FAR * 2, at)
-        for at in (table.of_ends(name, server=server) for name in ("rst_ns", "fin_ns"))
-    )
-    return np.minimum(rst, fin)
 
 
 def _backend_times(
@@ -257,10 +246,10 @@ def _backend_times(
     """
     q, r = table.requests, table.responses
     left = given_up(table)
-    mine, theirs = (_gone(table, server)[table.connection] for server in (False, True))
-    mine = np.where(q.there & (mine < q.first_ns), FAR * 2, mine)
+    mine, theirs = (table.ended_ns(server)[table.connection] for server in (False, True))
+    mine = np.where(q.there & (mine < q.first_ns), LATER, mine)
     gone = np.minimum(mine, theirs)
-    gone = np.where(gone == FAR * 2, table.of_connections("last_ns")[table.connection], gone)
+    gone = np.where(gone == LATER, table.of_connections("last_ns")[table.connection], gone)
     start = np.where(q.there, q.first_ns, np.where(r.there, r.first_ns, gone))
     reply = np.where(r.there & solid_reply & ~left, r.first_ns, start)
     end = np.where(r.there & ~left, r.last_ns, gone)
