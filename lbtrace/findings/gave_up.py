@@ -304,9 +304,9 @@ def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
     there = table.responses.there
     refused = table.of_ends("rst_ns", server=False)[table.connection] != NEVER
     if (left & there & refused).any():
-        from lbtrace.match.exchange_times import given_up  # with all that pairs exchanges
+        from lbtrace.match.exchange_times import refused_by_asker  # with all that pairs exchanges
 
-        left &= ~there | given_up(table)
+        left &= ~there | refused_by_asker(table)
     else:  # who refuses nothing takes the answer
         left &= ~there
     return np.where(left, waited, NEVER)

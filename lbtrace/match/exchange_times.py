@@ -122,7 +122,7 @@ def read(side: Side, table: SideTable) -> Facts:
         end,
         solid_start,
         solid_reply,
-        (~r.there & ~cut) | (given_up(table) if side is Side.BACKEND else False),
+        (~r.there & ~cut) | (refused_by_asker(table) if side is Side.BACKEND else False),
         cut,
         _cached(table, reply - start),
         _too_late(table),
@@ -202,7 +202,7 @@ def _client_times(
     return start, reply, end
 
 
-def given_up(table: SideTable) -> Column:
+def refused_by_asker(table: SideTable) -> Column:
     """Which exchanges their asker gave up: it had ended its connection when the answer began, and
     refused what then came. An asker that only half-closed takes the answer and refuses nothing.
     """
@@ -245,7 +245,7 @@ def _backend_times(
     one it ended with the connection, and where the asker gave up, with that.
     """
     q, r = table.requests, table.responses
-    left = given_up(table)
+    left = refused_by_asker(table)
     mine, theirs = (table.ended_ns(server)[table.connection] for server in (False, True))
     mine = np.where(q.there & (mine < q.first_ns), LATER, mine)
     gone = np.minimum(mine, theirs)
