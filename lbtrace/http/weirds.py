@@ -130,6 +130,10 @@ class Weirds:
         entry[0] += 1
         entry[1] = min(entry[1], frame)
 
+    def tells(self, slug: str) -> bool:
+        """Whether what is different about one more of a slug would be kept."""
+        return self.details.get(slug, 0) <= _MAX_DETAILS
+
     def has(self, slug: str) -> bool:
         """Whether any of a slug was counted."""
         return any(found == slug for found, _ in self.found)

@@ -304,13 +304,16 @@ class MessageReader(ABC, Generic[_Line, _Message]):
         odd = head.weirds + line.weirds + fields.weirds
         if line.version == "HTTP/1.0" and fields.encoded:
             odd += ("transfer-encoding-in-http-1.0",)
-        ahead = cursor.peek(_AHEAD) if fields.readings and head.whole else b""
+        first = next((slug for slug in odd if slug in AMBIGUOUS), "")
+        told = self.weirds.tells(first)
+        ahead = cursor.peek(_AHEAD) if told and fields.readings and head.whole else b""
         read = self._body(head, line) if head.whole else not_read(fields.declared)
         odd += read.weirds
         end = cursor.offset if read.ended else captured_end(cursor)
         where = place(cursor, head.offset, head_end, max(end, head_end))
         if odd:
-            self.judge(odd, self.readings(fields, line.version, head_end, ahead), where.first_frame)
+            detail = self.readings(fields, line.version, head_end, ahead) if told else ""
+            self.judge(odd, detail, where.first_frame)
         if read.limited:
             self.weirds.add(CONTENT_LIMITED, where.first_frame)
         self.own.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lbtrace.http.budget import LEAST_MESSAGE
+from lbtrace.http.h1.body import chunked_end
 from lbtrace.http.h1.head import MAX_HEAD
 from lbtrace.http.h1.reader import MAX_START_LINE
 from lbtrace.model.http import Mark, Request
@@ -158,3 +159,23 @@ def test_a_message_that_is_the_last_is_where_it_ends() -> None:
     assert request.marks == (Mark.BODY_TRUNCATED,)
     request = first(Talk().client(raw).client(b"abc").client(b"def", lost=True))
     assert (request.head_frame, request.last_frame) == (1, 2)
+
+
+def test_other_readings_are_looked_for_as_long_as_they_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each costs a walk through 64 KiB. What is counted does not depend on it."""
+    looked_at = []
+
+    def counted(data: bytes) -> int | None:
+        looked_at.append(len(data))
+        return chunked_end(data)
+
+    monkeypatch.setattr("lbtrace.http.h1.reader.chunked_end", counted)
+    talk = Talk()
+    for k in range(80):
+        talk.client(get(f"/{k}", "Transfer-Encoding: x", "Content-Length: 2") + b"ab")
+    said = [d for d in hear(talk).diagnostics if d.slug == "transfer-encoding-odd"]
+    assert sum(d.count for d in said) == 80
+    assert [d.count for d in said] == [30, *[1] * 50]
+    assert len(looked_at) == 51  # only then it is known that there are too many
