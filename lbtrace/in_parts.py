@@ -40,7 +40,7 @@ from lbtrace.options import Options, Progress, quiet
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import SOURCES, ConnectionTable
 from lbtrace.tables.packets import MOST_BACK_NS, Recording
-from lbtrace.tables.trace_parts import joined, joined_diagnostics
+from lbtrace.tables.trace_joining import joined, joined_diagnostics
 
 BASE_BYTES: Final = 120_000_000  # Python, numpy and lbtrace themselves, and what is read at a time
 PACKET_BYTES: Final = 275  # of memory, while the packet is read: it may be half an exchange

@@ -34,7 +34,7 @@ from lbtrace.model.fleet import FleetFile, FleetPoint, FleetReport, SliceSummary
 from lbtrace.model.net import Side
 from lbtrace.model.trace import SET_BACK, PacketCounts
 from lbtrace.options import Options, Progress, quiet
-from lbtrace.tables.trace_parts import joined_diagnostics
+from lbtrace.tables.trace_joining import joined_diagnostics
 
 PARTS: Final = "parts"  # the folder, in the output, of what a further run can use
 TABLES: Final = "pairs"  # that of the tables

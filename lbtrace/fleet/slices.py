@@ -34,15 +34,8 @@ from lbtrace.tables.connections import NONE as _NO_NUMBER
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.side_table import SideTable
-from lbtrace.tables.trace_parts import (
-    IN_NONE,
-    Joined,
-    TracePart,
-    exchange_spans,
-    joined,
-    joined_diagnostics,
-    parts,
-)
+from lbtrace.tables.trace_joining import Joined, joined, joined_diagnostics
+from lbtrace.tables.trace_parts import IN_NONE, TracePart, exchange_spans, parts
 
 SLOWEST: Final = 20  # exchanges kept of a slice
 

@@ -1,20 +1,17 @@
-"""A trace, cut into parts and joined again."""
+"""A trace, cut into parts: each exchange is in one, as it was."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.model.trace import Trace
 from lbtrace.pipeline import inspect
-from lbtrace.tables import trace_parts
-from lbtrace.tables.trace_parts import IN_NONE, exchange_spans, joined, parts
+from lbtrace.tables.trace_parts import IN_NONE, exchange_spans, parts
 from tests.laws import examples
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -24,35 +21,6 @@ CAPTURES = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.glob("*/*.p
 @cache
 def trace_of(capture: str) -> Trace:
     return inspect([str(SAMPLES / capture)])
-
-
-def differences(one: Trace, other: Trace) -> list[str]:
-    """The fields of two traces that are not the same."""
-    return [
-        f.name
-        for f in fields(Trace)
-        if f.name not in ("packets", "diagnostics")
-        and not _same(getattr(one, f.name), getattr(other, f.name))
-    ]
-
-
-def _same(one: object, other: object) -> bool:
-    if hasattr(one, "__getitem__"):
-        return bool(list(one) == list(other))  # type: ignore[call-overload]
-    return bool(one == other)
-
-
-@pytest.mark.parametrize("capture", CAPTURES)
-def test_parts_of_whole_connections_join_to_the_trace(capture: str) -> None:
-    trace = trace_of(capture)
-    spans = exchange_spans(trace)
-    of_connection = np.arange(len(trace.connections)) % 3
-    made = parts(trace, spans, of_connection[spans.connection], of_connection, 3)
-    assert not any(part.cut.any() for part in made)
-    back = joined([part.trace for part in made])
-    assert differences(back.trace, trace) == []
-    for new, (k, old) in enumerate(zip(back.part.tolist(), back.id.tolist(), strict=True)):
-        assert made[k].exchanges[old] == new
 
 
 @examples(40)
@@ -100,11 +68,3 @@ def test_a_connection_is_cut_as_a_capture_of_that_time_would_show_it() -> None:
     assert (last.from_client.fins, last.closed_by) == (whole.from_client.fins, whole.closed_by)
     assert first.last_ns < last.first_ns
     assert first.from_client.isn == last.from_client.isn == whole.from_client.isn
-
-
-def test_each_field_of_a_trace_is_cut_and_joined() -> None:
-    """A field that is added to a Trace must be added to `parts` and `joined`, or to `kept`."""
-    source = Path(trace_parts.__file__).read_text("utf-8")
-    kept = {"side", "point", "files", "first_ns", "last_ns", "packet_directions"}
-    handled = {f.name for f in fields(Trace) if f"{f.name}=" in source or f'"{f.name}"' in source}
-    assert handled | kept == {f.name for f in fields(Trace)}
