@@ -22,7 +22,10 @@ that a test can run both roads.
     records    where the records of a pcap file begin; record_fields:
                their times and sizes                                    (capture)
     segments   rows of plain packets; flows: the numbers of their flows (decode)
-    ack_waits  what was held back until an acknowledgement came         (tcp)
+    reassembled  pieces of streams without damage; acknowledged: ACK
+               numbers as offsets; seen: segments of each kind counted;
+               ack_waits: what was held back until an acknowledgement
+               came                                                     (tcp)
 
 Invariant, and a law in the tests: with and without the core, every output is equal byte for byte.
 The Python road is the reference: it is the one to read, and the one that decides.
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 7  # what this Python code expects; as in core.h
+INTERFACE: Final = 8  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):
@@ -72,6 +75,9 @@ class Core(Protocol):
     records: Callable[..., tuple[int, int]]
     record_fields: Callable[..., None]
     flows: Callable[..., int]
+    reassembled: Callable[..., int]
+    acknowledged: Callable[..., None]
+    seen: Callable[..., None]
     ack_waits: Callable[..., None]
     bursts: Callable[..., tuple[int, int]]
     segments: Callable[..., int]

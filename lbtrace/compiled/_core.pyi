@@ -109,6 +109,17 @@ def flows(
     forward: Column,
     /,
 ) -> int: ...
+def reassembled(
+    given: tuple[Column, ...], streams: tuple[Column, ...], pieces: tuple[Column, ...], /
+) -> int: ...
+def acknowledged(
+    given: tuple[Column, ...],
+    streams: tuple[Column, ...],
+    pieces: tuple[Column, ...],
+    window: int,
+    /,
+) -> None: ...
+def seen(given: tuple[Column, ...], streams: tuple[Column, ...], /) -> None: ...
 def ack_waits(
     given: tuple[Column, ...],
     late_ns: int,

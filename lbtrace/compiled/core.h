@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
-#define INTERFACE 7
+#define INTERFACE 8
 
 /* Memory that grows. `bytes` may move each time it grows. */
 typedef struct {
@@ -59,6 +59,11 @@ int column_borrow(Column *column, PyObject *object, Py_ssize_t item, Py_ssize_t 
 /* The same of integers of any size but u64, or of truths; `item_integer` gets them. */
 int column_borrow_integers(Column *column, PyObject *object, Py_ssize_t count);
 void column_return(Column *column);
+/* Borrow `count` columns of a tuple, all as long as the first. `item`: bytes of an item of each; 0
+ * for integers of any size, which are only read. 0, or -1 with an error set. */
+int columns_borrow(Column *columns, PyObject *tuple, const Py_ssize_t *item, int count,
+                   int writable);
+void columns_return(Column *columns, int count);
 
 /* Ask for memory in time. The address need not be that of anything. */
 static inline void fetch(const void *items, size_t size, Py_ssize_t at) {
@@ -115,6 +120,10 @@ static inline int64_t item_integer(const Column *column, Py_ssize_t at) {
 
 static inline void set_i64(Column *column, Py_ssize_t at, int64_t value) {
     memcpy((char *)column->view.buf + 8 * at, &value, sizeof value);
+}
+
+static inline void set_i32(Column *column, Py_ssize_t at, int32_t value) {
+    memcpy((char *)column->view.buf + 4 * at, &value, sizeof value);
 }
 
 static inline void set_u8(Column *column, Py_ssize_t at, uint8_t value) {
@@ -182,6 +191,9 @@ PyObject *components(PyObject *module, PyObject *args);
 PyObject *records(PyObject *module, PyObject *args);
 PyObject *record_fields(PyObject *module, PyObject *args);
 PyObject *flows(PyObject *module, PyObject *args);
+PyObject *reassembled(PyObject *module, PyObject *args);
+PyObject *acknowledged(PyObject *module, PyObject *args);
+PyObject *seen(PyObject *module, PyObject *args);
 PyObject *ack_waits(PyObject *module, PyObject *args);
 PyObject *bursts(PyObject *module, PyObject *args);
 PyObject *segments(PyObject *module, PyObject *args);

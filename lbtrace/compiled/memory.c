@@ -71,6 +71,26 @@ void column_return(Column *column) {
     column->held = 0;
 }
 
+int columns_borrow(Column *columns, PyObject *tuple, const Py_ssize_t *item, int count,
+                   int writable) {
+    if (PyTuple_Size(tuple) != count) {
+        PyErr_Format(PyExc_ValueError, "%d columns are needed", count);
+        return -1;
+    }
+    for (int k = 0; k < count; k++) {
+        PyObject *object = PyTuple_GetItem(tuple, k);
+        Py_ssize_t size = k > 0 ? columns[0].count : -1;
+        int failed = item[k] == 0 ? column_borrow_integers(&columns[k], object, size)
+                                  : column_borrow(&columns[k], object, item[k], size, writable);
+        if (failed < 0) return -1;
+    }
+    return 0;
+}
+
+void columns_return(Column *columns, int count) {
+    for (int k = 0; k < count; k++) column_return(&columns[k]);
+}
+
 /* Eight bytes at a time; the rest, with its size, at the end. */
 uint64_t hash_of(const char *text, size_t size, uint64_t seed) {
     const uint64_t odd = 0x9E3779B97F4A7C15u; /* 2^64 divided by the golden ratio */

@@ -167,6 +167,24 @@ PyDoc_STRVAR(flows_doc,
              "lower end sent it. `words`, `slots` and `seed` are those of a FlowBook that has room\n"
              "for a flow of each row, and knows `count` of them; how many it knows then.");
 
+PyDoc_STRVAR(reassembled_doc,
+             "reassembled(given, streams, pieces, /)\n--\n\n"
+             "The streams in which each segment begins where the one before it ended: how many pieces\n"
+             "they have. `given`: stream, flags, seq, wire length and length of segments; `streams`:\n"
+             "base, dirty, end, fin and captured of an Assembly; `pieces`: stream, row, start and\n"
+             "length, with room for a piece of each segment.");
+
+PyDoc_STRVAR(acknowledged_doc,
+             "acknowledged(given, streams, pieces, window, /)\n--\n\n"
+             "What the ACK numbers say of the opposite streams. `given`: stream, ack and flags of\n"
+             "segments; `streams`: base, and the limit up to which an offset is believed; the highest\n"
+             "offset and the last one are found. `pieces`: row, and its offset is found.");
+
+PyDoc_STRVAR(seen_doc,
+             "seen(given, streams, /)\n--\n\n"
+             "Counts, and first and last rows, of the segments of each stream: the columns of `_Seen`\n"
+             "in lbtrace.tcp.summary. `given`: stream, flags, window and length of segments.");
+
 PyDoc_STRVAR(ack_waits_doc,
              "ack_waits(given, late_ns, latest_ns, at_once_ns, small, found, /)\n--\n\n"
              "How often, and for how long, each stream waited for acknowledgements: lbtrace.tcp has\n"
@@ -233,6 +251,9 @@ static PyMethodDef functions[] = {
     {"records", records, METH_VARARGS, records_doc},
     {"record_fields", record_fields, METH_VARARGS, record_fields_doc},
     {"flows", flows, METH_VARARGS, flows_doc},
+    {"reassembled", reassembled, METH_VARARGS, reassembled_doc},
+    {"acknowledged", acknowledged, METH_VARARGS, acknowledged_doc},
+    {"seen", seen, METH_VARARGS, seen_doc},
     {"ack_waits", ack_waits, METH_VARARGS, ack_waits_doc},
     {"bursts", bursts, METH_VARARGS, bursts_doc},
     {"segments", segments, METH_VARARGS, segments_doc},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.tables.columns import group_starts
 from lbtrace.tables.packets import ACK, RST, Column, SegmentTable
 from lbtrace.tables.sequence import MAX_WINDOW_BYTES, distances, unwrap
@@ -37,21 +38,35 @@ def acknowledged(table: SegmentTable, stream: Column, assembly: Assembly) -> Ack
     acks = AckOffsets(table, stream, assembly)
     end = np.full(streams, -1, np.int64)
     final = np.full(streams, -1, np.int64)
-    for low in range(0, len(table), CHUNK_ROWS):
-        rows = np.arange(low, min(low + CHUNK_ROWS, len(table)))
+    of_piece = np.empty(len(assembly.pieces.row), np.int64)
+    if compiled.core is not None and not len(acks.rows):
+        given = tuple(map(np.ascontiguousarray, (stream, table.ack, table.flags)))
+        pieces = np.ascontiguousarray(assembly.pieces.row), of_piece
+        of_streams = acks.base, acks.limit, end, final
+        compiled.core.acknowledged(given, of_streams, pieces, MAX_WINDOW_BYTES)
+    else:
+        _walked(acks, assembly.pieces.row, end, final, of_piece)
+    # ACKs never retreat: one far above the last was damaged
+    damaged = end - final > _MAX_ACK_REORDERED_BYTES
+    end[damaged] = final[damaged]
+    return Acknowledged(of_piece, end)
+
+
+def _walked(acks: AckOffsets, piece: Column, end: Column, final: Column, of_piece: Column) -> None:
+    """Fill the columns: per stream the highest offset acknowledged, and the last one; per piece, of
+    these rows, what it acknowledged.
+    """
+    stream = acks.stream
+    for low in range(0, len(stream), CHUNK_ROWS):
+        rows = np.arange(low, min(low + CHUNK_ROWS, len(stream)))
         offset, usable = acks.offsets(rows)
         peer, offset = (stream[rows] ^ 1)[usable], np.maximum(offset[usable], 0)
         np.maximum.at(end, peer, offset)
         final[peer] = offset  # the last one assigned stays
-    # ACKs never retreat: one far above the last was damaged
-    damaged = end - final > _MAX_ACK_REORDERED_BYTES
-    end[damaged] = final[damaged]
-    of_piece = np.empty(len(assembly.pieces.row), np.int64)
     for low in range(0, len(of_piece), CHUNK_ROWS):
         part = slice(low, low + CHUNK_ROWS)
-        offset, usable = acks.offsets(assembly.pieces.row[part])
+        offset, usable = acks.offsets(piece[part])
         of_piece[part] = np.where(usable & (offset >= 0), offset, -1)
-    return Acknowledged(of_piece, end)
 
 
 class AckOffsets:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.tables.columns import distinct, group_starts, highest_before
 from lbtrace.tables.packets import FIN, RST, SYN, Column, SegmentTable
 from lbtrace.tables.sequence import (
@@ -112,18 +113,11 @@ def reassemble(
 
     `careful` treats every stream as dirty; the result is the same (a law in the tests).
     """
-    segments = _occupying(table, stream, streams)
-    known = base >= 0
-    dirty = np.ones(streams, bool) if careful else _dirty(segments, base, streams) | (in_front > 0)
-    base = base.copy()
-    first = group_starts(segments.stream)
-    headless = first[base[segments.stream[first]] < 0]
-    base[segments.stream[headless]] = segments.seq[headless]
     result = Assembly(
         pieces=_nothing(),
-        base=base,
-        known=known,
-        dirty=dirty,
+        base=base.copy(),
+        known=base >= 0,
+        dirty=np.ones(streams, bool) if careful else in_front > 0,
         end=np.zeros(streams, np.int64),
         captured=np.zeros(streams, np.int64),
         sent=np.zeros(streams, np.int64),
@@ -136,22 +130,61 @@ def reassemble(
         conflicts=[],
         implausible=[],
     )
-    if dirty.any():
-        hard = dirty[segments.stream]
-        in_order = _in_order(table, segments.only(~hard), result)
-        by_offset = _by_offset(table, segments.only(hard), in_front, result)
-        result.pieces = _merged(in_order, by_offset, streams)
+    if compiled.core is not None:
+        easy = _compiled(compiled.core, table, stream, result)
+        hard = _occupying(table, stream, streams, result.dirty) if result.dirty.any() else None
     else:
-        result.pieces = _in_order(table, segments, result)
-    pieces = result.pieces
-    captured = np.bincount(pieces.stream, pieces.length, minlength=streams)
-    result.captured = captured.astype(np.int64)
+        easy, hard = _told_apart(table, stream, streams, result)
+    if hard is None:
+        result.pieces = easy
+    else:
+        by_offset = _by_offset(table, hard, in_front, result)
+        result.pieces = _merged(easy, by_offset, streams)
+        captured = np.bincount(by_offset.stream, by_offset.length, minlength=streams)
+        result.captured += captured.astype(np.int64)
     return result
 
 
-def _occupying(table: SegmentTable, stream: Column, streams: int) -> _Segments:
+def _told_apart(
+    table: SegmentTable, stream: Column, streams: int, result: Assembly
+) -> tuple[Pieces, _Segments | None]:
+    """The pieces of the streams that are in order, and the segments of the dirty ones, None where
+    there is none. What is known of the former is noted, and which the latter are.
+    """
+    segments = _occupying(table, stream, streams)
+    base = result.base
+    result.dirty |= _dirty(segments, base, streams)
+    first = group_starts(segments.stream)
+    headless = first[base[segments.stream[first]] < 0]
+    base[segments.stream[headless]] = segments.seq[headless]
+    if not result.dirty.any():
+        return _in_order(table, segments, result), None
+    hard = result.dirty[segments.stream]
+    return _in_order(table, segments.only(~hard), result), segments.only(hard)
+
+
+def _compiled(core: compiled.Core, table: SegmentTable, stream: Column, result: Assembly) -> Pieces:
+    """`_told_apart` by the compiled core, but for the segments of the dirty streams."""
+    room = len(table)
+    pieces = tuple(np.empty(room, kind) for kind in (np.int32, np.int32, np.int64, np.uint32))
+    columns = stream, table.flags, table.seq, table.wire_length, table.length
+    given = tuple(map(np.ascontiguousarray, columns))
+    streams = result.base, result.dirty, result.end, result.fin, result.captured
+    count = core.reassembled(given, streams, pieces)
+    result.sent[:] = result.end
+    of, row, start, length = (column[:count] for column in pieces)
+    return Pieces(of, row, start, np.zeros(count, np.uint32), length, np.zeros(count, bool))
+
+
+def _occupying(
+    table: SegmentTable, stream: Column, streams: int, which: Column | None = None
+) -> _Segments:
+    """The segments that occupy sequence space; `which`: those of these streams (bool each)."""
     occupies = (table.wire_length > 0) | ((table.flags & (SYN | FIN)) != 0)
-    rows = np.flatnonzero(occupies & ((table.flags & RST) == 0)).astype(np.int32)
+    occupies &= (table.flags & RST) == 0
+    if which is not None:
+        occupies &= which[stream]
+    rows = np.flatnonzero(occupies).astype(np.int32)
     del occupies
     rows = rows[stable_order(stream[rows], streams)]
     flags = table.flags[rows]
@@ -198,6 +231,8 @@ def _in_order(table: SegmentTable, segments: _Segments, result: Assembly) -> Pie
     finished = last[segments.is_fin[last]]
     result.fin[stream[finished]] = end[finished]
     length = np.minimum(table.length[rows], wire)
+    captured = np.bincount(stream, length, minlength=len(result.captured))
+    result.captured += captured.astype(np.int64)
     some = length > 0
     end -= wire
     count = int(some.sum())

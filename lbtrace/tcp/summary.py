@@ -7,8 +7,11 @@ Invariant: row c is connection c, rows 2c and 2c + 1 of the ends are its client 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from lbtrace import compiled
 from lbtrace.tables.connections import NEVER, NONE, ConnectionTable, Ends
 from lbtrace.tables.packets import ACK, FIN, RST, SYN, Column, SegmentTable, StreamTable
 from lbtrace.tcp.ack_waits import AckWaits
@@ -35,10 +38,10 @@ def summary(
     waits: AckWaits,
 ) -> ConnectionTable:
     """All connections. `stream` is per row."""
-    count, of, flow = incarnations.count, incarnations.of, incarnations.flow
+    count, flow = incarnations.count, incarnations.flow
     flows, client_is_low = table.flows, roles.client_forward
-    rows = np.arange(len(table), dtype=np.int32)
-    first, last = first_of(of, rows, count), last_of(of, rows, count)
+    seen = _seen(table, stream, 2 * count)
+    first, last = _of_both(seen.first, np.minimum), _of_both(seen.last, np.maximum)
     syn, synack, established = handshake.syn, handshake.synack, handshake.established
     return ConnectionTable(
         client=np.where(client_is_low, flows.low[flow], flows.high[flow]),
@@ -59,16 +62,79 @@ def summary(
         first_ns=table.time_ns[first],
         last_frame=table.frame[last],
         last_ns=table.time_ns[last],
-        ends=_ends(table, stream, handshake, assembly, streams, losses, unacked, waits),
+        ends=_ends(table, stream, seen, handshake, assembly, streams, losses, unacked, waits),
         syn_options=syn_options(table, handshake.own[handshake.own >= 0]),
         addresses=flows.addresses,
         networks=table.networks,
     )
 
 
+@dataclass(slots=True)
+class _Seen:
+    """Per stream how many of its segments are of a kind, and the first and last row of some; NONE
+    without.
+    """
+
+    packets: Column  # u32
+    fins: Column  # u32
+    rsts: Column  # u32
+    closed: Column  # u32, that advertise a window of 0
+    first: Column  # i32
+    last: Column  # i32
+    fin: Column  # i32, the first
+    rst: Column  # i32, the first
+    load: Column  # i32, the first with payload; that of a RST is a text for people
+    last_load: Column  # i32
+    ack: Column  # i32, the first
+    first_closed: Column  # i32
+
+
+def _seen(table: SegmentTable, stream: Column, count: int) -> _Seen:
+    """The segments of each stream."""
+    if compiled.core is not None:
+        counts = tuple(np.zeros(count, np.uint32) for _ in range(4))
+        rows = tuple(np.full(count, NONE, np.int32) for _ in range(8))
+        columns = stream, table.flags, table.window, table.length
+        compiled.core.seen(tuple(map(np.ascontiguousarray, columns)), (*counts, *rows))
+        return _Seen(*counts, *rows)
+    fins, rsts = np.flatnonzero(table.flags & FIN), np.flatnonzero(table.flags & RST)
+    loads = np.flatnonzero((table.length > 0) & ((table.flags & RST) == 0))
+    acks, closed = np.flatnonzero(table.flags & ACK), _closed(table)
+    every = np.arange(len(table), dtype=np.int32)
+    return _Seen(
+        counted(stream, count),
+        counted(stream[fins], count),
+        counted(stream[rsts], count),
+        counted(stream[closed], count),
+        first_of(stream, every, count),
+        last_of(stream, every, count),
+        first_of(stream[fins], fins, count),
+        first_of(stream[rsts], rsts, count),
+        first_of(stream[loads], loads, count),
+        last_of(stream[loads], loads, count),
+        first_of(stream[acks], acks, count),
+        first_of(stream[closed], closed, count),
+    )
+
+
+def _closed(table: SegmentTable) -> Column:
+    """The rows that advertise a window of 0. RSTs advertise none (RFC 9293 §3.1)."""
+    return np.flatnonzero((table.window == 0) & ((table.flags & (SYN | FIN | RST)) == 0))
+
+
+def _of_both(rows: Column, chosen: np.ufunc) -> Column:
+    """Rows of streams, NONE without → per connection the first or the last of its two; at least one
+    is there.
+    """
+    client, server = rows[::2], rows[1::2]
+    both: Column = chosen(client, server)
+    return np.where(client < 0, server, np.where(server < 0, client, both))
+
+
 def _ends(
     table: SegmentTable,
     stream: Column,
+    seen: _Seen,
     handshake: Handshake,
     assembly: Assembly,
     streams: StreamTable,
@@ -76,20 +142,11 @@ def _ends(
     unacked: Unacknowledged,
     waits: AckWaits,
 ) -> Ends:
-    """What each end sent; rows of the first and last segment of a kind, then their columns."""
+    """What each end sent."""
     own = handshake.own
-    count = len(own)
-    fins, rsts = np.flatnonzero(table.flags & FIN), np.flatnonzero(table.flags & RST)
-    closed = np.flatnonzero((table.window == 0) & ((table.flags & (SYN | FIN | RST)) == 0))
-    loads = np.flatnonzero((table.length > 0) & ((table.flags & RST) == 0))
-    fin, rst = first_of(stream[fins], fins, count), first_of(stream[rsts], rsts, count)
-    load = first_of(stream[loads], loads, count)
-    last_load = last_of(stream[loads], loads, count)
-    acks = np.flatnonzero(table.flags & ACK)
-    last = last_of(stream, np.arange(len(table), dtype=np.int32), count)
-    seen = own >= 0
+    begun = own >= 0
     return Ends(
-        packets=counted(stream, count),
+        packets=seen.packets,
         bytes=assembly.captured,
         missing=np.maximum(streams.end - assembly.captured, 0),
         truncated=np.maximum(assembly.sent - assembly.captured, 0),
@@ -109,22 +166,22 @@ def _ends(
         ack_wait_ns=taken(table.time_ns, waits.row, NEVER),
         **_unacked(table, unacked),
         out_of_order=assembly.out_of_order,
-        zero_windows=counted(stream[closed], count),
-        **_closed_windows(table, stream, closed, count),
-        fins=counted(stream[fins], count),
-        rsts=counted(stream[rsts], count),
+        zero_windows=seen.closed,
+        **_closed_windows(table, stream, seen),
+        fins=seen.fins,
+        rsts=seen.rsts,
         isn=taken(table.seq, own, NONE),
-        fin_frame=taken(table.frame, fin, 0),
-        fin_ns=taken(table.time_ns, fin, NEVER),
-        rst_frame=taken(table.frame, rst, 0),
-        rst_ns=taken(table.time_ns, rst, NEVER),
-        first_payload_frame=taken(table.frame, load, 0),
-        first_payload_ns=taken(table.time_ns, load, NEVER),
-        last_payload_ns=taken(table.time_ns, last_load, NEVER),
-        last_packet_ns=taken(table.time_ns, last, NEVER),
+        fin_frame=taken(table.frame, seen.fin, 0),
+        fin_ns=taken(table.time_ns, seen.fin, NEVER),
+        rst_frame=taken(table.frame, seen.rst, 0),
+        rst_ns=taken(table.time_ns, seen.rst, NEVER),
+        first_payload_frame=taken(table.frame, seen.load, 0),
+        first_payload_ns=taken(table.time_ns, seen.load, NEVER),
+        last_payload_ns=taken(table.time_ns, seen.last_load, NEVER),
+        last_packet_ns=taken(table.time_ns, seen.last, NEVER),
         start_seq=assembly.base,
-        first_ack=taken(table.ack, first_of(stream[acks], acks, count), NONE),
-        syn_row=np.where(seen, np.cumsum(seen, dtype=np.int32) - 1, np.int32(NONE)),
+        first_ack=taken(table.ack, seen.ack, NONE),
+        syn_row=np.where(begun, np.cumsum(begun, dtype=np.int32) - 1, np.int32(NONE)),
     )
 
 
@@ -141,23 +198,20 @@ def _unacked(table: SegmentTable, unacked: Unacknowledged) -> dict[str, Column]:
     }
 
 
-def _closed_windows(
-    table: SegmentTable, stream: Column, closed: Column, count: int
-) -> dict[str, Column]:
-    """The columns of the ends about closed windows. `closed`: the rows that advertise a window of
-    0. A window is closed until the next segment of that end; RSTs advertise none (RFC 9293 §3.1).
+def _closed_windows(table: SegmentTable, stream: Column, seen: _Seen) -> dict[str, Column]:
+    """The columns of the ends about closed windows. A window is closed until the next segment of
+    that end.
     """
-    spent = np.zeros(count, np.int64)
-    several = np.zeros(count, bool)
-    several[stream[closed]] = True
-    rows = np.flatnonzero(several[stream] & ((table.flags & RST) == 0))
-    rows = rows[np.argsort(stream[rows], kind="stable")]
-    of, time_ns = stream[rows], table.time_ns[rows]
-    shut = np.isin(rows, closed)[:-1] & (of[1:] == of[:-1])
-    np.add.at(spent, of[:-1][shut], np.maximum(np.diff(time_ns)[shut], 0))
-    first = first_of(stream[closed], closed, count)
+    spent = np.zeros(len(seen.closed), np.int64)
+    several = seen.closed > 0
+    if several.any():
+        rows = np.flatnonzero(several[stream] & ((table.flags & RST) == 0))
+        rows = rows[np.argsort(stream[rows], kind="stable")]
+        of, time_ns = stream[rows], table.time_ns[rows]
+        shut = np.isin(rows, _closed(table))[:-1] & (of[1:] == of[:-1])
+        np.add.at(spent, of[:-1][shut], np.maximum(np.diff(time_ns)[shut], 0))
     return {
-        "window_closed_frame": taken(table.frame, first, 0),
-        "window_closed_ns": taken(table.time_ns, first, NEVER),
+        "window_closed_frame": taken(table.frame, seen.first_closed, 0),
+        "window_closed_ns": taken(table.time_ns, seen.first_closed, NEVER),
         "window_closed_for_ns": spent,
     }

@@ -363,6 +363,70 @@ def test_a_stream_that_is_not_there_is_refused(stream: int) -> None:
         CORE.ack_waits(given, 2, 1, 3, 4, found)
 
 
+def _segments(stream: int, rows: int = 1) -> tuple[np.ndarray, ...]:
+    """Stream, flags, sequence number, and twice the length of segments of one byte."""
+    lengths = np.ones(rows, np.uint32)
+    flags, seq = np.full(rows, 16, np.uint8), np.arange(rows, dtype=np.uint32)
+    return np.full(rows, stream, np.int32), flags, seq, lengths, lengths
+
+
+def _streams(*kinds: type) -> tuple[np.ndarray, ...]:
+    """Columns of two streams."""
+    return tuple(np.zeros(2, kind) for kind in kinds)
+
+
+@needs_core
+def test_segments_of_streams_that_are_not_there_are_refused() -> None:
+    assert CORE is not None
+    eight = np.int64
+    streams = _streams(eight, bool, eight, eight, eight)
+
+    def pieces(room: int) -> tuple[np.ndarray, ...]:
+        return tuple(np.zeros(room, kind) for kind in (np.int32, np.int32, np.int64, np.uint32))
+
+    assert CORE.reassembled(_segments(1, 2), streams, pieces(2)) == 2
+    for stream in (-1, 2, 2**31 - 1):
+        with pytest.raises(IndexError, match="no such stream"):
+            CORE.reassembled(_segments(stream), streams, pieces(1))
+    with pytest.raises(ValueError, match="no room"):
+        CORE.reassembled(_segments(1, 2), streams, pieces(1))
+    for columns in (streams[:4], (*streams[:4], streams[4][:1]), (*streams[1:], streams[0])):
+        with pytest.raises(ValueError, match="needed"):
+            CORE.reassembled(_segments(1), columns, pieces(1))
+
+
+@needs_core
+def test_acknowledgements_of_streams_that_are_not_there_are_refused() -> None:
+    assert CORE is not None
+    streams = _streams(*[np.int64] * 4)
+
+    def told(stream: int, row: int, window: int = 9) -> int:
+        of, flags, seq, *_ = _segments(stream)
+        found = np.zeros(1, np.int64)
+        CORE.acknowledged((of, seq, flags), streams, (np.array([row], np.int32), found), window)
+        return int(found[0])
+
+    assert told(1, 0) == 0
+    for stream in (-1, 2, 2**31 - 1):
+        with pytest.raises(IndexError, match="no such stream"):
+            told(stream, 0)
+    for row in (-1, 1):
+        with pytest.raises(IndexError, match="no such segment"):
+            told(1, row)
+    with pytest.raises(ValueError, match="no such window"):
+        told(1, 0, -1)
+
+
+@needs_core
+def test_only_segments_of_streams_are_seen() -> None:
+    assert CORE is not None
+    found = _streams(*[np.uint32] * 4, *[np.int32] * 8)
+    for stream in (-1, 2, 2**31 - 1):
+        of, flags, _, length, _ = _segments(stream)
+        with pytest.raises(IndexError, match="no such stream"):
+            CORE.seen((of, flags, np.zeros(1, np.uint16), length), found)
+
+
 @needs_core
 @pytest.mark.parametrize(
     ("payload", "first", "error"),
