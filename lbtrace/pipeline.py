@@ -427,6 +427,7 @@ def compare(
             # the secrets are in a capture that was read later
             front = _inspected(clients, Side.CLIENT, options, progress, keylogs)
         in_parts.check_told((*front, *behind), in_parts.COMPARED_BYTES, options)
+        trim()
         return _report(*apart(front, behind), options, progress)
 
 
@@ -567,7 +568,10 @@ def compare_traces(
 def _report(
     clients: tuple[Trace, ...], backends: tuple[Trace, ...], options: Options, progress: Progress
 ) -> Report:
-    return _judged(clients, backends, options, progress)[0]
+    report, comparison = _judged(clients, backends, options, progress)
+    comparison.let_go()
+    trim()
+    return report
 
 
 def _judged(
@@ -626,8 +630,10 @@ def _right_way_round(given: Comparison, options: Options, progress: Progress) ->
     turned = _compared(clients, backends, options, progress)
     before, after = given.correlation, turned.correlation
     if after.swapped or len(after.pairs) < len(before.pairs) or _known(after) < _known(before):
-        return replace(given, correlation=replace(before, swapped=False, order_shown=False))
-    return replace(turned, correlation=replace(after, swapped=True))
+        turned.let_go()
+        return given.with_correlation(replace(before, swapped=False, order_shown=False))
+    given.let_go()
+    return turned.with_correlation(replace(after, swapped=True))
 
 
 def _questioned(given: Comparison, options: Options) -> Comparison:
@@ -648,7 +654,7 @@ def _questioned(given: Comparison, options: Options) -> Comparison:
     )
     if other is None:
         return given
-    return replace(given, correlation=replace(given.correlation, other_offset=other))
+    return given.with_correlation(replace(given.correlation, other_offset=other))
 
 
 def _known(correlation: Correlation) -> tuple[int, int]:

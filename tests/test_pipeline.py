@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from lbtrace import guard
+from lbtrace.comparison import Comparison
 from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.report import NotCaptured
 from lbtrace.pipeline import compare, inspect, show
+from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import Words
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -58,6 +63,28 @@ def test_one_capture_tells_what_it_shows_and_which_side_it_does_not_hold() -> No
     assert in_front.not_captured is NotCaptured.OTHER_SIDE
     behind = show([[str(SAMPLES / "alb-like" / "backend.pcap")]])
     assert (behind.problems, behind.not_captured) == ((), NotCaptured.IN_FRONT)
+
+
+@pytest.mark.parametrize("sample", ONE_BACKEND)
+def test_what_a_report_was_made_from_goes_without_a_search_for_cycles(sample: str) -> None:
+    """It is several times the captures' heads, and the report is written after it."""
+    client, backend = ([str(SAMPLES / sample / f"{side}.pcap")] for side in ("client", "backend"))
+    gc.collect()
+    before = held()
+    gc.disable()
+    try:
+        report = compare([client], [backend])
+        compare([backend], [client])
+        assert held() == before
+    finally:
+        gc.enable()
+    assert report.verdict
+
+
+def held() -> list[int]:
+    """How many objects there are of each kind that is as large as captures."""
+    kinds = Counter(type(thing) for thing in gc.get_objects())
+    return [kinds[kind] for kind in (Comparison, SideTable, Words)]
 
 
 def test_a_capture_that_is_overwritten_while_it_is_read(

@@ -8,9 +8,9 @@ indexed by (`SideTable`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -46,6 +46,28 @@ class Sides:
     def answers(self) -> dict[tuple[object, ...], Any]:
         """What was worked out of it already (`once`)."""
         return {}
+
+    @cached_property
+    def _family(self) -> list[Sides]:
+        """This one, and all that were made from it, and it from them."""
+        return [self]
+
+    def with_correlation(self, correlation: Correlation) -> Self:
+        """The same sides, with something else found to belong together."""
+        made = replace(self, correlation=correlation, tables=self.sides)
+        vars(made)["_family"] = self._family
+        self._family.append(made)
+        return made
+
+    def let_go(self) -> None:
+        """Let go of what was worked out, here and where this was made from or into, with the tables
+        of both sides: several times the captures' heads. Nothing can be asked any more. Answers
+        refer to who gave them, so Python would keep them until it looks for cycles.
+        """
+        for table in self.sides:
+            table.words.close()
+        for each in self._family:
+            vars(each).clear()
 
     def traces(self, side: Side) -> Sequence[Trace]:
         """The capture points of a side."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lbtrace.machine_memory import trim
 from lbtrace.match import (
     attempts,
     by_connection,
@@ -175,6 +176,7 @@ class _Model:
         given = self.given
         if not self.passed_on:
             self.values = candidates(given.client, given.backend)
+            trim()  # their columns are as large as the captures' heads
         pairs = given.copy()
         self._pair_by_value(pairs)
         known = clocks(pairs, self.clock_offset_ns)

@@ -78,6 +78,8 @@ _OF_TARGET = (Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT)  # the query is a
 _SENT = Clue.CLIENT_MESSAGES, Clue.SERVER_MESSAGES, Clue.CLIENT_BYTES, Clue.SERVER_BYTES
 _KINDS = (*_REQUEST, *_RESPONSE, *_OF_TARGET, Clue.QUERY, Clue.BALANCER_ID, *_SENT)
 _PLACE = {clue: place for place, clue in enumerate(_KINDS)}
+_KIND_BITS = 4  # of a token; the others are the number of its value
+_KIND = (1 << _KIND_BITS) - 1
 Kind = tuple[Clue, str]  # and the field, where the clue names one
 _Entries = tuple[Column, Column]  # exchanges, and a token that each holds
 
@@ -133,7 +135,7 @@ _NAMING = (Clue.REQUEST_FIELD, Clue.RESPONSE_FIELD)
 
 
 class _Book:
-    """The values of tokens, numbered apart for each kind: token `code * len(_KINDS) + kind`.
+    """The values of tokens, numbered apart for each kind: token `code << _KIND_BITS | kind`.
 
     Lines have numbers already, and so have texts. Only parts of values and of targets get theirs
     here.
@@ -158,7 +160,7 @@ class _Book:
             Clue.BALANCER_ID: self.parts,
             **dict.fromkeys(_SENT, self.digests),
         }
-        self._of_kind = [of_kind[clue] for clue in _KINDS]
+        self.numbered = [of_kind[clue] for clue in _KINDS]
         self.bytes: dict[Clue, Column] = {}  # of bodies: theirs tells, not that of the digest
         self.value_sizes = _sizes(values)
         self.parted, self.dated = _traits(values)
@@ -168,8 +170,8 @@ class _Book:
         """Per kind its values, once all are numbered."""
         for known in (self.ends, self.segments, self.queries, self.digests):
             closed(known)
-        made = {id(h): list(h) if isinstance(h, dict) else h for h in self._of_kind}
-        return [made[id(held)] for held in self._of_kind]
+        made = {id(h): list(h) if isinstance(h, dict) else h for h in self.numbered}
+        return [made[id(held)] for held in self.numbered]
 
     @cached_property
     def field_of(self) -> Column:
@@ -199,7 +201,7 @@ def _numbers_of(known: dict[str, int], texts: Iterable[str]) -> Column:
 
 def _token(clue: Clue, codes: Column) -> Column:
     """The numbers of values of a kind → tokens."""
-    tokens: Column = codes * len(_KINDS) + _PLACE[clue]
+    tokens: Column = codes << _KIND_BITS | _PLACE[clue]
     return tokens
 
 
@@ -244,7 +246,7 @@ class _Held:
     def entries(self, owner: Column, thing: Column) -> _Entries:
         """Exchanges and the thing each has → exchanges and their tokens."""
         begin, size = self.first[thing], self.first[thing + 1] - self.first[thing]
-        return np.repeat(owner, size), parts_of(self.token, begin, size)
+        return np.repeat(owner.astype(np.int32), size), parts_of(self.token, begin, size)
 
 
 def collect(client: Facts, backend: Facts) -> Tokens:
@@ -508,51 +510,61 @@ def _target_pieces(book: _Book, targets: list[str]) -> tuple[Column, Column, Col
     )
 
 
-def _numbered(
-    book: _Book, parts: Sequence[Sequence[_Entries]], frequent: Sequence[Column]
-) -> Tokens:
+def _numbered(book: _Book, parts: Sequence[list[_Entries]], frequent: Sequence[Column]) -> Tokens:
     """What can make candidates, numbered as the client side shows it first: among tokens that tell
-    as much, the first one is named.
+    as much, the first one is named. `parts` are as large as the captures' heads, and are let go on
+    the way.
     """
-    every = chain(frequent, (tokens for held in parts for _, tokens in held))
-    count = 1 + max(int(tokens.max(initial=0)) for tokens in every)
+    begins = running(np.array([len(held) for held in book.numbered], np.int64))
+    count = int(begins[-1])
     fine = np.ones(count, bool)
     for held in parts:
         there = np.zeros(count, bool)
-        for _, tokens in held:
-            there[tokens] = True
+        for k, (owner, token) in enumerate(held):
+            held[k] = owner.astype(np.int32), _dense(token, begins)
+            there[held[k][1]] = True
         fine &= there
     for tokens in frequent:
-        fine[tokens] = False
-    kept = [[_where(fine, *entries) for entries in held] for held in parts]
-    (owner, token), (other, theirs) = (
-        map(np.concatenate, zip(*held, strict=True)) for held in kept
-    )
+        fine[_dense(tokens, begins)] = False
+    kinds_of_entry, (mine, theirs) = len(parts[0]), (_taken_out(held, fine) for held in parts)
+    owner, token, part = mine
     # where the client side shows it first: by exchange, then by kind of entry
-    kind_of_entry = np.repeat(np.arange(len(kept[0])), [len(part[0]) for part in kept[0]])
-    order = np.argsort(owner * len(kept[0]) + kind_of_entry, kind="stable")
-    shown = token[order]
+    shown = token[np.argsort(owner.astype(np.int64) * kinds_of_entry + part, kind="stable")]
     first = np.full(count, len(shown), np.int32)
-    first[shown[::-1]] = np.arange(len(shown))[::-1]
+    first[shown[::-1]] = np.arange(len(shown), dtype=np.int32)[::-1]
     found = shown[first[shown] == np.arange(len(shown))]
+    del shown
     place = first  # the same memory
     place[found] = np.arange(len(found))
-    width = max(len(found), 1)
-    sides = [
-        (held // width, held % width)
-        for held in (
-            distinct(owner * width + place[token]),
-            distinct(other * width + place[theirs]),
-        )
-    ]
-    code, kind = found // len(_KINDS), found % len(_KINDS)
+    sides = []
+    for owner, token, _ in (mine, theirs):
+        both = distinct(owner * np.int64(max(len(found), 1)) + place[token])
+        owner, token = np.divmod(both, max(len(found), 1))
+        sides.append((owner.astype(np.int32), token.astype(np.int32)))
+    kind = np.searchsorted(begins, found, "right") - 1
+    code = found - begins[kind]
     return Tokens(sides[0], sides[1], kind, code, BITS * book.told(kind, code), book)
 
 
-def _where(fine: Column, owner: Column, token: Column) -> _Entries:
-    """The entries whose token is fine (bool per token)."""
-    kept = fine[token]
-    return owner[kept], token[kept]
+def _dense(token: Column, begins: Column) -> Column:
+    """Tokens → numbers without gaps. `begins`: the number of the first of each kind."""
+    numbers: Column = (begins[token & _KIND] + (token >> _KIND_BITS)).astype(np.int32)
+    return numbers
+
+
+def _taken_out(held: list[_Entries], fine: Column) -> tuple[Column, Column, Column]:
+    """The entries whose token is fine (bool per token): exchanges, tokens, and in which of the
+    lists each stood. The lists are let go.
+    """
+    owners, tokens, sizes = [], [], []
+    while held:
+        owner, token = held.pop(0)
+        kept = fine[token]
+        owners.append(owner[kept])
+        tokens.append(token[kept])
+        sizes.append(len(tokens[-1]))
+    part = np.repeat(np.arange(len(sizes), dtype=np.int8), sizes)
+    return np.concatenate(owners), np.concatenate(tokens), part
 
 
 def _line_tokens(way: _Way, line: HeaderLine) -> list[tuple[Kind, str]]:
@@ -713,9 +725,10 @@ def candidates(client: Facts, backend: Facts) -> Candidates:
     right_owner, right_token = right_owner[order], right_token[order]
     begin = np.searchsorted(right_token, left_token, "left")
     size = np.searchsorted(right_token, left_token, "right") - begin
-    who = np.repeat(left_owner, size)
     token = np.repeat(left_token, size)
-    code = who * n_backend + parts_of(right_owner, begin, size)
+    code = np.repeat(left_owner, size) * np.int64(n_backend)
+    code += parts_of(right_owner, begin, size)
+    del left_owner, left_token, right_owner, right_token, begin, size
     alone = _tell_alone(tokens, distinct(token))
     order = np.lexsort((~alone[token], -weight[token], code))
     code, token = code[order], token[order]

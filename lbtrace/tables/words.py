@@ -207,6 +207,11 @@ class Words:
         self.lines = _LineNumbers(self.sent)
         """Line → number, where it does not stand there as bytes."""
 
+    def close(self) -> None:
+        """No new line or text gets a number (`closed`)."""
+        closed(self.sent)
+        closed(self.texts)
+
     @cached_property
     def line_list(self) -> LineList:
         """Number → line."""

@@ -98,15 +98,12 @@ def _without(comparison: Comparison, those: ConnectionPairs) -> Comparison:
         for pair, *both in zip(found.connection_pairs, fronts.tolist(), backs.tolist(), strict=True)
         if tuple(both) not in gone
     )
-    return Comparison(
-        comparison.clients,
-        comparison.backends,
+    return comparison.with_correlation(
         replace(
             found,
             pairs=pairs.taken(
                 np.flatnonzero(~(among(asked, those.client) & (pairs.tier == Tier.SAME_PACKETS)))
             ),
             connection_pairs=kept,
-        ),
-        comparison.tables,
+        )
     )

@@ -284,12 +284,7 @@ def as_a_set(comparison: Comparison) -> Comparison:
     )
     as_one = np.full(len(pairs), Confidence.MEDIUM.rank, np.uint8)
     pairs = pairs.with_columns(confidence=as_one, group=np.maximum(pairs.group, 0))
-    return Comparison(
-        comparison.clients,
-        comparison.backends,
-        replace(comparison.correlation, pairs=pairs),
-        comparison.tables,
-    )
+    return comparison.with_correlation(replace(comparison.correlation, pairs=pairs))
 
 
 def _agree(comparison: Comparison, matches: Pairs) -> Column:
