@@ -251,6 +251,7 @@ def _outcome(
         e.response is None
         and ours is not None
         and (theirs is None or ours[0] < theirs[0])
+        and not held.from_client.answers_fin
         and not client_left
     ):
         # a FIN that came before or after; one that the clock and the file put in different places

@@ -203,6 +203,7 @@ def first_close(table: SideTable) -> tuple[Column, Column, Column]:
                 for unit in ("frame", "ns")
             )
             earlier = (at > 0) & (at_ns != NEVER) & (at < frame)
+            earlier &= ~table.of_ends("answers_fin", end == SERVER)
             who[earlier], frame[earlier], time_ns[earlier] = end, at[earlier], at_ns[earlier]
     who[~_is_whole(table)] = NOBODY
     return who, frame, time_ns

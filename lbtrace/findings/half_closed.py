@@ -83,13 +83,16 @@ def _half_closed(table: SideTable) -> Column:
 
 
 def _closed_before(table: SideTable) -> Column:
-    """Per exchange, whether the server end had closed its connection before the client end did."""
+    """Per exchange, whether the server end had closed its connection before the client end did: by
+    their order in the file, or because the client acknowledged it.
+    """
     (mine, _), (theirs, there) = (
         (table.of_ends("fin_frame", server), table.of_ends("fin_ns", server) != NEVER)
         for server in (False, True)
     )
-    before: Column = (there & (theirs < mine))[table.connection]
-    return before
+    before = (there & (theirs < mine)) | table.of_ends("answers_fin", server=False)
+    closed: Column = before[table.connection]
+    return closed
 
 
 def _finding(comparison: Comparison, side: Side, rows: Column, name: str) -> Finding:

@@ -46,6 +46,7 @@ class Direction(NamedTuple):
     `unacked_idle_ns` of silence on the connection, the last at `unacked_last_ns`; `unacked_least`
     is the smallest payload sent at the first unacknowledged byte. `acked_most` is the largest
     payload of a segment that was acknowledged.
+    `answers_fin`: its first FIN or RST acknowledges the FIN of the other end, so it came after it.
     `out_of_order` counts segments that arrived after later bytes and were new, `zero_windows`
     segments that advertised a window of 0, the first at `window_closed_frame`; together the window
     was closed for `window_closed_for_ns`.
@@ -94,6 +95,7 @@ class Direction(NamedTuple):
     ack_wait_for_ns: int = 0
     ack_wait_frame: int | None = None
     ack_wait_ns: int | None = None
+    answers_fin: bool = False
 
     @property
     def ended(self) -> tuple[int, int] | None:
@@ -146,7 +148,7 @@ class Connection(NamedTuple):
             (ns, end, how)
             for end, sent in (("client", self.from_client), ("server", self.from_server))
             for ns, how in ((sent.fin_ns, "FIN"), (sent.rst_ns, "RST"))
-            if ns is not None
+            if ns is not None and not sent.answers_fin
         ]
         return min(closes)[1:] if closes else None
 

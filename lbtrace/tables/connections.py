@@ -100,6 +100,9 @@ class Ends(Table):
     first_ack: Column = column(
         "i8", "acknowledgement number of its first segment with ACK", none=NONE
     )
+    answers_fin: Column = column(
+        "?", "its first FIN or RST acknowledges the FIN of the other end, so it came after it"
+    )
     syn_row: Column = column("i4", "its SYN or SYN-ACK", "row of `SynOptions`", none=NONE)
 
 

@@ -103,11 +103,15 @@ class SideTable(Table):
 
     def ended_ns(self, server: bool, *by: str) -> Column:
         """When one end of each connection ended it, by FIN or RST (or `by` one of "fin" and "rst");
-        LATER where it did not.
+        LATER where it did not. What acknowledges the FIN of the other end came no sooner than that,
+        whatever the times say.
         """
         ends = [self.of_ends(f"{what}_ns", server) for what in by or ("fin", "rst")]
         first: Column = np.minimum.reduce([np.where(at == NEVER, LATER, at) for at in ends])
-        return first
+        least = np.where(
+            self.of_ends("answers_fin", server), self.of_ends("fin_ns", not server), NEVER
+        )
+        return np.maximum(first, least)
 
     @cached_property
     def both_ask(self) -> Column:

@@ -55,7 +55,15 @@ _BEGINNING: Final = (
     "established_ns",
 )
 _BEGINNING_OF_ENDS: Final = ("deferred_frame", "deferred_ns")
-_END_OF_ENDS: Final = ("fins", "rsts", "fin_frame", "fin_ns", "rst_frame", "rst_ns")
+_END_OF_ENDS: Final = (
+    "fins",
+    "rsts",
+    "fin_frame",
+    "fin_ns",
+    "rst_frame",
+    "rst_ns",
+    "answers_fin",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -181,8 +181,26 @@ def _ends(
         last_packet_ns=taken(table.time_ns, seen.last, NEVER),
         start_seq=assembly.base,
         first_ack=taken(table.ack, seen.ack, NONE),
+        answers_fin=_answering(table, seen.fin, seen.rst),
         syn_row=np.where(begun, np.cumsum(begun, dtype=np.int32) - 1, np.int32(NONE)),
     )
+
+
+def _answering(table: SegmentTable, fin: Column, rst: Column) -> Column:
+    """Per end, whether its first FIN or RST acknowledges the FIN of the other end; False for both
+    where each does, which cannot be. `fin`, `rst`: rows of the first of them.
+    """
+    ends = np.where((fin < 0) | ((rst >= 0) & (rst < fin)), rst, fin)
+    other = fin.reshape(-1, 2)[:, ::-1].ravel()
+    out = np.zeros(len(fin), bool)
+    both = np.flatnonzero((ends >= 0) & (other >= 0))
+    row, before = ends[both], other[both]
+    behind_fin = table.seq[before] + table.wire_length[before] + np.uint32(1)
+    distance = (table.ack[row] - behind_fin).astype(np.int32)
+    out[both] = ((table.flags[row] & ACK) != 0) & (distance >= 0)
+    of_connections = out.reshape(-1, 2)
+    of_connections[of_connections.all(axis=1)] = False
+    return out
 
 
 def _unacked(table: SegmentTable, unacked: Unacknowledged) -> dict[str, Column]:

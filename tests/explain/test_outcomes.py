@@ -22,9 +22,12 @@ from tests.simulator.scenarios.base import TWO
 from tests.simulator.script import Script
 
 
-def direction(fin_ns: int | None = None, fin_frame: int | None = 1) -> SimpleNamespace:
+def direction(
+    fin_ns: int | None = None, fin_frame: int | None = 1, answers_fin: bool = False
+) -> SimpleNamespace:
     """What an end sent, as far as its end is concerned."""
-    return SimpleNamespace(ended=None if fin_ns is None else (fin_ns, fin_frame))
+    ended = None if fin_ns is None else (fin_ns, fin_frame)
+    return SimpleNamespace(ended=ended, answers_fin=answers_fin)
 
 
 def posted(balancer: Balancer, seed: int = 6, requests: int = 16) -> Recording:
@@ -280,10 +283,13 @@ def test_an_attempt_whose_answer_was_not_captured_may_have_been_answered(end: Ma
         ((2, 9), (1, 8), AttemptOutcome.CLOSED),
         ((1, 9), (2, 8), AttemptOutcome.UNKNOWN),  # not in that order in the file
         ((1, 9), (None, None), AttemptOutcome.UNKNOWN),
+        ((1, 8, True), (2, 9), AttemptOutcome.CLOSED),  # it acknowledges what overtook it
     ],
 )
 def test_who_ended_first_is_unknown_where_clock_and_file_contradict_each_other(
-    ours: tuple[int, int], theirs: tuple[int | None, int | None], outcome: AttemptOutcome
+    ours: tuple[int, int] | tuple[int, int, bool],
+    theirs: tuple[int | None, int | None],
+    outcome: AttemptOutcome,
 ) -> None:
     backend = SimpleNamespace(
         exchange=lambda _: SimpleNamespace(marks=(Mark.CLOSED,), response=None),

@@ -145,3 +145,24 @@ def test_who_closed_first_is_not_known_where_bytes_are_missing() -> None:
     )
     assert whole.of("connection-reuse.closed-backend")
     assert not lossy.of("connection-reuse.closed-backend")
+
+
+def test_a_fin_that_acknowledges_the_fin_it_overtook_was_not_the_first() -> None:
+    recorded = four(Balancer(keep_alive=False)).run()
+    (back,) = recorded.backends
+    correlation = correlate(recorded.clients, recorded.backends, Options())
+    found = []
+    for by_client in (False, True):
+        second = [
+            c._replace(
+                from_client=c.from_client._replace(answers_fin=not by_client),
+                from_server=c.from_server._replace(
+                    fin_frame=c.last_frame, fin_ns=c.last_ns, answers_fin=by_client
+                ),
+            )
+            for c in back.connections
+        ]
+        judged = replace(recorded, backends=[replace(back, connections=second)])
+        told = values(judge_recording(judged, correlation).one("connection-reuse.closed-backend"))
+        found.append((told["by_first"], told["by_second"]))
+    assert found == [(0, 4), (4, 0)]

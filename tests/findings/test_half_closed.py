@@ -107,6 +107,14 @@ def test_a_fin_that_answers_a_fin_half_closes_nothing(first: str, tmp_path: Path
     assert said == (["half-closed.unanswered"] if first == "client" else [])
 
 
+def test_a_fin_that_acknowledges_the_fin_it_overtook_half_closes_nothing() -> None:
+    trace = half_closed(answered=False)
+    connections = [
+        c._replace(from_client=c.from_client._replace(answers_fin=True)) for c in trace.connections
+    ]
+    assert judge_alone(replace(trace, connections=connections)).of("half-closed") == []
+
+
 def test_at_once_is_counted_from_the_end_of_the_request() -> None:
     """An upload takes its time: who closes right behind it did not give up waiting."""
     trace = half_closed(answered=False)

@@ -46,6 +46,7 @@ FOUND = (
     "effed3416c6cfcfb2420",  # changed targets that lost their partners: "kept, in 4 of 4 requests"
     # the clock is set back between the backend's FIN and the balancer's: "timeout"
     "8b00000000000000eaeaeaeaeaeaea0000000000000000012188240112",
+    "d9fcf4fe312e3000f5c10ab4f7",  # a FIN overtakes the one that it acknowledges: "timeout"
     "818181010081240009003a09",  # the tries that worked were lost: "another status, 200 for 503"
 )
 

@@ -44,6 +44,12 @@ def test_who_closed_first_and_how(
     assert closed(client, server).closed_by == by
 
 
+def test_what_acknowledges_the_fin_of_the_other_end_came_second() -> None:
+    both = closed((5, 7), (6, None))
+    second = both.from_client._replace(answers_fin=True)
+    assert both._replace(from_client=second).closed_by == ("server", "FIN")
+
+
 def test_a_client_is_whole_from_its_syn_on() -> None:
     assert CONNECTION.client_is_whole
     assert not CONNECTION.already_open

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,8 +35,10 @@ def test_an_end_ended_its_connection_by_what_came_first(
 ) -> None:
     connections = [
         c._replace(
-            from_client=c.from_client._replace(fin_ns=fin, rst_ns=rst),
-            from_server=c.from_server._replace(fin_ns=other_fin, rst_ns=other_rst),
+            from_client=c.from_client._replace(fin_ns=fin, rst_ns=rst, answers_fin=False),
+            from_server=c.from_server._replace(
+                fin_ns=other_fin, rst_ns=other_rst, answers_fin=False
+            ),
         )
         for c, (fin, rst, other_fin, other_rst) in zip(TRACE.connections, times, strict=True)
     ]
@@ -48,3 +51,18 @@ def test_an_end_ended_its_connection_by_what_came_first(
         for k, by in enumerate(("fin", "rst")):
             one = [LATER if end[k] is None else end[k] for end in ends]
             assert table.ended_ns(server, by).tolist() == one
+
+
+@pytest.mark.parametrize(
+    ("own_ns", "other_ns", "ended_ns"), [(5, 7, 7), (9, 7, 9), (None, 7, LATER)]
+)
+def test_what_acknowledges_the_fin_of_the_other_end_came_no_sooner(
+    own_ns: int | None, other_ns: int, ended_ns: int
+) -> None:
+    first = TRACE.connections[0]
+    second = first.from_client._replace(fin_ns=own_ns, rst_ns=None, answers_fin=own_ns is not None)
+    other = first.from_server._replace(fin_ns=other_ns, rst_ns=None, answers_fin=False)
+    connection = first._replace(from_client=second, from_server=other)
+    table = Sides([replace(TRACE, connections=[connection], exchanges=[])], [], Correlation())
+    assert table.sides[0].ended_ns(server=False).tolist() == [ended_ns]
+    assert table.sides[0].ended_ns(server=True).tolist() == [other_ns]

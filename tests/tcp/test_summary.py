@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,3 +111,36 @@ def test_the_options_of_each_syn_stay_with_the_end_that_sent_it() -> None:
     assert opened.from_client.syn is not None
     assert opened.from_server.syn is not None
     assert (opened.from_client.syn.mss, opened.from_server.syn.mss) == (1460, 1440)
+
+
+def test_a_fin_that_acknowledges_a_fin_came_after_it() -> None:
+    """Whichever is in front in the capture: packets overtake each other between two queues."""
+    for overtaken in (False, True):
+        for second in ("FIN", "RST"):
+            wire = Wire().c("SYN", 99, at=0).s("SYN", 999, ack=100, at=1).c("", 100, ack=1000, at=2)
+            wire.s("FIN", 1000, b"bye", ack=100, at=3 + 2 * overtaken)
+            wire.c(second, 100, ack=1004, at=4)
+            wire.segments.sort(key=lambda segment: segment.time_ns)
+            [c], _ = connections(wire.table())
+            assert (c.from_client.answers_fin, c.from_server.answers_fin) == (True, False)
+            assert c.closed_by == ("server", "FIN")
+
+
+@pytest.mark.parametrize(
+    ("acked", "flags"), [(1003, "FIN"), (None, "RST"), (1000, "FIN"), (1004 - (1 << 31), "FIN")]
+)
+def test_what_does_not_acknowledge_the_fin_may_have_come_before(
+    acked: int | None, flags: str
+) -> None:
+    wire = Wire().c("SYN", 99, at=0).s("SYN", 999, ack=100, at=1).c("", 100, ack=1000, at=2)
+    wire.c(flags, 100, ack=acked, at=3).s("FIN", 1000, b"bye", ack=100, at=4)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.answers_fin, c.from_server.answers_fin) == (False, False)
+    assert c.closed_by == ("client", flags)
+
+
+def test_two_that_acknowledge_each_other_cannot_be() -> None:
+    wire = Wire().c("SYN", 99, at=0).s("SYN", 999, ack=100, at=1).c("", 100, ack=1000, at=2)
+    wire.c("FIN", 100, ack=1001, at=3).s("FIN", 1000, ack=101, at=4)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.answers_fin, c.from_server.answers_fin) == (False, False)
