@@ -65,6 +65,7 @@ def frame(name: str, number: int | None, files: int) -> dict[str, int | None]:
 
 def end(d: Direction, files: int) -> dict[str, Any]:
     said = d._asdict()
+    del said["answers_fin"]  # how to read the times; the findings go by it
     for name in FRAMES_OF_ENDS:
         said |= frame(name, said.pop(f"{name}_frame"), files)
     return said | {"syn": None if d.syn is None else offer(d.syn)}

@@ -98,6 +98,7 @@ def test_no_field_of_the_model_is_left_out() -> None:
         "failed": "evidence",  # by those of a finding, problems are put together
         "schemes": "protocol",  # among what HTTP/2 says, where there is any
         "asked_nothing": "tls",  # part of it
+        "answers_fin": "fin_ns",  # how to read it; the findings go by it
         "compared": "note",  # whether its messages only show what worked
     }
     for source, target in (
