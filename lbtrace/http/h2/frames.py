@@ -103,19 +103,36 @@ def begins_well(cursor: Cursor) -> bool:
 def _chain(data: bytes) -> list[tuple[FrameHead, bytes]] | None:
     """The frames that `data` begins with, as far as their payload is there; None unless they are
     plausible (see `begins_frames`).
+
+    A frame of DATA of which the size must have been agreed upon hides whatever follows. So it
+    counts only on a stream of which there was a frame.
     """
     found: list[tuple[FrameHead, bytes]] = []
     at = 0
     while (head := frame_head(data[at : at + HEAD])) is not None:
+        if found and not _may_follow(found[-1][0], head):
+            return None
         if not (found and is_extension(head)):
             if not can_be_frame(head) or head.flags & ~_FLAGS.get(head.kind, 0):
                 return None
-            if head.size > _DEFAULT_SIZE and head.kind != DATA:
-                return None
+            if head.size > _DEFAULT_SIZE:
+                if head.kind != DATA:
+                    return None
+                if all(head.stream != before.stream for before, _ in found):
+                    break
             found.append((head, data[at + HEAD : at + HEAD + head.size]))
         at += HEAD + head.size
     weight = any(head.kind != DATA or head.size for head, _ in found)
     return found if weight and (len(found) >= 2 or at == len(data)) else None
+
+
+def _may_follow(before: FrameHead, head: FrameHead) -> bool:
+    """Whether a frame may stand behind another: the parts of a header block are not parted
+    (§6.10).
+    """
+    if before.kind in (HEADERS, PUSH_PROMISE, CONTINUATION) and not before.flags & END_HEADERS:
+        return head.kind == CONTINUATION and head.stream == before.stream
+    return head.kind != CONTINUATION
 
 
 def _is_telling(head: FrameHead, payload: bytes) -> bool:

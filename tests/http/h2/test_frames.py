@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lbtrace.http.h2.frames import begins_frames, can_be_frame, frame_head, is_extension
 from lbtrace.model.http import Protocol
 from tests.http.h2.wire import (
+    CONTINUATION,
     DATA,
     GOAWAY,
     HEADERS,
@@ -68,6 +69,36 @@ def test_messages_of_small_numbers_are_no_http_2(
     one = struct.pack(order + "".join(code for code, _ in fields), *(n for _, n in fields)) + tail
     protocol = carried([one] * count, [one] * count)
     assert protocol is not Protocol.HTTP2 or b"\x00\x00\x04\x08" in one or b"\x00\x00\x08" in one
+
+
+LARGE = struct.pack(">BHBBI", 1, 0, 0, 0, 5)  # the head of 64 KiB of DATA on stream 5
+OPEN = frame(HEADERS, 0, 5, b"\x88")  # a header block that goes on
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        frame(HEADERS, 4, 3, b"\x88") + LARGE,  # on a stream that no frame is of
+        OPEN + frame(DATA, 0, 5, b"x"),
+        OPEN + frame(CONTINUATION, 4, 3, b"\x88"),
+        frame(HEADERS, 4, 5, b"\x88") + frame(CONTINUATION, 4, 5, b"\x88"),
+    ],
+)
+def test_frames_that_cannot_follow_each_other_are_no_chain(hidden: bytes) -> None:
+    assert not begins_frames(hidden)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        frame(HEADERS, 4, 5, b"\x88") + LARGE,
+        frame(HEADERS, 4, 3, b"\x88") + frame(PING, 0, 0, bytes(8)) + LARGE,  # two in front of it
+        OPEN + frame(CONTINUATION, 4, 5, b"\x88") + LARGE,
+        frame(CONTINUATION, 4, 5, b"\x88") + LARGE,  # the capture begins inside a block
+    ],
+)
+def test_much_data_behind_frames_of_its_stream_hides_nothing(behind: bytes) -> None:
+    assert begins_frames(behind + bytes(100))
 
 
 def test_a_connection_seen_from_its_start_without_a_preface_is_no_http_2() -> None:
@@ -165,7 +196,7 @@ def test_where_frames_begin() -> None:
     assert begins_frames(data + frame(0x2A, 0, 0) + ping)
     assert not begins_frames(frame(0x2A, 0, 0) + ping)
     big = struct.pack(">I", (1 << 14) + 1)[1:]
-    assert begins_frames(ping + big + bytes([DATA, 0]) + struct.pack(">I", 1))
+    assert begins_frames(ping + empty + big + bytes([DATA, 0]) + struct.pack(">I", 1))
     assert not begins_frames(ping + big + bytes([HEADERS, 4]) + struct.pack(">I", 1))
 
 
