@@ -12,7 +12,8 @@ the SYN segments of the others are looked at one by one:
                                                 the peer (simultaneous open), or packets that follow
                                                 from it were written just before it (capture order)
     SYN-ACK that answers the SYN of this one    the same connection, whatever its own ISN
-    SYN-ACK that answers an older SYN           it goes back to that one, and tells it its ISN
+    SYN-ACK that answers an older SYN           it goes back to that one, and tells it its ISN;
+                                                however near this one's ISN is
     SYN-ACK that answers no SYN seen            a new incarnation, when this one has an ISN of its
                                                 own from that side
 
@@ -26,6 +27,7 @@ their first row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -135,7 +137,7 @@ def _in_turn(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
     another ISN, perhaps SYN-ACK, …
 
     from the first row on, each SYN from the same end, each SYN-ACK from its peer, in answer to the
-    SYN right before it.
+    SYN right before it, and to no data in it.
     """
     flow, forward, isn = table.flow[syn_rows], table.forward[syn_rows], table.seq[syn_rows]
     bare = (table.flags[syn_rows] & ACK) == 0
@@ -145,13 +147,8 @@ def _in_turn(table: SegmentTable, syn_rows: Column, first_row: Column) -> Column
     good[starts] &= bare[starts] & (first_row[flow[starts]] == syn_rows[starts])
     answers = np.flatnonzero(~bare)
     before = np.maximum(answers - 1, 0)
-    beyond = distances(sums(table.ack[syn_rows[answers]], -1), isn[before])
-    good[answers] &= (
-        bare[before]
-        & (flow[before] == flow[answers])
-        & (beyond >= 0)
-        & (beyond < _MAX_REORDERED_BYTES)
-    )
+    exact = sums(table.ack[syn_rows[answers]], -1) == isn[before]
+    good[answers] &= bare[before] & (flow[before] == flow[answers]) & exact
     key = np.sort(flow[bare].astype(np.int64) << 32 | isn[bare])
     again = key[1:][key[1:] == key[:-1]] >> 32
     in_turn = np.zeros(len(first_row), bool)
@@ -288,7 +285,7 @@ def _incarnations_of(
         answered = add(ack, -1) if flags & ACK else None
         which = len(found) - 1
         current = found[-1]
-        if _belongs(of_flow, current, row, way, isn, answered):
+        if _belongs(of_flow, current, known, row, way, isn, answered):
             if current.isn[way] is None or answered is not None:
                 current.isn[way] = isn
             if answered is not None and current.isn[1 - way] is None:
@@ -320,18 +317,21 @@ def _older(
 def _belongs(
     of_flow: _FlowRows,
     current: Incarnation,
+    known: Mapping[tuple[int, int], int],
     row: int,
     way: int,
     isn: int,
     answered: int | None,
 ) -> bool:
     """Whether a SYN (or a SYN-ACK, when `answered` is the ISN it answers) at `row` belongs to the
-    incarnation `current`.
+    incarnation `current`. `known`: (direction, ISN) of all there are.
     """
     peer = current.isn[1 - way]
     if row == current.first or current.isn[way] == isn:
         return True
     if answered is not None and peer is not None:
+        if answered != peer and (1 - way, answered) in known:
+            return False
         # beyond the ISN itself: data in the SYN was accepted (RFC 7413)
         return 0 <= distance(answered, peer) < _MAX_REORDERED_BYTES
     if current.isn[way] is not None:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.tables.packets import SYN
 from lbtrace.tcp.incarnations import incarnations
+from tests.laws import examples
 from tests.tcp.wire import CLIENT, Wire
 
 FAR = 0x20000000
@@ -140,6 +142,41 @@ def test_a_late_syn_is_of_the_connection_that_has_its_isn(older: int) -> None:
     found = incarnations(wire.c("SYN", 1000).table())
     assert int(found.of[-1]) == 0
     assert found.count == older + 1
+
+
+NEAR = st.integers(0, 3000) | st.integers(0, 1 << 21) | st.integers(0, (1 << 32) - 1)
+
+
+@examples(200)
+@given(st.lists(NEAR, min_size=1, max_size=5, unique=True), st.data())
+def test_a_conversation_is_that_of_the_syn_which_was_answered(
+    isns: list[int], data: st.DataObject
+) -> None:
+    """Whatever SYNs stand around it, in whatever order, and however near their ISNs are."""
+    won = data.draw(st.sampled_from(isns))
+    sent = data.draw(st.permutations(isns)) + data.draw(st.lists(st.sampled_from(isns), max_size=4))
+    late = data.draw(st.lists(st.sampled_from(isns), max_size=2))
+    wire = Wire()
+    for isn in sent:
+        wire.c("SYN", isn)
+    wire.s("SYN", 999, ack=won + 1)
+    for isn in late:
+        wire.c("SYN", isn)
+    wire.c("", won + 1, ack=1000).c("PSH", won + 1, b"ask", ack=1000)
+    wire.s("PSH", 1000, b"tell", ack=won + 4)
+    for careful in (False, True):
+        found = incarnations(wire.table(), careful)
+        assert found.count == len(isns)
+        of = found.of.tolist()
+        assert {of[place] for place in range(len(of)) if isn_of(wire, place) == won} == {of[-1]}
+        assert of[-3:] == [of[-1]] * 3
+        assert of[len(sent)] == of[-1]
+
+
+def isn_of(wire: Wire, place: int) -> int | None:
+    """The ISN of a SYN; None of another segment."""
+    segment = wire.segments[place]
+    return segment.seq if segment.flags == SYN else None
 
 
 def test_a_syn_that_crosses_the_peers_is_of_the_same_connection() -> None:
