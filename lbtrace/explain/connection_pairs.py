@@ -20,6 +20,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from lbtrace.explain.unmatched import EDGE_NS
 from lbtrace.match import clock
 from lbtrace.match.clock import Clocks
 from lbtrace.match.nesting import EDGES
@@ -207,7 +208,7 @@ def _equal(mine: list[_Flow], theirs: list[_Flow], clocks: Clocks) -> list[Conne
             len(front), len(back)
         )  # a clock that tells most of them not apart is none to trust
         turns = (_in_turn(front), _in_turn(back)) if few and len(front) == len(back) else ([], [])
-        in_turn = all(turns)
+        in_turn = all(turns) and _at_one_time(*turns)
         if in_turn:
             only = [(c, b, False) for c, b in zip(*turns, strict=True)]
         for c, b, by_time in only:
@@ -233,6 +234,14 @@ def _in_turn(flows: list[_Flow]) -> list[_Flow]:
     if len(spoken) < len(flows) or any(a[3] > b[0] for (a, _), (b, _) in pairwise(spoken)):
         return []
     return [flows[i] for _, i in spoken]
+
+
+def _at_one_time(front: list[_Flow], back: list[_Flow]) -> bool:
+    """Whether connections in turn may be of the same time, by the captures' own clocks: what is
+    said alike again and again was perhaps said on another day as well.
+    """
+    (a, p), (x, y) = ((flows[0].begin, flows[-1].answer) for flows in (front, back))
+    return x <= p + EDGE_NS and a <= y + EDGE_NS
 
 
 def _contradicted(pairs: Sequence[tuple[_Flow, _Flow]]) -> set[tuple[int, int]]:

@@ -649,7 +649,8 @@ class Candidates:
     bits: Column  # the weight of all rare tokens they share
     token: Column  # the rarest of them
     alone: Column  # bool: that one looks drawn at random, so that no other exchange has it
-    own: Column  # the rarest that nobody else has on either side, -1 for none
+    # the rarest that nobody else has on either side, and is no mere letter or two; -1 for none
+    own: Column
 
     def where(self, kept: Column) -> Candidates:
         """Some of them."""
@@ -736,7 +737,8 @@ def candidates(client: Facts, backend: Facts) -> Candidates:
     score = np.add.reduceat(weight[token], first) if len(first) else np.zeros(0)
     width = max(n_backend, 1)
     best = token[first]
-    own = _rarest_own(code, token, (of_client == 1) & (of_backend == 1), codes)
+    single = (of_client == 1) & (of_backend == 1) & (tokens.bits >= MARGIN)
+    own = _rarest_own(code, token, single, codes)
     return Candidates(tokens, codes // width, codes % width, score, best, alone[best], own)
 
 

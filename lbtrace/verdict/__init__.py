@@ -16,6 +16,7 @@ from lbtrace.verdict.modifiers import modifiers
 from lbtrace.verdict.next_capture import next_capture
 from lbtrace.verdict.nothing import (
     as_a_set,
+    at_one_time,
     belong_together,
     mostly_elsewhere,
     taken_on_balancer,
@@ -34,6 +35,11 @@ ALIKE_BY_CHANCE = (
     "Some exchanges look alike on both sides, but too few, and too little like each other, to "
     "show that the captures belong together."
 )
+ALIKE_AT_OTHER_TIMES = (
+    "Exchanges only look alike on both sides, and by their own clocks the captures do not overlap "
+    "in time: a script that ran twice looks the same. If a clock is wrong, state by how much with "
+    "--clock-offset."
+)
 
 
 def judge(given: Comparison) -> Verdict:
@@ -51,7 +57,8 @@ def judge(given: Comparison) -> Verdict:
     elif (comparison.pairs or comparison.connection_pairs) and not (
         together or belong_together(comparison)
     ):
-        judged = undecided(Kind.INCONCLUSIVE, ALIKE_BY_CHANCE)
+        alike = ALIKE_BY_CHANCE if at_one_time(comparison) else ALIKE_AT_OTHER_TIMES
+        judged = undecided(Kind.INCONCLUSIVE, alike)
     else:
         judged = most.weaken(_doubted(comparison, weigh(comparison, observations)))
     kind, confidence, reason, candidates = judged

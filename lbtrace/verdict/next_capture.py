@@ -14,6 +14,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.report import Kind
+from lbtrace.verdict.nothing import at_one_time
 from lbtrace.verdict.unrelated import apart_in_time
 
 UNDECIDED = (Kind.INCONCLUSIVE, Kind.AMBIGUOUS, Kind.UNRELATED)
@@ -84,7 +85,7 @@ def _whole(comparison: Comparison) -> str:
 
 def _at_once(comparison: Comparison) -> str:
     """Captures that did not run at the same time."""
-    if not apart_in_time(comparison):
+    if not apart_in_time(comparison) and at_one_time(comparison):
         return ""
     commands = " and ".join(tcpdump(f"{side}.pcap", comparison, side) for side in Side)
     return f"Run both captures at the same time, started before the traffic: {commands}."

@@ -27,7 +27,7 @@ from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
-from lbtrace.verdict.unrelated import why_not
+from lbtrace.verdict.unrelated import apart_by_own_clocks, why_not
 from lbtrace.verdict.weigh import Judgement, undecided
 
 LOOKED_FOR = (
@@ -68,6 +68,8 @@ def belong_together(comparison: Comparison) -> bool:
         return True
     if any(_contradicted(clock) for clock in comparison.correlation.clocks):
         return False
+    if not at_one_time(comparison):
+        return False
     possible = min(
         _together(comparison, Side.CLIENT, matches.client),
         _together(comparison, Side.BACKEND, matches.backend),
@@ -96,6 +98,15 @@ def belong_together(comparison: Comparison) -> bool:
         or supported >= min(ENOUGH_PAIRS, possible)
         or (not matches and bool(comparison.connection_pairs))
     )
+
+
+def at_one_time(comparison: Comparison) -> bool:
+    """Whether the captures may show the same moments: they overlap by their own clocks, or some
+    pair shares a value that is rare. Requests that only look alike, an address and a name are
+    those of a place, on any day.
+    """
+    alike = not (comparison.all_pairs.tier <= Tier.RARE_TOKEN).any()
+    return not (alike and apart_by_own_clocks(comparison))
 
 
 def _names_clients(comparison: Comparison, everyone: bool) -> bool:
@@ -271,6 +282,7 @@ def as_a_set(comparison: Comparison) -> Comparison:
     without = alone[~among(alone, comparison.numbers(Side.CLIENT, own))]
     fronts = len(distinct(np.concatenate((matches.client, without))))
     possible = not any(_contradicted(clock) for clock in comparison.correlation.clocks)
+    possible = possible and at_one_time(comparison)
     enough = (
         possible
         and (

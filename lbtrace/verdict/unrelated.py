@@ -38,12 +38,23 @@ def apart_in_time(comparison: Comparison) -> bool:
     """Whether by their own clocks one side's captures ended before the other's began, and nothing
     is known of these clocks.
     """
+    known = any(not clock.refused for clock in comparison.correlation.clocks)
+    return not known and apart_by_own_clocks(comparison)
+
+
+def apart_by_own_clocks(comparison: Comparison) -> bool:
+    """Whether by their own clocks one side's captures ended before the other's began, whatever
+    pairs say. Where the user states the difference of the clocks, that counts.
+    """
+    if any(clock.stated for clock in comparison.correlation.clocks):
+        return False
+    if not comparison.clients or not comparison.backends:
+        return False
     (first, last), (begin, end) = (
         (min(t.first_ns for t in traces), max(t.last_ns for t in traces))
         for traces in (comparison.clients, comparison.backends)
     )
-    known = any(not clock.refused for clock in comparison.correlation.clocks)
-    return not known and (last + EDGE_NS < begin or end + EDGE_NS < first)
+    return last + EDGE_NS < begin or end + EDGE_NS < first
 
 
 def why_not(comparison: Comparison) -> str:

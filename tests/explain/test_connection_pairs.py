@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.explain import connection_pairs, outcomes
+from lbtrace.explain.unmatched import EDGE_NS
 from lbtrace.match import match
 from lbtrace.model.http import Protocol
 from lbtrace.model.pairing import Clock, ClockRefusal, Confidence, ConnectionBasis, Ref
@@ -93,6 +94,29 @@ def in_turn(*spoke: tuple[int, int, int, int] | None) -> list[connection_pairs._
 
 FIRST, SECOND = (0, 10, 5, 20), (100, 110, 105, 120)  # client first, last; server first, last
 BEHIND = [(503, 511, 504, 516), (603, 611, 604, 616)]
+
+
+def _later(spoke: tuple[int, int, int, int] | None, by_ns: int) -> tuple[int, int, int, int] | None:
+    if spoke is None:
+        return None
+    a, b, c, d = spoke
+    return a + by_ns, b + by_ns, c + by_ns, d + by_ns
+
+
+def test_what_is_said_again_and_again_may_be_said_on_another_day() -> None:
+    day_ns = 86_400_000_000_000
+    for later_ns, sure in ((0, [0, 1]), (EDGE_NS // 2, [0, 1]), (day_ns, []), (-day_ns, [])):
+        back = [
+            replace(
+                flow,
+                begin=flow.begin + later_ns,
+                answer=flow.answer + later_ns,
+                spoke=_later(flow.spoke, later_ns),
+            )
+            for flow in in_turn(*BEHIND)
+        ]
+        found = connection_pairs._equal(in_turn(FIRST, SECOND), back, {})
+        assert [p.client.id for p in found] == sure
 
 
 @pytest.mark.parametrize(
