@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lbtrace.comparison import Comparison
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, Confidence, Correlation, Ref, Unpaired, UnpairedReason
+from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
+from lbtrace.pipeline import compare
 from lbtrace.verdict.unrelated import MUST_SHOW, _service, apart_in_time, why_not
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import Script, Spoken
 
 HOUR_MS = 3_600_000
 APP, API = "app.example", "api.example"
@@ -166,3 +170,71 @@ def test_what_both_sides_name_speaks_for_one_balancer(
 )
 def test_an_address_in_host_names_no_service(host: str | None, name: str) -> None:
     assert _service(host) == name
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+NO = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"
+
+
+def asks(spoken: Spoken, target: str, host: str, answer: bytes = b"") -> None:
+    """One request on a connection of its own, and its answer."""
+    spoken.asks(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    body = target.encode()
+    spoken.answers(answer or OK % (len(body), body)).closes()
+
+
+def only_checks(play: Script) -> None:
+    """Behind, only checks of another Host, which fail; clients are refused in front."""
+    for n in range(9):
+        asks(play.back(), "/health", "be.example", NO)
+        asks(play.front(), f"/shop/{n}", APP, b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+        play.wait(500)
+
+
+def one_request(play: Script) -> None:
+    asks(play.back(), "/orders/7", API)
+    for target in SHOP:
+        asks(play.front(), target, APP)
+
+
+def refused_syns(play: Script) -> None:
+    for target in SHOP:
+        asks(play.front(), target, APP)
+        play.attempt(behind=True).closes(reset=True)
+
+
+def half(play: Script) -> None:
+    """The first half of the requests went to a backend that was not captured."""
+    for n, target in enumerate(SHOP):
+        front = play.front().asks(f"GET {target} HTTP/1.1\r\nHost: {APP}\r\n\r\n".encode())
+        if n > 1:
+            asks(play.back(), target, APP)
+        body = target.encode()
+        front.answers(OK % (len(body), body)).leaves()
+
+
+def by_another_backend(play: Script) -> None:
+    """One service; the captured backend served other clients."""
+    for target, other in zip(SHOP, ORDERS, strict=True):
+        asks(play.front(), target, APP)
+        asks(play.back(), other, APP)
+
+
+def strangers(play: Script) -> None:
+    for target, other in zip(SHOP, ORDERS, strict=True):
+        asks(play.front(), target, APP)
+        asks(play.back(), other, API)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    "told", [only_checks, one_request, refused_syns, half, by_another_backend, strangers]
+)
+def test_of_whole_captures_in_either_order_only_strangers_are_unrelated(
+    told: Callable[[Script], None], swapped: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    told(play)
+    front, back = ([str(path)] for path in play.write(tmp_path))
+    said = compare([back], [front]).verdict if swapped else compare([front], [back]).verdict
+    assert (said.kind is Kind.UNRELATED) == (told is strangers)
