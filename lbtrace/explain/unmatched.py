@@ -358,20 +358,26 @@ def _backend_reason(
 
 
 def open_questions(state: Pairing, rest: Sequence[Unpaired]) -> list[Unpaired]:
-    """A backend exchange is not called another client's while a client exchange with the same
-    request has no partner, and nothing else explains it: it may be that one.
+    """A backend exchange is not called another client's while a client exchange that may be its
+    cause has no partner, and nothing else explains it: one with the same request, or one whose
+    request is not in the capture and whose answer has its status.
     """
-    asked = {
-        _request(state.client, u.ref)
-        for u in rest
-        if u.side == "client" and u.reason is UnpairedReason.UNKNOWN
-    }
-    return [
-        Unpaired("backend", u.ref, *_unknown(UnpairedDetail.ASKED_BY_CLIENT))
-        if u.detail is UnpairedDetail.NO_CLIENT_EXCHANGE and _request(state.backend, u.ref) in asked
-        else u
-        for u in rest
-    ]
+    open_ = [u.ref for u in rest if u.side == "client" and u.reason is UnpairedReason.UNKNOWN]
+    asked = {_request(state.client, ref) for ref in open_}
+    table = state.client.table
+    rows = np.array([state.client.first_of[ref.point] + ref.id for ref in open_], np.int64)
+    lost = rows[~table.requests.there[rows] & table.responses.there[rows]]
+    statuses = set(table.status[lost].tolist())
+    out = []
+    for u in rest:
+        if u.detail is UnpairedDetail.NO_CLIENT_EXCHANGE:
+            row = state.backend.first_of[u.ref.point] + u.ref.id
+            if _request(state.backend, u.ref) in asked:
+                u = Unpaired(u.side, u.ref, *_unknown(UnpairedDetail.ASKED_BY_CLIENT))
+            elif int(state.backend.table.status[row]) in statuses:
+                u = Unpaired(u.side, u.ref, *_unknown(UnpairedDetail.CLIENT_REQUEST_LOST))
+        out.append(u)
+    return out
 
 
 def _request(times: Facts, ref: Ref) -> tuple[int, int]:

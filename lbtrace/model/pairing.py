@@ -237,6 +237,7 @@ class UnpairedDetail(StrEnum):
     ASKED_BY_CLIENT = "asked-by-client"  # a client asked the same, and has no partner either
     REPEATED = "repeated"  # value: the server that was asked the same
     OTHER_ADDRESS = "other-address"  # value: the client address that the balancer states
+    CLIENT_REQUEST_LOST = "client-request-lost"  # a client's that is not in the capture may be it
     NO_CLIENT_EXCHANGE = "no-client-exchange"  # none of its time and kind is left
     MAY_BE_HTTP3 = "may-be-http3"  # the client side has UDP packets that are not read
     ONE_OF_SEVERAL = "one-of-several"  # that look the same, more than the client side has

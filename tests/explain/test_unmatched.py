@@ -388,6 +388,38 @@ def test_a_request_is_not_a_strangers_while_a_client_asked_the_same(same: bool) 
     assert told.reason is (UnpairedReason.UNKNOWN if same else UnpairedReason.OTHER_CLIENT)
 
 
+@pytest.mark.parametrize(("status", "open_"), [(200, True), (404, False)])
+def test_a_request_is_not_a_strangers_while_one_of_a_client_was_lost(
+    status: int, open_: bool
+) -> None:
+    """The capture of the clients has the answer to the first one, 200, and not its request."""
+    simulation = Simulation(seed=5, balancer=Balancer())
+    laptop = simulation.client("192.168.0.5")
+    for n in range(4):
+        laptop.asks("GET", f"/{n}", at_ms=200 * n, answer=b"answer %d" % n)
+        if n:
+            laptop.asks("GET", f"/no/{n}", at_ms=200 * n + 90, status="404 Not Found")
+    run = simulation.run()
+    (clients,) = run.clients
+    exchanges = [clients.exchanges[0]._replace(request=None), *list(clients.exchanges)[1:]]
+    state = match([replace(clients, exchanges=exchanges)], run.backends, DEFAULT).pairs
+    (answered,) = [
+        e.id
+        for e in run.backends[0].exchanges
+        if e.request and e.request.target == ("/0" if status == 200 else "/no/1")
+    ]
+    unknown, stranger = UnpairedReason.UNKNOWN, UnpairedReason.OTHER_CLIENT
+    lost, none = UnpairedDetail.REQUEST_NOT_CAPTURED, UnpairedDetail.NO_CLIENT_EXCHANGE
+    rest = [
+        Unpaired("client", Ref(0, 0), unknown, Confidence.LOW, lost),
+        Unpaired("backend", Ref(0, answered), stranger, Confidence.LOW, none),
+    ]
+    (_, told) = open_questions(state, rest)
+    assert (told.reason, told.detail) == (
+        (unknown, UnpairedDetail.CLIENT_REQUEST_LOST) if open_ else (stranger, none)
+    )
+
+
 def test_an_answer_that_came_before_its_request_is_no_strangers(tmp_path: Path) -> None:
     """A backend refuses the PROXY header before the request arrives."""
     play, bad = Script(), b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\n"

@@ -171,6 +171,8 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.NO_ANSWER_UNDECIDED: "no answer, and nothing tells whether a backend was asked",
     UnpairedDetail.ASKED_BY_CLIENT: "a client asked for the same, and nothing tells whether this "
     "is its request",
+    UnpairedDetail.CLIENT_REQUEST_LOST: "it may be a request of a client that is not in the "
+    "capture",
     UnpairedDetail.REPEATED: "repeats what {} was asked, and no client got its answer",
     UnpairedDetail.OTHER_ADDRESS: "asked by {}, which no client capture shows",
     UnpairedDetail.NO_CLIENT_EXCHANGE: "no client exchange around it matches",
