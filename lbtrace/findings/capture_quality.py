@@ -35,7 +35,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import capture_name
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Mark
+from lbtrace.model.http import MIN_ERROR, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, UnpairedDetail, UnpairedReason
 from lbtrace.model.report import Finding, Severity
@@ -168,10 +168,27 @@ def _outside(comparison: Comparison) -> Iterator[Finding]:
         after &= (
             table.responses.there[rows] & (table.requests.complete | ~table.requests.there)[rows]
         )
+        after &= ~np.isin(table.responses.start[rows], _never_passed_on(comparison, side))
         yield from _tail(comparison, side, rows[after])
         elsewhere = np.array([u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE for u in mine], bool)
         if (elsewhere & ~after).any():
             yield _window(comparison, side, rows[elsewhere & ~after])
+
+
+def _never_passed_on(comparison: Comparison, side: Side) -> Column:
+    """The statuses of the errors that clients got without a partner while the backend capture ran:
+    a later one of these need not have been passed on, either.
+    """
+    table = comparison.table(side)
+    own = [
+        u.ref
+        for u in comparison.correlation.unpaired
+        if u.side == side == Side.CLIENT
+        and u.reason is not UnpairedReason.OUTSIDE_OTHER_CAPTURE
+        and u.detail is not UnpairedDetail.CAPTURE_EDGE
+    ]
+    statuses = table.responses.start[comparison.numbers(side, own)]
+    return np.unique(statuses[statuses >= MIN_ERROR])
 
 
 def _after_all_pairs(comparison: Comparison, side: Side, rows: Column) -> Column:

@@ -53,7 +53,7 @@ from lbtrace.findings._first_words import (
     openings,
     shown,
 )
-from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._side import named, variant
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Exchange, Protocol
@@ -286,7 +286,7 @@ def _missing(comparison: Comparison, side: Side) -> Iterator[Finding]:
         (*_tls_and_plain(comparison, side), True),
     ):
         for server, ended, good in _ended_without(comparison, side, began, plain):
-            yield KIND.finding(
+            found = KIND.finding(
                 variant(comparison, "tls-missing" if in_tls else "proxy-header-missing", side),
                 Severity.MEDIUM,
                 Confidence.HIGH if len(ended) > 1 else Confidence.MEDIUM,
@@ -297,22 +297,18 @@ def _missing(comparison: Comparison, side: Side) -> Iterator[Finding]:
                     else "all those that began without a PROXY header. It answered those that "
                     "began with one."
                 ),
-                [
-                    *shown(
-                        (first_words(comparison, side, row), *_server_end(comparison, side, row))
-                        for row in ended[:2].tolist()
-                    ),
-                    first_words(comparison, side, int(good[0])),
-                ],
-                note="the first bytes without TLS and the end of the connection; a ClientHello"
-                if in_tls
-                else "the first bytes without a header and the end of the connection; a header",
+                shown(
+                    (first_words(comparison, side, row), *_server_end(comparison, side, row))
+                    for row in ended.tolist()
+                ),
+                note="the first bytes and the end of the connection",
                 remedy=PLAIN if in_tls else SEND,
                 server=str(table.endpoint(server)),
                 count=len(ended),
                 of=len(ended) + len(good),
                 side=named(comparison, side),
             ).on(comparison.failed(side, ended))
+            yield compared_with(found, [first_words(comparison, side, int(good[0]))])
 
 
 def _tls_and_plain(comparison: Comparison, side: Side) -> tuple[Column, Column]:

@@ -20,6 +20,7 @@ Variants:
     another-backend: a backend got the session of another one.
     another-server: the same in one capture, which need not show backends.
     from-cache: a cache gave the session that a backend had opened for one request to others.
+    given-again: the same, where nothing else shows a cache.
     sticky: a cookie of the balancer's own.
 """
 
@@ -36,9 +37,9 @@ from lbtrace.findings._names import few
 from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import Confidence, UnpairedReason
+from lbtrace.model.pairing import Confidence, UnpairedDetail, UnpairedReason
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import distinct
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.messages import Messages
 from lbtrace.tables.side_table import SideTable
 
@@ -46,6 +47,10 @@ KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.ADDRESSES, *sorted(fields_of(Meaning.COOKIE)))
 ONE_CAPTURE = True
 LONG = 16  # characters: what is shorter may be a setting that many clients share
+CACHE_REMEDY = (
+    "Do not keep responses that set a cookie (Varnish: beresp.uncacheable; nginx: no "
+    "proxy_ignore_headers Set-Cookie), and let the backend send Cache-Control: private."
+)
 SESSION_WORDS = ("sess", "sid", "auth", "token")
 # cookies that balancers set to bind a client to a backend, by the beginning of their names
 STICKY = {
@@ -140,43 +145,85 @@ def _moved(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _from_cache(comparison: Comparison) -> Iterator[Finding]:
-    """Answers of the balancer's own that set a session cookie which a backend had set."""
-    client, backend = comparison.sides
-    own = comparison.numbers(
-        Side.CLIENT,
-        [
-            u.ref
-            for u in comparison.correlation.unpaired
-            if u.reason is UnpairedReason.ANSWERED_BY_BALANCER and u.side == Side.CLIENT
-        ],
-    )
-    if not len(own):
-        return
-    makers, answered = _makers(backend), set(own.tolist())
+    """Answers without a backend exchange that set a session cookie which a backend had set: the
+    balancer's own, then those of which nobody is known to have made them.
+    """
+    makers = _makers(comparison.sides[1])
+    for own in (True, False):
+        rows = comparison.numbers(
+            Side.CLIENT,
+            [
+                u.ref
+                for u in comparison.correlation.unpaired
+                if u.side == Side.CLIENT
+                and (
+                    u.reason is UnpairedReason.ANSWERED_BY_BALANCER
+                    if own
+                    else u.detail is UnpairedDetail.OTHER_BACKEND
+                )
+            ],
+        )
+        found = _given_again(comparison, rows, makers)
+        if not own:
+            found = _not_brought(comparison, found)
+        if found:
+            yield _handed_out(comparison, found, makers, len(rows), own)
+
+
+def _given_again(
+    comparison: Comparison, rows: Column, makers: dict[Cookie, int]
+) -> dict[int, Cookie]:
+    """Those of these client exchanges whose answer sets a cookie that a backend had set."""
+    client, wanted = comparison.sides[0], set(rows.tolist())
     found: dict[int, Cookie] = {}
-    for exchange, text in _lines(client, client.responses, SET_COOKIE):
-        cookie = _cookie(text.partition(";")[0])
-        if exchange in answered and cookie is not None and cookie in makers:
-            found[exchange] = cookie
-    if not found:
-        return
+    if wanted and makers:
+        for exchange, text in _lines(client, client.responses, SET_COOKIE):
+            cookie = _cookie(text.partition(";")[0])
+            if exchange in wanted and cookie is not None and cookie in makers:
+                found[exchange] = cookie
+    return found
+
+
+def _not_brought(comparison: Comparison, found: dict[int, Cookie]) -> dict[int, Cookie]:
+    """Those whose request was captured whole and had not the cookie already: whose session it is,
+    a backend may set it anew.
+    """
+    client = comparison.sides[0]
+    known = client.requests.there & client.requests.whole_heads
+    brought = {
+        (exchange, _cookie(part))
+        for exchange, text in _lines(client, client.requests, COOKIE)
+        if exchange in found
+        for part in text.split(";")
+    }
+    return {row: c for row, c in found.items() if known[row] and (row, c) not in brought}
+
+
+def _handed_out(
+    comparison: Comparison, found: dict[int, Cookie], makers: dict[Cookie, int], of: int, own: bool
+) -> Finding:
+    client, backend = comparison.sides
     rows = list(found)
-    yield KIND.finding(
-        "from-cache",
-        Severity.HIGH,
-        Confidence.HIGH,
+    return KIND.finding(
+        "from-cache" if own else "given-again",
+        Severity.HIGH if own else Severity.MEDIUM,
+        Confidence.HIGH if own else Confidence.MEDIUM,
         "{count} of {of} responses that the balancer gave itself {count:sets|set} a session cookie "
         "that a backend had set in its response to another request: whoever asks gets that "
-        "session. The cookies: {names}.",
+        "session. The cookies: {names}."
+        if own
+        else "{count} of {of} responses without a known backend exchange {count:sets|set} a "
+        "session cookie that a backend had set in its response to another request, and that the "
+        "request had not brought: a cache gave that session to others, or a backend that was not "
+        "captured did. The cookies: {names}.",
         [
             comparison.response_frame(Side.BACKEND, backend.ref(makers[found[rows[0]]])),
             *(comparison.response_frame(Side.CLIENT, client.ref(row)) for row in rows[:3]),
         ],
-        note="the response of the backend, and those of the cache",
-        remedy="Do not keep responses that set a cookie (Varnish: beresp.uncacheable; nginx: no "
-        "proxy_ignore_headers Set-Cookie), and let the backend send Cache-Control: private.",
+        note="the response of the backend, and those without one",
+        remedy=CACHE_REMEDY,
         count=len(rows),
-        of=len(own),
+        of=of,
         names=few(cookie.name for cookie in found.values()),
     ).about(comparison.asked(Side.CLIENT, np.array(rows)))
 

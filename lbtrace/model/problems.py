@@ -35,6 +35,8 @@ CAUSES = (
     "refused-messages",
     "resets.early",
     "idle-limits.408",
+    "idle-limits.forgotten",
+    "idle-limits.reset",
     "grpc-over-http1",
     "connection-failures",
     "health-checks",
@@ -46,6 +48,7 @@ CAUSES = (
     "half-closed",
     "gave-up",
     "grpc-errors",
+    "refused-names",
     "errors",
 )
 # what is not about failures, has one cause, and is told of each side of the balancer

@@ -146,6 +146,26 @@ def test_a_request_without_an_answer_need_not_have_been_passed_on() -> None:
     assert not judge_recording(spoken.recorded, spoken.correlation).of("capture-quality.tail")
 
 
+@pytest.mark.parametrize("before", [0, 2])
+def test_an_error_like_those_that_were_never_passed_on_is_no_missing_end(
+    before: int, tmp_path: Path
+) -> None:
+    """The client's last request got 421. So did others, while the backend capture ran."""
+    play = Script()
+    for n in range(6):
+        ask, front = ASKED.replace(b"/a", b"/%d" % n), play.front()
+        if (n % 2 and n // 2 < before) or n == 5:
+            front.asks(ask).answers(b"HTTP/1.1 421 No\r\nContent-Length: 3\r\n\r\nno\n").leaves()
+        else:
+            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\npage %02d" % n
+            front.asks(ask)
+            play.back().asks(ask).answers(answer).closes()
+            front.answers(answer).leaves()
+        play.wait(100)
+    told = [f.slug for f in play.report(tmp_path).findings if "tail" in f.slug]
+    assert told == ([] if before else ["capture-quality.tail-backend"])
+
+
 def test_a_capture_that_begins_late_has_its_end() -> None:
     late = four(Balancer(add=[("X-Forwarded-For", "{client}")]))
     late.backend_window = (150, 10_000)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lbtrace.model.report import Finding, Severity
+from lbtrace.model.net import Side
+from lbtrace.model.report import Finding, Report, Severity
 from tests.findings.simulated import judge_simulation, values
+from tests.findings.through import exchange, message, request
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
+from tests.simulator.script import Script
 
 XFF = ("X-Forwarded-For", "{client}")
 SECRET = "8f14e45fceea167a5a36dedd4bea2543"
@@ -115,3 +120,36 @@ def test_a_setting_out_of_a_cache_is_no_session() -> None:
 
 def test_without_a_cache_every_answer_is_its_own() -> None:
     assert not cached(f"SID={SECRET}; Path=/", cache=0.0)
+
+
+def given_again(folder: Path, brought: str = "user=%d", cookie: str = f"SID={SECRET}") -> Report:
+    """A cache that leaves no mark gives the first answer to others, too."""
+    play = Script()
+    for n in range(4):
+        page = message("200 OK", "me", f"Set-Cookie: {cookie}; HttpOnly")
+        mine = "user=0" if not n else brought.replace("%d", str(n))
+        ask = request("/me", f"Cookie: {mine}")
+        front = play.front().asks(ask)
+        if not n:
+            play.back().asks(ask).answers(page).closes()
+        front.answers(page).leaves()
+        exchange(play, f"/{n}")
+    return play.report(folder)
+
+
+def told_again(report: Report) -> list[Finding]:
+    return [f for f in report.findings if f.slug == "sessions.given-again"]
+
+
+def test_a_session_that_is_given_again_may_be_of_a_cache(tmp_path: Path) -> None:
+    (said,) = told_again(given_again(tmp_path))
+    assert (said.severity, values(said)["count"]) == (Severity.MEDIUM, 3)
+    assert {f.side for e in said.evidence for f in e.frames} == {Side.CLIENT, Side.BACKEND}
+    assert SECRET not in repr(said)
+
+
+@pytest.mark.parametrize(
+    ("brought", "cookie"), [(f"SID={SECRET}", f"SID={SECRET}"), ("user=%d", "lang=en")]
+)
+def test_who_brought_a_session_may_get_it_again(brought: str, cookie: str, tmp_path: Path) -> None:
+    assert told_again(given_again(tmp_path, brought, cookie)) == []

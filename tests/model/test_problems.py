@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,11 @@ def test_an_idle_limit_of_the_balancer_is_one_problem_on_both_sides() -> None:
     front = finding("idle-limits.closed-by-server-client", 2)
     backends = finding("idle-limits.closed-by-server-backend", 3)
     assert grouped(behind, front, backends) == [(0, 1), (2,)]
+
+
+@pytest.mark.parametrize("slug", ["idle-limits.forgotten-client", "idle-limits.reset-client"])
+def test_requests_that_were_lost_after_silence_are_one_problem_with_it(slug: str) -> None:
+    assert grouped(finding("errors.unanswered", 4), finding(slug, 4)) == [(1, 0)]
 
 
 def test_errors_that_another_finding_tells_with_their_cause_are_said_once() -> None:

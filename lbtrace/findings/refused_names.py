@@ -1,0 +1,122 @@
+"""Host names that got only errors.
+
+Meaning:
+    A server, or a balancer that chooses a route by Host, answers every request for some names with
+    one error, and no request for the others: it does not know these names, or what serves them is
+    out of order. A port may belong to the name: example.com:8443 is another one than example.com.
+Decided by:
+    Host or :authority of the requests, and the status of their answers. Every answered request for
+    such a name, two at least, got the same status of an error, and none of the requests for other
+    names did, of which there are two at least. A status that asks who the client is (401, 407)
+    counts for nothing.
+Evidence:
+    Such requests with their answers, and one for another name.
+Remedy:
+    Let it serve the name, with its port: `server_name` (nginx), `ServerAlias` (Apache httpd),
+    `domains` (Envoy), `hdr(host)` (HAProxy), the host of a rule (Kubernetes Ingress, AWS ALB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.findings._kind import FindingKind, compared_with
+from lbtrace.findings._names import few
+from lbtrace.http_fields import AS_HOST
+from lbtrace.model.frame_parts import FramePart
+from lbtrace.model.http import MIN_ERROR
+from lbtrace.model.net import FrameRef, Side
+from lbtrace.model.pairing import Confidence
+from lbtrace.model.report import Finding, Severity
+from lbtrace.tables.columns import Column
+from lbtrace.tables.messages import NO_VALUE
+from lbtrace.tables.side_table import SideTable
+
+KIND = FindingKind.of(__name__, __doc__)
+RESTS_ON = (FramePart.START_LINE, *AS_HOST)
+ONE_CAPTURE = True
+FEW = 2  # requests: one alone may fail for any reason
+LOGIN = (401, 407)
+REMEDY = (
+    "Look whether a route or a server has that name, with its port: server_name (nginx), "
+    "ServerAlias (Apache httpd), domains (Envoy), hdr(host) (HAProxy), the host of a rule."
+)
+
+
+def find(comparison: Comparison) -> Iterator[Finding]:
+    """One finding per status."""
+    side = comparison.captured[0]
+    table = comparison.table(side)
+    responses = table.responses
+    answered = table.requests.there & responses.there
+    errors = answered & (responses.start >= MIN_ERROR) & ~np.isin(responses.start, LOGIN)
+    if not errors.any():
+        return
+    names, texts = _names(table)
+    known = np.flatnonzero(answered & (names >= 0))
+    for status in np.unique(responses.start[known][errors[known]]).tolist():
+        got = responses.start[known] == status
+        all_, bad = (np.bincount(names[rows], minlength=len(texts)) for rows in (known, known[got]))
+        refused, spared = (bad == all_) & (bad > 0), (bad == 0) & (all_ > 0)
+        mixed = (bad > 0) & (bad < all_)
+        if mixed.any() or (bad[refused] < FEW).any() or all_[spared].sum() < FEW:
+            continue
+        yield _finding(comparison, side, known, names, texts, refused, status)
+
+
+def _names(table: SideTable) -> tuple[Column, list[str]]:
+    """The number of the name that each request is for, −1 without one; and the names."""
+    lines = np.full(len(table), NO_VALUE, np.int64)
+    for field in reversed(AS_HOST):
+        found = table.requests.line_of(table.words, field)
+        lines = np.where(found == NO_VALUE, lines, found)
+    texts: dict[str, int] = {}
+    number = {
+        line: texts.setdefault(table.words.line_list[line].value.strip().lower(), len(texts))
+        for line in np.unique(lines[lines != NO_VALUE]).tolist()
+    }
+    of_line = np.full(max(number, default=-1) + 2, -1, np.int64)
+    of_line[list(number)] = list(number.values())
+    names: Column = np.where(lines == NO_VALUE, -1, of_line[np.maximum(lines, 0)])
+    return names, list(texts)
+
+
+def _finding(
+    comparison: Comparison,
+    side: Side,
+    known: Column,
+    names: Column,
+    texts: list[str],
+    refused: Column,
+    status: int,
+) -> Finding:
+    table = comparison.table(side)
+    of_refused = refused[names[known]]
+    rows, others = known[of_refused], known[~of_refused]
+
+    def frames(rows: Column) -> list[FrameRef]:
+        return [
+            frame(side, table.ref(row))
+            for row in rows.tolist()
+            for frame in (comparison.request_frame, comparison.response_frame)
+        ]
+
+    found = KIND.finding(
+        "",
+        Severity.MEDIUM if status >= 500 else Severity.LOW,
+        Confidence.HIGH,
+        "All {count} answered requests for {names} got {status}, and none of the {others} for "
+        "{spared} did.",
+        frames(rows[: FRAMES_PER_SIDE // 2]),
+        note="requests and their answers",
+        remedy=REMEDY,
+        count=len(rows),
+        names=few(texts[name] for name in names[rows].tolist()),
+        status=str(status),
+        others=len(others),
+        spared=few(texts[name] for name in names[others].tolist()),
+    ).about(comparison.asked(side, rows))
+    return compared_with(found, frames(others[:1]))
