@@ -14,8 +14,9 @@ from lbtrace.match.attempts import fitting, in_order, in_time
 from lbtrace.match.exchange_times import FAR, Facts, may_be_answer_each
 from lbtrace.match.pairing import UNTOLD, Pairing
 from lbtrace.match.timeline import Timeline
-from lbtrace.model.http import RETRIED, Mark, Response
+from lbtrace.model.http import RETRIED, Exchange, Mark, Response
 from lbtrace.model.pairing import AttemptOutcome, Tier
+from lbtrace.model.stream import Connection
 from lbtrace.tables.columns import Column, parts_of, running
 from lbtrace.tables.connections import STAMPED_LATE_NS
 from lbtrace.tables.pairs import ANSWERED, NONE, OUTCOMES, PairTable
@@ -222,6 +223,22 @@ def _left(state: Pairing, client: int) -> bool:
     return got is None or (held.ended is not None and held.ended[0] < got.first_ns)
 
 
+def _half_sent(e: Exchange, connection: Connection) -> bool:
+    """Whether a request was not answered, and the balancer ended the connection in the middle of
+    it: all that it sent is in the capture, and the backend had not ended it.
+    """
+    ours, theirs = connection.from_client, connection.from_server
+    return (
+        e.response is None
+        and e.request is not None
+        and not e.request.body.complete
+        and not ours.missing
+        and not ours.truncated
+        and ours.ended is not None
+        and (theirs.ended is None or ours.ended[0] < theirs.ended[0])
+    )
+
+
 def _outcome(
     backend: Facts, number: int, answered: bool, client_left: bool, in_time: bool, others: bool
 ) -> AttemptOutcome:
@@ -235,6 +252,8 @@ def _outcome(
         return AttemptOutcome.UNKNOWN  # it may be the answer
     held = backend.connection_of(number)
     ours, theirs = held.from_client.ended, held.from_server.ended
+    if _half_sent(e, held):
+        return AttemptOutcome.CLOSED  # by the balancer, which waited for nothing
     if (
         not in_time
         and not client_left

@@ -360,10 +360,12 @@ def _backend_reason(
 def open_questions(state: Pairing, rest: Sequence[Unpaired]) -> list[Unpaired]:
     """A backend exchange is not called another client's while a client exchange that may be its
     cause has no partner, and nothing else explains it: one with the same request, or one whose
-    request is not in the capture and whose answer has its status.
+    request is not in the capture and whose answer has its status. Nor while a client that asked the
+    same has a partner that was asked for something else, as after a redirect that the balancer
+    followed itself.
     """
     open_ = [u.ref for u in rest if u.side == "client" and u.reason is UnpairedReason.UNKNOWN]
-    asked = {_request(state.client, ref) for ref in open_}
+    asked = {_request(state.client, ref) for ref in open_} | _asked_for_another(state)
     table = state.client.table
     rows = np.array([state.client.first_of[ref.point] + ref.id for ref in open_], np.int64)
     lost = rows[~table.requests.there[rows] & table.responses.there[rows]]
@@ -378,6 +380,14 @@ def open_questions(state: Pairing, rest: Sequence[Unpaired]) -> list[Unpaired]:
                 u = Unpaired(u.side, u.ref, *_unknown(UnpairedDetail.CLIENT_REQUEST_LOST))
         out.append(u)
     return out
+
+
+def _asked_for_another(state: Pairing) -> set[tuple[int, int]]:
+    """The requests of clients in whose place backends got another."""
+    c, b = state.every_attempt()
+    q, p = state.client.table.requests, state.backend.table.requests
+    other = q.there[c] & p.there[b] & (q.start[c] != p.start[b])
+    return set(zip(q.method[c[other]].tolist(), q.start[c[other]].tolist(), strict=True))
 
 
 def _request(times: Facts, ref: Ref) -> tuple[int, int]:

@@ -33,6 +33,7 @@ TEXT = {
     "reset": "the backend reset the connection under the request",
     "closed": "the backend closed the connection without an answer",
     "keep-alive-race": "the request was sent on a connection the backend had begun to close",
+    "half-sent": "the balancer closed its connection to the backend in the middle of the request",
     "timeout": "the backend had not answered when the balancer gave up",
     "client-left": "the client had closed its connection before it was answered",
     "malformed": "the backend's response was malformed",
@@ -48,6 +49,7 @@ SLUGS = tuple(TEXT)
     RESET,
     CLOSED,
     RACE,
+    HALF_SENT,
     TIMEOUT,
     LEFT,
     MALFORMED,
@@ -252,11 +254,25 @@ def attempt_events(comparison: Comparison, pairs: Pairs) -> Column:
             replaced & ((r.marks[pairs.backend] & MARKS[Mark.MALFORMED]) > 0),
             replaced,
             gone,
+            _half_sent(client, backend, pairs) & (ours > 0),
             pairs.ended(AttemptOutcome.TIMEOUT, AttemptOutcome.UNKNOWN),
         ],
-        [RACE, RESET, CLOSED, MALFORMED, REPLACED, LEFT, TIMEOUT],
+        [RACE, RESET, CLOSED, MALFORMED, REPLACED, LEFT, HALF_SENT, TIMEOUT],
         NO_EVENT,
     )
+
+
+def _half_sent(client: SideTable, backend: SideTable, pairs: Pairs) -> Column:
+    """Whether the balancer had the request of a pair to its end, and did not send it to its end;
+    nothing of it is missing from the capture.
+    """
+    asked, q = client.requests, backend.requests
+    part = q.there & q.whole_heads & ~q.complete & ~backend.responses.there
+    part &= (backend.marks | q.marks) & MARKS[Mark.LOST] == 0
+    for name in ("missing", "truncated"):
+        part &= (backend.of_ends(name, server=False) == 0)[backend.connection]
+    found: Column = (asked.there & asked.complete)[pairs.client] & part[pairs.backend]
+    return found & pairs.ended(AttemptOutcome.CLOSED)
 
 
 def _frame_of(table: SideTable, connections: Column, what: str, server: bool) -> Column:
@@ -286,6 +302,8 @@ def attempt_frames(comparison: Comparison, pair: Pair, event: int) -> tuple[Fram
         return (*_end_frames(backend, server, "fin"), request)
     if event in (RESET, CLOSED):
         return (request, *_end_frames(backend, server, "rst" if event == RESET else "fin"))
+    if event == HALF_SENT:
+        return (request, *_end_frames(backend, pair.backend_connection.from_client, "fin", "rst"))
     if event in (MALFORMED, REPLACED):
         return (comparison.response_frame(Side.BACKEND, pair.backend_ref),)
     if event == LEFT:

@@ -59,6 +59,8 @@ WHAT_TO_DO = {  # by what happened behind the balancer
     "timeout": "Look at why the backend takes longer, or raise the balancer's time limit towards "
     "it (nginx: proxy_read_timeout; HAProxy: timeout server; Envoy: timeout of the route; Apache "
     "httpd: ProxyTimeout; AWS: idle timeout of the load balancer).",
+    "half-sent": "Look at the balancer's error log. A body that was read for one server is gone "
+    "when the balancer tries the next one, unless it keeps it (Caddy: request_buffers).",
     "client-left": "Look at the client's time limit, and at why the answer took so long.",
     "malformed": "Look at the head that the backend sent: the balancer's error log says what it "
     "refused.",
@@ -128,7 +130,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         frames += behind
         # where the request was not captured, it is not among those that are counted
         asked = client.requests.there[own.exchange[members]].all()
-        waits = _waits(comparison, own.exchange[members]) if status >= 500 else None
+        waits = _waits(comparison, own.exchange[members]) if status >= MIN_ERROR else None
         silent = status >= 500 and not event and not behind
         checks = _checks(comparison) if silent else ""
         yield (

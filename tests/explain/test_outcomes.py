@@ -267,7 +267,9 @@ def test_an_attempt_whose_answer_was_not_captured_may_have_been_answered(end: Ma
     for lost, outcome in ((False, OF[end]), (True, AttemptOutcome.UNKNOWN)):
         marks = (Mark.LOST, end) if lost else (end,)
         backend = SimpleNamespace(
-            exchange=lambda _, marks=marks: SimpleNamespace(marks=marks, response=None),
+            exchange=lambda _, marks=marks: SimpleNamespace(
+                marks=marks, request=None, response=None
+            ),
             connection_of=lambda _: SimpleNamespace(from_client=silent, from_server=silent),
         )
         found = _outcome(
@@ -292,7 +294,7 @@ def test_who_ended_first_is_unknown_where_clock_and_file_contradict_each_other(
     outcome: AttemptOutcome,
 ) -> None:
     backend = SimpleNamespace(
-        exchange=lambda _: SimpleNamespace(marks=(Mark.CLOSED,), response=None),
+        exchange=lambda _: SimpleNamespace(marks=(Mark.CLOSED,), request=None, response=None),
         connection_of=lambda _: SimpleNamespace(
             from_client=direction(*ours), from_server=direction(*theirs)
         ),

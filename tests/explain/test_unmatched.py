@@ -388,6 +388,26 @@ def test_a_request_is_not_a_strangers_while_a_client_asked_the_same(same: bool) 
     assert told.reason is (UnpairedReason.UNKNOWN if same else UnpairedReason.OTHER_CLIENT)
 
 
+def test_a_redirect_that_the_balancer_follows_is_no_strangers_request(tmp_path: Path) -> None:
+    """The backend is asked for what the client wants, then for what it was sent to."""
+    play = Script()
+    for n in range(4):
+        line, host = b"GET %s/%d HTTP/1.1\r\n", b"Host: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\n\r\n" % n
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\npage %02d" % n
+        front = play.front().asks(line % (b"/old", n) + host)
+        moved = b"HTTP/1.1 302 Found\r\nLocation: /new/%d\r\nContent-Length: 0\r\n\r\n" % n
+        play.back().asks(line % (b"/old", n) + b"Host: a\r\n\r\n").answers(moved).closes()
+        play.back().asks(line % (b"/new", n) + host).answers(answer).closes()
+        front.answers(answer).leaves()
+        play.wait(100)
+    report = play.report(tmp_path)
+    assert len(report.correlation.pairs) == 4
+    left = [u for u in report.correlation.unpaired if u.side == "backend"]
+    assert {(u.reason, u.detail) for u in left} == {
+        (UnpairedReason.UNKNOWN, UnpairedDetail.ASKED_BY_CLIENT)
+    }
+
+
 @pytest.mark.parametrize(("status", "open_"), [(200, True), (404, False)])
 def test_a_request_is_not_a_strangers_while_one_of_a_client_was_lost(
     status: int, open_: bool

@@ -111,6 +111,44 @@ def test_an_error_of_the_balancers_names_what_happened_behind_it(
     assert found.remedy
 
 
+POST = b"POST /%d HTTP/1.1\r\nHost: a\r\nX-Id: 7f3a9c0d51e24b8%d\r\nContent-Length: 3\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "ends", "event"),
+    [
+        (b"", "balancer", "half-sent"),
+        (b"p", "balancer", "half-sent"),
+        (b"pay", "balancer", "timeout"),
+        (b"", "backend", "closed"),
+    ],
+)
+def test_a_request_that_the_balancer_cut_is_no_backend_that_was_slow(
+    sent: bytes, ends: str, event: str, tmp_path: Path
+) -> None:
+    """A proxy that has read a body for one server may have nothing left for the next one."""
+    play = Script()
+    for n in range(2):
+        front = play.front().asks(POST % (n, n) + b"pay")
+        play.back().asks(POST % (n, n) + b"pay").answers(ANSWER).closes()
+        front.answers(ANSWER).leaves()
+        play.wait(50)
+    front = play.front().asks(POST % (7, 7) + b"pay")
+    back = play.back().asks(POST % (7, 7) + sent)
+    if ends == "balancer":
+        back.leaves()
+    else:
+        back.closes()
+    front.answers(BAD, pause_ms=5).leaves()
+    play.wait(3000)
+    play.back().leaves()
+    report = play.report(tmp_path)
+    (found,) = of(report, "answered-by-balancer")
+    assert values(found)["event"] == TEXT[event]
+    outcomes = [pair.attempts[0].outcome.value for pair in report.correlation.pairs]
+    assert outcomes[-1] == ("timeout" if event == "timeout" else "closed")
+
+
 @pytest.mark.parametrize(
     ("statuses", "every"),
     [
