@@ -308,7 +308,7 @@ def sides(
             if client
             else "compare needs a capture of each side of the balancer.",
             "Usage: lbtrace compare client.pcap backend.pcap. For one capture only: lbtrace show "
-            "capture.pcap.",
+            "capture.pcap; if it was taken on the balancer: lbtrace compare --lb capture.pcap.",
         )
     every = [path for files in (*client, *backend) for path in files]
     check_captures(every)

@@ -44,9 +44,15 @@ class Summaries(Addresses, Counts):
             targets_changed=len(changed_targets(self)),
             past_the_balancer=len(self.pairs) - len(through_the_balancer(self)),
             reuse=self._reuse,
-            one_capture=_paths(self, Side.CLIENT) == _paths(self, Side.BACKEND),
+            one_capture=self.one_capture,
             behind_nat=frozenset(m.seen_as for m in self.nat_mappings),
         )
+
+    @property
+    def one_capture(self) -> bool:
+        """Whether both sides are read from the same files."""
+        paths = _paths(self, Side.CLIENT)
+        return bool(paths) and paths == _paths(self, Side.BACKEND)
 
     @property
     def _reuse(self) -> Reuse | None:

@@ -28,7 +28,8 @@ def split(
     goes to such a port is in front. Otherwise the first of these tells:
 
     - A capture of Linux's "any" interface says of each packet whether the balancer received or
-      sent it: who was received from is in front, whom it opened a connection to is behind.
+      sent it: who was received from is in front, whom it opened a connection to is behind. Where
+      it opened none, nothing is behind: it may have answered or refused everybody itself.
     - A balancer that passes packets on: most connections are there twice with the same sequence
       numbers, first as they came in. No address is needed then.
     - The addresses that some connections go to and others come from.
@@ -44,8 +45,11 @@ def split(
         back = {c.id for c in connections if c.id not in front}
     else:
         front, back = _travelled(trace)
+        received = front if not back else set()
         if not (front and back):
             front, back = _told_apart(trace, set(balancer))
+        if received and not (front and back):
+            return part_of(trace, received, Side.CLIENT), part_of(trace, set(), Side.BACKEND)
     if not front or not back:
         return None
     return part_of(trace, front, Side.CLIENT), part_of(trace, back, Side.BACKEND)

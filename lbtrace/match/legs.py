@@ -1,18 +1,19 @@
 """Traces → the same without connections that a captured server opened itself, where those are no
 side of the balancer.
 
-A host that is a server and a client in one capture answers requests by making requests. Two kinds
-of its own connections mislead, because what they carry is in the captures twice:
+A host that is a server and a client in one capture answers requests by making requests. Three kinds
+of connections mislead, because what they carry is in the captures twice:
 
     the inner leg   a client capture that was taken on the balancer holds the balancer's connections
                     to its backends. They repeat the requests that came in, inside them in time, and
                     they are in a backend capture too: that is no direct traffic
+    the front leg   a backend capture that was taken on the balancer holds the clients' own
+                    connections, those of the client capture. What the balancer made of them is in
+                    it too: the same requests, inside them in time, on other connections
     onward calls    a backend capture holds the backend's own requests to another service. They lie
                     inside requests that came in: they are no attempts of the balancer's
 
-Both lie on one clock, that of the capture. Where the outer connections are in the other side's
-captures too, it was the capture of that other side which was taken on the balancer, and nothing is
-taken away.
+All lie on one clock, that of the capture.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+import numpy as np
+
 from lbtrace.model.http import Exchange
 from lbtrace.model.net import Endpoint, Side
+from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Diagnostic, Trace
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import ConnectionTable
 
 MOST = 0.8  # share of the exchanges that must lie inside others
@@ -33,6 +38,10 @@ Ends = tuple[Endpoint, Endpoint]
 _INNER = (
     "Connections of the balancer to its backends, in a client capture that was taken on the "
     "balancer: left out, they are no connections of clients."
+)
+_FRONT = (
+    "Connections of clients, in a backend capture that was taken on the balancer: left out, they "
+    "are no connections to backends."
 )
 _ONWARD = (
     "Connections that captured servers opened themselves while they answered requests: left out, "
@@ -43,7 +52,16 @@ _ONWARD = (
 def apart(
     clients: Sequence[Trace], backends: Sequence[Trace]
 ) -> tuple[tuple[Trace, ...], tuple[Trace, ...]]:
-    """Both sides → both sides without inner legs and onward calls; a diagnostic counts them."""
+    """Both sides → both sides without inner legs, front legs and onward calls; a diagnostic counts
+    them.
+    """
+    asked, served = _servers_of(clients), _servers_of(backends)
+    if asked & served and asked != served:  # one side has connections of the other, and more
+        front, behind = _ends_of(clients), _ends_of(backends)
+        clients, backends = (
+            tuple(_without(t, _behind(t, behind), "inner-leg", _INNER) for t in clients),
+            tuple(_without(t, _front(t, front), "front-leg", _FRONT) for t in backends),
+        )
     ours = {id(t): _own_connections(t) for t in (*clients, *backends)}
     if not any(ours.values()):
         return tuple(clients), tuple(backends)
@@ -74,8 +92,59 @@ def _own_connections(trace: Trace) -> dict[str, list[int]]:
     return found
 
 
+def _servers_of(traces: Sequence[Trace]) -> set[tuple[str, int]]:
+    """The addresses and ports that connections go to."""
+    found: set[tuple[str, int]] = set()
+    for trace in traces:
+        table = ConnectionTable.of(trace.connections)
+        ends = distinct(table.server.astype(np.int64) << 16 | table.server_port)
+        found.update((table.addresses[end >> 16], end & 0xFFFF) for end in ends.tolist())
+    return found
+
+
 def _ends_of(traces: Sequence[Trace]) -> set[Ends]:
     return {(c.client, c.server) for trace in traces for c in trace.connections}
+
+
+def _front(trace: Trace, front: set[Ends]) -> set[int]:
+    """The connections of a backend capture that are the clients' own, where the balancer's are in
+    it, too.
+    """
+    own = {c.id for c in trace.connections if (c.client, c.server) in front}
+    return own if _are_legs(trace, own, {c.id for c in trace.connections} - own) else set()
+
+
+def _behind(trace: Trace, behind: set[Ends]) -> set[int]:
+    """The connections of a client capture that backends have, too, where the clients' are in it.
+    `_inner` finds them by the balancer's address, if it has only one.
+    """
+    own = {c.id for c in trace.connections if (c.client, c.server) in behind}
+    return own if _are_legs(trace, {c.id for c in trace.connections} - own, own) else set()
+
+
+def _are_legs(trace: Trace, outer: set[int], inner: set[int]) -> bool:
+    """Whether some connections hold the same requests as others, inside them in time, and come from
+    another host, or are the same packets. A client that asks a backend directly, too, does neither.
+    """
+    if not outer or not inner:
+        return False
+    asking = {trace.connections[i].client.address for i in outer}
+    passed_on = {_isns(trace.connections[i]) for i in outer}
+    for i in inner:
+        c = trace.connections[i]
+        if c.client.address in asking and (None in _isns(c) or _isns(c) not in passed_on):
+            return False
+    legs = _Legs([], [], set(), set())
+    for e in trace.exchanges:
+        if e.connection in outer:
+            legs.outer.append(e)
+        elif e.connection in inner:
+            legs.inner.append(e)
+    return legs.nested(alike=True)
+
+
+def _isns(c: Connection) -> tuple[int | None, int | None]:
+    return c.from_client.isn, c.from_server.isn
 
 
 def _inner(trace: Trace, own: dict[str, list[int]], behind: set[Ends]) -> set[int]:

@@ -1,9 +1,10 @@
 """A verdict that decides nothing → the capture that would decide it, as a command to type.
 
-The first lack that applies names the command: a side that was not captured, packets that were cut,
-captures of different times, TLS handshakes that fail, bytes that TLS hides. Where nothing is
-lacking but what belongs together is open, one capture on the balancer decides it: it has one clock
-for both sides.
+The first lack that applies names the command: a side that was not captured, a capture that holds
+both sides and was given as one, packets that were cut, captures of different times, TLS handshakes
+that fail, bytes that TLS hides. Where nothing is lacking but what belongs together is open, one
+capture on the balancer decides it: it has one clock for both sides. If it was such a capture, a
+better one may.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.report import Kind
-from lbtrace.verdict.nothing import at_one_time
+from lbtrace.verdict.nothing import at_one_time, taken_on_balancer
 from lbtrace.verdict.unrelated import apart_in_time
 
 UNDECIDED = (Kind.INCONCLUSIVE, Kind.AMBIGUOUS, Kind.UNRELATED)
@@ -25,14 +26,29 @@ def next_capture(comparison: Comparison, kind: Kind) -> str:
     """A sentence with a command; "" where the verdict decides."""
     if kind not in UNDECIDED:
         return ""
-    for lack in (_other_side, _empty_side, _whole, _at_once, _failed, _plain):
+    for lack in (_other_side, _empty_side, _both_in_one, _whole, _at_once, _failed, _plain):
         sentence = lack(comparison)
         if sentence:
             return sentence
+    if comparison.one_capture:
+        return _once_more(comparison)
     return (
         "Capture both sides on the balancer itself, with one clock: "
         f"{tcpdump('both.pcap', comparison)}; then run lbtrace compare --lb both.pcap."
     )
+
+
+def _once_more(comparison: Comparison) -> str:
+    """Of a capture that was taken on the balancer already: what would make the next one better."""
+    command = tcpdump("both.pcap", comparison)
+    if any(
+        int(table.of_ends("lost", server).sum())
+        for table in comparison.sides
+        for server in (False, True)
+    ):
+        command = command.replace("-s 0", "-s 0 -B 65536")
+        return f"Capture on the balancer once more, with a buffer that loses nothing: {command}."
+    return f"Capture on the balancer once more, for longer: more requests tell more: {command}."
 
 
 def tcpdump(file: str, comparison: Comparison, *sides: Side) -> str:
@@ -60,10 +76,22 @@ def _other_side(comparison: Comparison) -> str:
     )
 
 
+def _both_in_one(comparison: Comparison) -> str:
+    """A backend capture that was taken on the balancer: it decides alone."""
+    if not taken_on_balancer(comparison):
+        return ""
+    return "Give the backend capture alone, it holds both sides: lbtrace compare --lb FILE."
+
+
 def _empty_side(comparison: Comparison) -> str:
     """A side without a connection: its ports are not known, so none are named."""
     for side in Side:
         if not any(len(trace.connections) for trace in comparison.traces(side)):
+            if comparison.one_capture:
+                return (
+                    "If there was a filter, capture on the balancer without one: "
+                    "tcpdump -i any --immediate-mode -U -s 0 -w both.pcap tcp."
+                )
             where = "from the clients" if side is Side.CLIENT else "to the backends"
             return (
                 f"Capture where the traffic {where} passes: "

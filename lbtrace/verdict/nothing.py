@@ -366,6 +366,11 @@ def _no_connection(comparison: Comparison) -> str:
         return "The client capture holds no TCP connection."
     if any(len(t.connections) for t in comparison.backends):
         return ""
+    if comparison.one_capture:
+        return (
+            "The capture holds no connection that the balancer opened: it sent nothing on, or a "
+            "filter left that out."
+        )
     answered = bool(comparison.sides[0].responses.there.any())
     hint = ": if it ran all the time, the balancer itself answered every request"
     return f"The backend capture holds no TCP connection{hint if answered else ''}."

@@ -202,7 +202,7 @@ def test_two_unrelated_captures(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap")]) == 0
     out = capsys.readouterr().out
     assert out.startswith(" No problems found in 1 request")
-    assert "But the two captures could not be compared:" in out
+    assert "But the two sides could not be compared:" in out
     assert "\n Unrelated captures" in out or "\n Inconclusive" in out
     assert "GET /one" in out
 

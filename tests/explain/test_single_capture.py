@@ -119,6 +119,20 @@ def test_the_any_interface_says_what_the_balancer_sent(
     assert len(back.exchanges) == 7
 
 
+def test_a_balancer_that_opened_no_connection_has_nothing_behind_it(tmp_path: Path) -> None:
+    """It answered everybody. A capture that does not say what was sent may be of one side."""
+    whole = inspect([on_any_interface(merged(tmp_path, "alb-like"))])
+    both = split(whole)
+    assert both is not None
+    in_front = both[0]
+    parts = split(in_front)
+    assert parts is not None
+    assert [len(side.connections) for side in parts] == [len(in_front.connections), 0]
+    assert [side.side for side in parts] == [Side.CLIENT, Side.BACKEND]
+    assert split(replace(in_front, packet_directions=b"")) is None
+    assert split(both[1]) is None
+
+
 def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_path: Path) -> None:
     trace = inspect([on_any_interface(merged(tmp_path, "alb-like"))])
     one, *others = trace.connections

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.correlate import apart, correlate
 from lbtrace.match.legs import _begin, _end, _Legs
 from lbtrace.model.net import Endpoint, Side
@@ -14,6 +16,7 @@ from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.roles import FRONT
 
 HOST = FRONT.address
+BEHIND = "10.0.9.11"
 
 
 def recorded(balancer: Balancer, seed: int = 3) -> Recording:
@@ -53,6 +56,50 @@ def test_a_client_capture_of_the_balancer_shows_its_clients_only() -> None:
     found = correlate(fronts, backs, DEFAULT)
     assert all(p.basis is not ConnectionBasis.SAME_PACKETS for p in found.connection_pairs)
     assert sum(p.confidence is not Confidence.LOW for p in found.pairs) == 12
+
+
+@pytest.mark.parametrize("kind", ["l7", "l4-proxy", "dnat", "snat"])
+def test_one_of_two_captures_may_hold_both_sides(kind: str) -> None:
+    """It was taken on the balancer: what the other capture holds, too, is left out."""
+    shown = recorded(Balancer(kind=kind, backs=(BEHIND,)))
+    front, back = shown.clients[0], shown.backends[0]
+    asked = [e.request for e in front.exchanges]
+    behind = [e.request for e in back.exchanges]
+    both = merged(front, back, Side.BACKEND)
+    fronts, backs = apart([front], [both])
+    assert [e.request for e in fronts[0].exchanges] == asked
+    assert [e.request for e in backs[0].exchanges] == behind
+    assert [d.slug for d in backs[0].diagnostics] == ["front-leg"]
+    fronts, backs = apart([replace(both, side=Side.CLIENT)], [back])
+    assert [e.request for e in fronts[0].exchanges] == asked
+    assert [e.request for e in backs[0].exchanges] == behind
+    assert [d.slug for d in fronts[0].diagnostics] == ["inner-leg"]
+
+
+def test_a_client_that_asks_a_backend_directly_too_is_no_balancer() -> None:
+    """It asks both at the same time; its own connections to the backend are other connections, with
+    their own sequence numbers.
+    """
+    shown = recorded(Balancer(backs=(BEHIND,)))
+    front, back = shown.clients[0], shown.backends[0]
+    address = front.connections[0].client.address
+    direct = [c._replace(client=c.client._replace(address=address)) for c in back.connections]
+    both = merged(front, replace(back, connections=direct), Side.CLIENT)
+    behind = replace(back, connections=direct)
+    assert apart([both], [behind]) == ((both,), (behind,))
+    assert apart([front], [replace(both, side=Side.BACKEND)])[1][0].diagnostics == both.diagnostics
+
+
+def test_other_requests_beside_those_of_the_client_are_no_other_leg() -> None:
+    shown, other = recorded(Balancer(backs=(BEHIND,))), recorded(Balancer(backs=(BEHIND,)), seed=4)
+    front, back = shown.clients[0], other.backends[0]
+    requests = [e.request for e in back.exchanges]
+    later = [
+        e._replace(request=q._replace(target="/other")) if q is not None else e
+        for e, q in zip(back.exchanges, requests, strict=True)
+    ]
+    both = merged(front, replace(back, exchanges=later), Side.BACKEND)
+    assert apart([front], [both]) == ((front,), (both,))
 
 
 def test_a_backend_that_asks_another_service_makes_no_attempts() -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from lbtrace.model.http import Application, Protocol
 from lbtrace.model.report import Kind, Verdict
-from lbtrace.model.trace import Trace
+from lbtrace.model.stream import Direction
+from lbtrace.model.trace import CaptureFile, Trace
 from lbtrace.verdict.next_capture import UNDECIDED
 from tests.simulator import Balancer, Recording, Simulation
 from tests.verdict.test_nothing import hidden
 from tests.verdict.test_verdict import TRUTH, XFF, simulation, verdict
 
+BOTH = CaptureFile("both.pcap", "pcap", "", 1000, 9, 1, None, None, 1, (), None, None)
 COMMAND = "tcpdump -i any --immediate-mode -U -s 0 -w "
 
 
@@ -83,6 +85,41 @@ def test_one_capture_given_twice_needs_the_other_side() -> None:
     same = [replace(t, side=recorded.backends[0].side) for t in recorded.clients]
     said = undecided(replace(recorded, backends=same))
     assert said.next_step.startswith("Capture the other side")
+
+
+def of_one_file(recorded: Recording, lost: int = 0) -> Recording:
+    """Both sides as of one capture that was taken on the balancer."""
+    (front,), (back,) = recorded.clients, recorded.backends
+    first, *others = back.connections
+    first = first._replace(from_client=replaced(first.from_client, lost))
+    back = replace(back, files=(BOTH,), connections=[first, *others])
+    return replace(recorded, clients=[replace(front, files=(BOTH,))], backends=[back])
+
+
+def replaced(sent: Direction, lost: int) -> Direction:
+    return sent._replace(missing=lost, lost=lost)
+
+
+def test_one_capture_of_both_sides_is_taken_once_more() -> None:
+    """For longer; or with a larger buffer, where it lost something. It is no two captures."""
+    said = undecided(of_one_file(strangers()))
+    assert "once more, for longer" in said.next_step
+    assert "-B" not in said.next_step
+    said = verdict(of_one_file(strangers(), lost=5))
+    assert "once more, with a buffer that loses nothing" in said.next_step
+    assert f"{COMMAND.removesuffix('-w ')}-B 65536 -w both.pcap" in said.next_step
+
+
+def test_one_capture_without_a_side_behind_may_have_had_a_filter() -> None:
+    empty = replace(simulation(Balancer()).run(), backends=Simulation().run().backends)
+    recorded = replace(
+        empty,
+        clients=[replace(t, files=(BOTH,)) for t in empty.clients],
+        backends=[replace(t, files=(BOTH,)) for t in empty.backends],
+    )
+    said = undecided(recorded)
+    assert said.reason.startswith("The capture holds no connection that the balancer opened")
+    assert said.next_step.startswith("If there was a filter")
 
 
 def test_what_tls_hides_on_both_sides_is_captured_where_it_is_plain() -> None:

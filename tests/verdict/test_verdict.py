@@ -379,6 +379,8 @@ def test_a_capture_taken_on_the_balancer_is_no_direct_connection() -> None:
     said = judge(Comparison([front], [both], Correlation(connection_pairs=pairs)))
     assert said.kind is Kind.INCONCLUSIVE
     assert "on the balancer" in said.reason
+    assert "lbtrace compare --lb" in said.next_step
+    assert "tcpdump" not in said.next_step
 
 
 def test_some_straight_connections_say_nothing_of_the_rest() -> None:

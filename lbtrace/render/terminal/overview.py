@@ -19,7 +19,7 @@ def summary(page: Page, report: Report) -> None:
         f" · {times.window(*report.window_ns, page.view.zone)}",
     )
     if not found and report.verdict.kind in names.NOT_COMPARED:
-        page.prose(tr("But the two captures could not be compared:"))
+        page.prose(tr("But the two sides could not be compared:"))
 
 
 def of_requests(problems: int, requests: int, connections: int) -> str:

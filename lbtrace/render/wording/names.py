@@ -41,7 +41,7 @@ KIND_SENTENCE: dict[Kind, str] = {
     Kind.L7_PROXY: "It ends the client's TCP connections, reads each HTTP request, and sends it "
     "on over connections of its own.",
     Kind.UNRELATED: "Nothing in one capture was found again in the other.",
-    Kind.INCONCLUSIVE: "What was captured does not show what stands between the two captures.",
+    Kind.INCONCLUSIVE: "What was captured does not show what stands between the two sides.",
     Kind.AMBIGUOUS: "The evidence speaks for more than one kind of balancer.",
 }
 
