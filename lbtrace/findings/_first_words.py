@@ -112,3 +112,17 @@ def closed_unanswered(comparison: Comparison, side: Side) -> Column:
         & (ended - spoke_ns < AT_ONCE_NS)
     )
     return closed
+
+
+def silent_servers(comparison: Comparison, side: Side) -> Column:
+    """Per connection whether its server ended every connection that `closed_unanswered` could show,
+    and this one.
+    """
+    table = comparison.table(side)
+    spoke = table.of_ends("first_payload_ns", server=False) != NEVER
+    closed = closed_unanswered(comparison, side) & (table.proxied == 0)
+    known = closed | (spoke & (table.of_ends("bytes", server=True) > 0))
+    servers, which = np.unique(table.servers, return_inverse=True)
+    ended, answered = (np.bincount(which[rows], minlength=len(servers)) for rows in (closed, known))
+    silent: Column = closed & (ended == answered)[which]
+    return silent

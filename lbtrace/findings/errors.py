@@ -274,7 +274,12 @@ def _unanswered(comparison: Comparison) -> Iterator[Finding]:
         STREAM_RESET if reset[at] else _end(comparison.exchange(side, client.ref(row)))
         for at, row in zip(first.tolist(), without[first].tolist(), strict=True)
     ]
-    ends = Counter(endings[i] for i in which.tolist())
+    # a RST behind the FIN of the same end ended nothing
+    fin, rst = (client.ended_ns(True, by)[client.connection[without]] for by in ("fin", "rst"))
+    ends = Counter(
+        ENDS[Mark.CLOSED] if closed and endings[i] == ENDS[Mark.RESET] else endings[i]
+        for i, closed in zip(which.tolist(), (fin < rst).tolist(), strict=True)
+    )
     harmless = set(ends) <= {ENDS[Mark.CAPTURE_ENDED], ENDS[Mark.LOST]}
     yield KIND.finding(
         "unanswered",

@@ -78,6 +78,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 yield _finding(comparison, side, some, certain)
 
 
+def lost_races(comparison: Comparison, side: Side) -> list[int]:
+    """The exchanges of a side whose requests met an end that closed."""
+    return [race.exchange for race in _races(comparison, side)]
+
+
 def _finding(comparison: Comparison, side: Side, races: Sequence[_Race], certain: bool) -> Finding:
     sender, server = ends(comparison, side)
     longest = longest_idle_ns(comparison, side)

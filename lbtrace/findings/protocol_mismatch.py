@@ -52,6 +52,7 @@ from lbtrace.findings._first_words import (
     listed,
     openings,
     shown,
+    silent_servers,
 )
 from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._side import named, variant
@@ -384,13 +385,8 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
     both = side is Side.CLIENT and Side.BACKEND in comparison.captured
     if both and closed_unanswered(comparison, Side.BACKEND).any():
         return
-    table = comparison.table(side)
-    spoke = table.of_ends("first_payload_ns", server=False) != NEVER
-    closed = closed_unanswered(comparison, side) & (table.proxied == 0)
-    known = closed | (spoke & (table.of_ends("bytes", server=True) > 0))
+    table, every = comparison.table(side), silent_servers(comparison, side)
     servers, which = np.unique(table.servers, return_inverse=True)
-    ended, answered = (np.bincount(which[rows], minlength=len(servers)) for rows in (closed, known))
-    every = closed & (ended == answered)[which]
     ends, of_server = np.flatnonzero(every), RowsByKey.of(which[every], len(servers))
     for number in np.flatnonzero(of_server.sizes).tolist():
         rows, server = ends[of_server[number]], int(servers[number])

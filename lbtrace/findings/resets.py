@@ -6,7 +6,9 @@ Meaning:
 Decided by:
     A RST in the capture after a request that had no complete answer on its connection. The end that
     sent it is the end that the segment comes from; a firewall or a balancer in between can send one
-    in its name.
+    in its name. An end that had sent a FIN before had closed the connection, and so had a server
+    end before the RST of its client: such a RST ended nothing. What another finding tells of the
+    same request is not told again: a keep-alive race, a client that gave up.
 Evidence:
     The request and the RST.
 Remedy:
@@ -31,6 +33,8 @@ from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.findings._streams import was_reset
+from lbtrace.findings.gave_up import given_up
+from lbtrace.findings.keep_alive_race import lost_races
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
@@ -72,6 +76,11 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
     table = comparison.table(side)
     rst, rst_ns = (table.of_ends(f"rst_{u}", server)[table.connection] for u in ("frame", "ns"))
     open_ = _cut(table) & ~was_reset(comparison, side)  # RST_STREAM ends a stream, RST all
+    open_[lost_races(comparison, side) if server else given_up(comparison)] = False
+    closed_ns = table.ended_ns(True, "fin")
+    if not server:
+        closed_ns = np.minimum(closed_ns, table.ended_ns(False, "fin"))
+    open_ &= closed_ns[table.connection] > rst_ns
     cut = np.flatnonzero(open_ & (rst_ns != NEVER) & (rst > table.requests.first_frame))
     # both ends may reset; the first to do so ended it
     other, other_ns = (

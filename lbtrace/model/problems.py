@@ -30,6 +30,7 @@ CAUSES = (
     "keep-alive-race",
     "unfinished-requests",
     "resets",
+    "closed-unanswered",
     "goaway",
     "streams-reset",
     "refused-messages",

@@ -68,8 +68,25 @@ def who_reset_sent_a_reset(alone: Alone) -> Iterator[str]:
 
 
 def _sent_reset(talk: Talk, server: bool) -> bool:
+    """Whether an end sent a RST, and no FIN before it: a RST behind a FIN ended nothing."""
     end = talk.server if server else talk.client
-    return any(p.rst and p.source == end for p in talk.packets)
+    ended = next((p for p in talk.packets if p.source == end and (p.rst or p.fin)), None)
+    return ended is not None and ended.rst
+
+
+def who_closed_without_an_answer_said_nothing(alone: Alone) -> Iterator[str]:
+    """Behind a request that is shown its server sent a FIN, and not a byte before it."""
+    for finding in alone.findings("closed-unanswered"):
+        shown = {p.number for p in alone.shown(finding)}
+        for talk in alone.recording.talks:
+            asked = [p for p in talk.packets if p.number in shown and p.source == talk.client]
+            for request in asked:
+                after = [p for p in talk.packets if p.number > request.number]
+                answer = [p for p in after if p.source == talk.server and (p.size or p.fin)]
+                if not answer or answer[0].size or not answer[0].fin:
+                    yield f"{finding['text']} Behind {request.number} is no FIN, or an answer"
+        if not any(p.fin for p in alone.shown(finding)):
+            yield f"{finding['text']} No FIN is shown"
 
 
 def refused_is_a_syn_answered_by_a_reset(alone: Alone) -> Iterator[str]:
@@ -142,6 +159,7 @@ LAWS: tuple[Callable[[Alone], Iterator[str]], ...] = (
     no_side_is_named,
     what_it_rests_on_is_there,
     who_reset_sent_a_reset,
+    who_closed_without_an_answer_said_nothing,
     refused_is_a_syn_answered_by_a_reset,
     what_is_lost_was_repeated_before_it_was_acknowledged,
     a_slow_request_is_slow,

@@ -86,6 +86,7 @@ def say(about: Alone, slug: str, text: str, frames: list[int], **values: object)
     [
         (laws.no_side_is_named, "errors.seen", "The backend made them.", {}),
         (laws.who_reset_sent_a_reset, "resets.by-the-server-end", "It reset.", {"count": 1}),
+        (laws.who_closed_without_an_answer_said_nothing, "closed-unanswered", "It closed.", {}),
         (
             laws.refused_is_a_syn_answered_by_a_reset,
             "connection-failures.refused",
