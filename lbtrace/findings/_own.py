@@ -4,8 +4,10 @@ balancer just before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import numpy as np
 
@@ -23,8 +25,9 @@ from lbtrace.findings._backend_events import (
 from lbtrace.http_fields import AGE, LOCATION
 from lbtrace.http_fields.caches import age_s, is_cache_hit, marks_cache
 from lbtrace.http_fields.lines import lowered
+from lbtrace.http_fields.quoting import short
 from lbtrace.model import known_reasons
-from lbtrace.model.http import MIN_ERROR, Mark
+from lbtrace.model.http import MIN_ERROR, Mark, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 from lbtrace.tables.columns import Column, among, distinct
@@ -53,6 +56,25 @@ TOO_MANY = (
     "rate limit filter (Envoy)."
 )
 LIMITED = 429
+LOGIN = (
+    "401 asks for a login (RFC 9110 §15.5.2): look at whether these requests carry Authorization, "
+    "whether it reaches the server that answers, and what WWW-Authenticate asks for. NTLM fails "
+    "where a balancer spreads its steps over several connections."
+)
+OTHER_HOST = (
+    "421 says that this server does not serve the host that was asked for (RFC 9110 §15.5.20): "
+    "compare Host of these requests with the names that the server knows."
+)
+NO_SERVER = (
+    "HAProxy says so when all its servers are down, when a request waited too long for one "
+    "(timeout queue), or when no connection to one could be opened: its log tells which (sQ in the "
+    "queue, SC at connecting; <NOSRV> without a server)."
+)
+TOO_LATE = (
+    "HAProxy says so when a server had not answered within timeout server: find out why it takes "
+    "so long, or raise that limit."
+)
+UNAUTHORIZED, MISDIRECTED = 401, 421
 UNAVAILABLE = 503  # what balancers say that have no server
 KINDS = ("cache hit", "redirect", "error", "fixed response")
 CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))
@@ -270,14 +292,28 @@ def _says(comparison: Comparison, field: str, wanted: Callable[[str], bool]) -> 
 
 def stated_reason(table: SideTable, exchanges: Column) -> str:
     """What the body of these answers gives as the reason, where all have the same body and it says
-    more than the status line, in a few words; else "".
+    more than the status line, in a few words; or repeats a reason phrase that is not the usual one
+    of the status, as Varnish writes; else "".
     """
     response = table.exchange(int(exchanges[0])).response
     if response is None or len(distinct(table.responses.digest[exchanges])) > 1:
         return ""
     reason = table.trace_of(int(exchanges[0])).reason_of(response)
     known = (response.reason, f"{response.status} {response.reason}")
-    return "" if reason in known or len(reason) > MAX_REASON else reason
+    said = reason if reason.endswith("…") else reason.rstrip(".")
+    if said and said in known:  # all of these bodies say it
+        return _own_phrase(response)
+    return "" if len(said) > MAX_REASON else said
+
+
+def _own_phrase(response: Response) -> str:
+    """The reason phrase, if it shares no word with the usual one; "" where none is usual."""
+    try:
+        usual = HTTPStatus(response.status).phrase
+    except ValueError:
+        return ""
+    own = set(re.findall(r"\w+", response.reason.lower()))
+    return "" if own & set(usual.lower().split()) else short(response.reason)
 
 
 def remedy_of(statuses: Collection[int], reason: str) -> str:
@@ -286,6 +322,14 @@ def remedy_of(statuses: Collection[int], reason: str) -> str:
     """
     if set(statuses) == {LIMITED}:
         return TOO_MANY
+    if set(statuses) == {UNAUTHORIZED}:
+        return LOGIN
+    if set(statuses) == {MISDIRECTED}:
+        return OTHER_HOST
     if known_reasons.among(reason, known_reasons.OVERFLOW):
         return OVERFLOW
+    if known_reasons.among(reason, known_reasons.NO_SERVER):
+        return NO_SERVER
+    if known_reasons.among(reason, known_reasons.TOO_LATE):
+        return TOO_LATE
     return NONE_HEALTHY if known_reasons.among(reason, known_reasons.NONE_HEALTHY) else ""

@@ -14,7 +14,8 @@ Evidence:
     The SYNs, and the ICMP messages.
 Remedy:
     Refused: nothing listens on that port. Unanswered: a firewall, a wrong address, or a full accept
-    queue.
+    queue; in one capture, where others to the same address and port opened, something drops
+    SYNs.
 Variants:
     refused, refused-client, refused-backend: a SYN answered by a RST.
     unreachable, unreachable-client, unreachable-backend: a SYN turned away by ICMP.
@@ -35,11 +36,13 @@ from lbtrace.findings._backend_events import NO_EVENT, SLUGS, UNREACHABLE, faile
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import named, told, variant
+from lbtrace.findings.lost_syn import REMEDY as SYNS_DROPPED
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, among, distinct
+from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.SYN, FramePart.END, FramePart.TIME)
@@ -72,6 +75,7 @@ HAIRPIN = (
     " {hairpins} of them {hairpins:goes|go} from a backend to the balancer's own address "
     "(hairpin): the answer must come back through the balancer."
 )
+OPENED = " {opened} other connections there opened."
 NOT_BEHIND = " None of them is in the backend capture."
 DROPPED = (
     "They were dropped before the backend capture, or went to a backend without one: look at the "
@@ -106,6 +110,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 int(comparison.check_connections[connections].sum()) if side is Side.BACKEND else 0
             )
             hairpins = _hairpins(comparison, side, connections)
+            # two captures show more: how far a SYN came, who sent it
+            alone = comparison.alone and kind == "no-answer"
+            opened = _opened(table, connections) if alone else 0
             dropped = kind == "no-answer" and _not_behind(comparison, side, connections)
             icmp = (
                 _icmp.of_connections(comparison, side, connections, False, _icmp.NOT_DELIVERED)
@@ -120,7 +127,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     "{checks}", " ({checks} of them health checks)" if checks else ""
                 )
                 + (HAIRPIN if hairpins else "")
-                + (NOT_BEHIND if dropped else ""),
+                + (NOT_BEHIND if dropped else "")
+                + (OPENED if opened else ""),
                 [
                     *comparison.opening_frames(side, connections)[: 2 if icmp else None],
                     *_icmp.frames(icmp[:2]),
@@ -131,8 +139,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 checks=checks,
                 hairpins=hairpins or None,
                 said=_icmp.called([error for _, error in icmp]) or None,
+                opened=opened or None,
                 remedy=DROPPED
                 if dropped
+                else SYNS_DROPPED
+                if opened
                 else (f"{SOURCE_NAT} " if hairpins else "") + REMEDY[kind],
             ).on(comparison.failed(side, connections))
 
@@ -175,6 +186,14 @@ def _hairpins(comparison: Comparison, side: Side, connections: Column) -> int:
     fronts = np.setdiff1d(front.server_address, table.server_address[_served(comparison)])
     served = table.server_address[_served(comparison)]
     return int((among(sources, served) & among(targets, fronts)).sum())
+
+
+def _opened(table: SideTable, failed: Column) -> int:
+    """How many connections to the servers of these attempts opened, if some did to each."""
+    opened = np.flatnonzero(table.of_connections("opened") & counted_once(table))
+    there = among(table.servers[opened], table.servers[failed])
+    every = among(table.servers[failed], table.servers[opened]).all()
+    return int(there.sum()) if every else 0
 
 
 def _not_behind(comparison: Comparison, side: Side, connections: Column) -> bool:

@@ -6,7 +6,9 @@ Meaning:
 Decided by:
     A 4xx or 5xx is the backend's if the paired backend response has the same status. It is the
     balancer's if no backend exchange was answered. An error without a pair is counted as open. A
-    client request without a response is counted with the way its connection ended.
+    client request without a response is counted with the way its connection ended. In one capture
+    a 401 or 407 is no error where the next request of its connection brings the login and is not
+    asked for it again.
 Evidence:
     The responses, or the unanswered requests, on both sides.
 Remedy:
@@ -32,19 +34,19 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._own import of_a_backend, own_answers, remedy_of, stated_reason
 from lbtrace.findings._streams import was_reset
-from lbtrace.http_fields import SERVER
+from lbtrace.http_fields import AUTHORIZATION, PROXY_AUTHORIZATION, SERVER
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import MIN_ERROR, Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, first_met
+from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (FramePart.START_LINE, SERVER)
+RESTS_ON = (FramePart.START_LINE, SERVER, AUTHORIZATION, PROXY_AUTHORIZATION)
 ONE_CAPTURE = True
 ENDS = {
     Mark.RESET: "connection reset",
@@ -58,6 +60,18 @@ BEHIND = (
     "502, 503 and 504 tell of the servers behind a gateway: its log says why, and a capture taken "
     "behind it at the same time shows it."
 )
+OTHER_SIDE = (
+    " A second capture, taken on the other side of the balancer at the same time, shows who made "
+    "them."
+)
+COMPARED = (
+    "Compare these requests with those that worked: which field, which size differs?" + OTHER_SIDE
+)
+NONE_WORKED = (
+    "No request of this capture worked: look at what they ask for, and at the log of the server "
+    "that answered." + OTHER_SIDE
+)
+UNAUTHORIZED, PROXY_UNAUTHORIZED = 401, 407
 STREAM_RESET = "HTTP/2 stream reset"
 
 
@@ -75,11 +89,19 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
     (side,) = comparison.captured
     table = comparison.table(side)
     responses = table.responses
-    rows = np.flatnonzero(responses.there & (responses.start >= MIN_ERROR))
+    errors = responses.there & (responses.start >= MIN_ERROR)
+    worked = bool((responses.there & ~errors).any())
+    rows = np.flatnonzero(errors & ~_challenges(table))
     if len(rows):
         statuses = Counter(responses.start[rows].tolist())
         signed, others = _signatures(table, rows)
-        reason = stated_reason(table, rows)
+        reason, of_each = _stated(table, rows)
+        stated = few(f'{status} "{text}"' for status, text in of_each.items())
+        ranked = (
+            text
+            for status, _ in statuses.most_common()
+            if remedy_of((status,), text := of_each.get(status, ""))
+        )
         yield KIND.finding(
             "seen",
             Severity.MEDIUM if max(statuses) >= 500 else Severity.LOW,
@@ -91,7 +113,8 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
                 if signed and others
                 else " One capture does not show who made them."
             )
-            + (' The answer says "{reason}".' if reason else ""),
+            + (' The answer says "{reason}".' if reason else "")
+            + (" The answers say: {stated}." if stated else ""),
             (
                 frame
                 for row in rows[: FRAMES_PER_SIDE // 2].tolist()
@@ -104,16 +127,46 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             of=int(responses.there.sum()),
             statuses=listed(statuses),
             reason=reason or None,
+            stated=stated or None,
             signed=signed if signed and others else None,
             others=others if signed and others else None,
-            remedy=stated
-            if (stated := remedy_of(statuses, reason))
+            remedy=known
+            if (known := remedy_of(statuses, reason or next(ranked, "")))
             else BEHIND
             if set(statuses) <= OF_GATEWAYS
-            else "Compare these requests with those that worked: which field, which size "
-            "differs? A second capture, taken on the other side of the balancer at the same time, "
-            "shows who made them.",
+            else COMPARED
+            if worked
+            else NONE_WORKED,
         ).about(comparison.asked(side, rows))
+
+
+def _challenges(table: SideTable) -> Column:
+    """Which answers ask for a login that the next request of the connection brings, and that is not
+    asked for once more: steps of a login, and no errors (RFC 9110 §11.3).
+    """
+    order, again = table.next_on_connection
+    after, before = order[again], order[np.flatnonzero(again) - 1]
+    status = table.responses.start
+    found = np.zeros(len(table), bool)
+    for asked, field in ((UNAUTHORIZED, AUTHORIZATION), (PROXY_UNAUTHORIZED, PROXY_AUTHORIZATION)):
+        bringing = np.zeros(len(table), bool)
+        bringing[table.requests.heads.of_field(table.words, field)[0]] = True
+        step = (status[before] == asked) & table.responses.there[before] & bringing[after]
+        step &= table.responses.there[after] & (status[after] != asked)
+        found[before[step]] = True
+    return found
+
+
+def _stated(table: SideTable, rows: Column) -> tuple[str, dict[int, str]]:
+    """What all of these answers give as the reason, else ""; and where those of several statuses
+    give several, what those of each give.
+    """
+    reason = stated_reason(table, rows)
+    status = table.responses.start[rows]
+    if reason or len(distinct(status)) == 1:
+        return reason, {}
+    of_each = {s: stated_reason(table, rows[status == s]) for s in distinct(status).tolist()}
+    return "", {s: text for s, text in of_each.items() if text}
 
 
 def _signatures(table: SideTable, errors: Column) -> tuple[str, str]:

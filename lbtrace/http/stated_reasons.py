@@ -1,6 +1,6 @@
 """Error responses → what their bodies say went wrong, short enough to be quoted.
 
-    a page of HTML                 its <title>
+    a page of HTML                 its <title>; without one, the line below its heading
     text                           its first line
     JSON                           the "message", "error", "detail" … of its object
     any with a known reason        the sentence with it: servers bury the reason under a title that
@@ -124,7 +124,9 @@ def reason(body: bytes) -> str:
         return short(_without_tags(title[1], " "))
     if text.lstrip()[:1] in ("{", "["):
         return short(_member(text))
-    return "" if "<" in text else short(text.strip().partition("\n")[0])
+    if "<" in text:
+        return short(_below_heading(text))
+    return short(text.strip().partition("\n")[0])
 
 
 def _sentence_with(phrase: str, text: str) -> str:
@@ -133,6 +135,17 @@ def _sentence_with(phrase: str, text: str) -> str:
         line for line in _without_tags(text, "\n").splitlines() if phrase.lower() in line.lower()
     )
     return next(lines, phrase)
+
+
+def _below_heading(page: str) -> str:
+    """The first line below the heading of a page of HTML; "" without a heading. HAProxy repeats the
+    status in the heading, and says below what happened.
+    """
+    _, heading, rest = page.partition("</h1>")
+    if not heading:
+        return ""
+    lines = (line.strip() for line in _without_tags(rest, "\n").splitlines())
+    return next(filter(None, lines), "")
 
 
 def _without_tags(page: str, between: str) -> str:

@@ -23,6 +23,10 @@ FIELDS_TOO_LARGE: Final = (
 OVERFLOW: Final = ("reset reason: overflow",)
 # Envoy: no server is left that it takes for healthy
 NONE_HEALTHY: Final = ("no healthy upstream",)
+# HAProxy: no server to send a request to, or no connection to one
+NO_SERVER: Final = ("No server is available to handle this request",)
+# HAProxy: the time limit for the answer of a server
+TOO_LATE: Final = ("The server didn't respond in time",)
 KNOWN_REASONS: Final = PLAIN_TO_TLS + TARGET_TOO_LONG + FIELDS_TOO_LARGE
 
 

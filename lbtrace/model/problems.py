@@ -6,7 +6,9 @@ Findings of severity INFO are facts, no problems. Two findings are one problem
   balancer that failed: one is the cause and one what came of it. The one that stands first in
   `CAUSES` leads, and a third belongs to it that shares either with one of them;
 - if both are about something else and have the same slug, or slugs that `SEEN_TWICE` joins: the
-  same thing, seen in two places.
+  same thing, seen in two places;
+- if one tells of slow requests, and all of them are among the requests that failed: they share a
+  frame, their methods and targets, and the other counts as many or more.
 
 A finding joins the first problem that it fits and never unites two. Problems are ordered by
 severity, requests that failed before anything else, then by how many are concerned; their ids are
@@ -15,7 +17,7 @@ P1, P2, … in this order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lbtrace.model.net import FrameRef, Side
@@ -57,6 +59,7 @@ SEEN_TWICE = {
     "idle-limits.closed-by-client-backend": "the idle limit of the balancer",
     "idle-limits.closed-by-server-client": "the idle limit of the balancer",
 }
+WAITED = "slow-requests"
 # the number of errors, per status: so says each of the other kind, with what was behind it
 REPEATED, BY = "errors.balancer", "answered-by-balancer."
 
@@ -129,12 +132,31 @@ def _groups(findings: Sequence[Finding]) -> list[list[int]]:
     for index in _causes_first(findings):
         has = _has(findings[index])
         group = min((first[each] for each in has if each in first), default=len(groups))
+        if findings[index].slug == WAITED:
+            group = _failed_late(findings, groups, first, index, group)
         if group == len(groups):
             groups.append([])
         groups[group].append(index)
         for each in has:
             first[each] = min(first.get(each, group), group)
     return groups
+
+
+def _failed_late(
+    findings: Sequence[Finding],
+    groups: Sequence[Sequence[int]],
+    first: Mapping[object, int],
+    index: int,
+    otherwise: int,
+) -> int:
+    """The problem whose requests failed after they had waited, if they are all that waited."""
+    waiting = findings[index]
+    group = min((first[f] for f in _frames([waiting]) if f in first), default=otherwise)
+    if group == len(groups):
+        return otherwise
+    failed = max((findings[i] for i in groups[group]), key=lambda f: _counted(f, "count") or 0)
+    more = (_counted(failed, "count") or 0) >= (_counted(waiting, "count") or 0)
+    return group if more and set(waiting.requests) <= set(failed.requests) else otherwise
 
 
 def _has(finding: Finding) -> list[object]:

@@ -249,3 +249,22 @@ def test_a_syn_that_is_not_behind_a_balancer_that_passes_it_on(
         assert ("connection tracking" in front.remedy) is told
     else:
         assert not any("None of them" in f.text for f in said.values())
+
+
+@pytest.mark.parametrize(("port", "opened"), [(80, 2), (81, None)])
+def test_where_others_opened_the_address_is_right(
+    port: int, opened: int | None, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(2):
+        play.front(port).asks(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n).answers(OK).leaves()
+    play.attempts(4)
+    play.write(tmp_path)
+    (said,) = (
+        f
+        for f in show([[str(tmp_path / "client.pcap")]]).findings
+        if f.slug == "connection-failures.no-answer"
+    )
+    assert values(said).get("opened") == opened
+    assert ("wrong address" in said.remedy) == (opened is None)
+    assert ("SYNs dropped" in said.remedy) == (opened is not None)

@@ -155,8 +155,8 @@ def test_of_open_errors_those_that_stand_behind_are_told(
     ("statuses", "of_a_gateway"),
     [
         (("504 Gateway Timeout", "502 Bad Gateway", "200 OK"), True),
-        (("504 Gateway Timeout", "400 Bad Request"), False),
-        (("500 Oops",), False),
+        (("504 Gateway Timeout", "400 Bad Request", "200 OK"), False),
+        (("500 Oops", "200 OK"), False),
     ],
 )
 def test_what_a_gateway_says_lies_behind_it(statuses: tuple[str, ...], of_a_gateway: bool) -> None:

@@ -23,6 +23,12 @@ APACHE = (
 )
 
 
+HAPROXY = (
+    b"<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request."
+    b"\n</body></html>\n"
+)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -41,6 +47,9 @@ APACHE = (
         (b'{"message": "cut', ""),
         (b"[" * 4000, ""),
         (b"<p>no title", ""),
+        (HAPROXY, "No server is available to handle this request."),
+        (b"<h1>Gone</h1>", ""),
+        (b"<h1>Gone</h1><p>Since <b>1 May</b>.</p>", "Since"),
         (b"\x00\x01binary", ""),
         (b"", ""),
         (b"no session for 5f2a9c0e7b1d4a6c8e00 here", "no session for … here"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -230,3 +232,17 @@ def test_a_list_that_grew_is_looked_at_again() -> None:
     assert len(problems(findings)) == 1
     findings.append(finding("errors.b", 2))
     assert len(problems(findings)) == 2
+
+
+def test_requests_that_failed_late_are_told_as_slow_in_the_same_problem() -> None:
+    """Only where all that were slow failed: else something was slow that worked."""
+    errors = replace(finding("errors.seen", 4, 9, count=3), requests=("GET /1", "GET /2", "GET /3"))
+    for frames, count, requests, together in (
+        ((4, 12), 2, ("GET /1", "GET /3"), True),
+        ((4, 12), 4, ("GET /1", "GET /3"), False),
+        ((4, 12), 2, ("GET /1", "GET /5"), False),
+        ((5, 12), 2, ("GET /1", "GET /3"), False),
+    ):
+        slow = replace(finding("slow-requests", *frames, count=count), requests=requests)
+        assert grouped(slow, errors) == ([(1, 0)] if together else [(1,), (0,)])
+    assert grouped(finding("slow-requests", 4)) == [(0,)]

@@ -1,0 +1,131 @@
+"""What `show` says of errors: which are none, what they state, and what to do about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbtrace.findings._own import LOGIN, NO_SERVER, NONE_HEALTHY, OTHER_HOST, TOO_LATE
+from lbtrace.findings.errors import COMPARED, NONE_WORKED
+from lbtrace.model.report import Finding
+from lbtrace.pipeline import show
+from tests.findings.simulated import values
+from tests.simulator.script import Script
+
+GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n%s\r\n"
+PLAIN = GET % b""
+LOGS_IN = GET % b"Authorization: Basic abc\r\n"
+TO_PROXY = GET % b"Proxy-Authorization: Basic abc\r\n"
+
+
+def said(folder: Path, *connections: list[tuple[bytes, bytes]]) -> list[Finding]:
+    """`errors.seen` of a capture of these connections: what is asked, and what is answered."""
+    play = Script()
+    for talk in connections:
+        spoken = play.front()
+        for request, response in talk:
+            spoken.asks(request).answers(response)
+        spoken.leaves()
+    play.write(folder)
+    found = show([[str(folder / "client.pcap")]]).findings
+    return [f for f in found if f.slug == "errors.seen"]
+
+
+def answer(status: str, body: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+
+
+OK = answer("200 OK", b"ok")
+
+
+@pytest.mark.parametrize(
+    ("talk", "count"),
+    [
+        ([(PLAIN, answer("401 Unauthorized")), (LOGS_IN, OK)], 0),
+        ([(PLAIN, answer("407 Proxy Authentication Required")), (TO_PROXY, OK)], 0),
+        ([(PLAIN, answer("401 Unauthorized")), (LOGS_IN, answer("403 Forbidden"))], 1),
+        ([(PLAIN, answer("401 Unauthorized")), (LOGS_IN, answer("401 Unauthorized"))], 2),
+        ([(PLAIN, answer("401 Unauthorized")), (PLAIN, OK)], 1),
+        ([(PLAIN, answer("401 Unauthorized")), (TO_PROXY, OK)], 1),
+        ([(PLAIN, answer("403 Forbidden")), (LOGS_IN, OK)], 1),
+        ([(PLAIN, answer("401 Unauthorized")), (LOGS_IN, b"")], 1),
+    ],
+)
+def test_a_challenge_that_is_answered_well_is_no_error(
+    talk: list[tuple[bytes, bytes]], count: int, tmp_path: Path
+) -> None:
+    assert [values(f)["count"] for f in said(tmp_path, talk)] == ([count] if count else [])
+
+
+def test_a_login_on_another_connection_answers_no_challenge(tmp_path: Path) -> None:
+    found = said(tmp_path, [(PLAIN, answer("401 Unauthorized"))], [(LOGS_IN, OK)])
+    assert [values(f)["count"] for f in found] == [1]
+
+
+HAPROXY = b"<html><body><h1>%s</h1>\n%s\n</body></html>\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "remedy"),
+    [
+        (
+            "503 Service Unavailable",
+            HAPROXY
+            % (b"503 Service Unavailable", b"No server is available to handle this request."),
+            "No server is available to handle this request",
+            NO_SERVER,
+        ),
+        (
+            "504 Gateway Time-out",
+            HAPROXY % (b"504 Gateway Time-out", b"The server didn't respond in time."),
+            "The server didn't respond in time",
+            TOO_LATE,
+        ),
+        ("421 Misdirected Request", b"", None, OTHER_HOST),
+        ("401 Unauthorized", b"", None, LOGIN),
+        ("418 Teapot", b"", None, COMPARED),
+    ],
+)
+def test_what_a_status_or_a_page_says_tells_what_to_do(
+    status: str, body: bytes, reason: str | None, remedy: str, tmp_path: Path
+) -> None:
+    (found,) = said(tmp_path, [(PLAIN, answer(status, body)), (PLAIN, OK)])
+    assert values(found).get("reason") == reason
+    assert found.remedy == remedy
+
+
+def test_where_nothing_worked_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    (found,) = said(tmp_path, [(PLAIN, answer("404 Not Found"))])
+    assert found.remedy == NONE_WORKED
+
+
+@pytest.mark.parametrize(
+    ("phrase", "told"),
+    [
+        ("Backend fetch failed", "Backend fetch failed"),
+        ("Service Temporarily Unavailable", None),
+        ("Service Unavailable", None),
+    ],
+)
+def test_a_reason_phrase_of_its_own_is_told(phrase: str, told: str | None, tmp_path: Path) -> None:
+    """The page repeats it, so each of these answers says it."""
+    page = b"<title>503 %s</title>" % phrase.encode()
+    (found,) = said(tmp_path, [(PLAIN, answer(f"503 {phrase}", page)), (PLAIN, OK)])
+    assert values(found).get("reason") == told
+
+
+def test_a_phrase_of_a_status_that_nobody_defined_is_not_compared(tmp_path: Path) -> None:
+    (found,) = said(tmp_path, [(PLAIN, answer("599 Odd", b"<title>599 Odd</title>")), (PLAIN, OK)])
+    assert "reason" not in values(found)
+
+
+def test_errors_of_several_statuses_say_each_its_reason(tmp_path: Path) -> None:
+    """The most frequent one whose reason is known tells what to do."""
+    oops, none = answer("500 Oops", b"oops"), answer("503 Sorry", b"no healthy upstream")
+    (found,) = said(tmp_path, [(PLAIN, oops), (PLAIN, none), (PLAIN, none), (PLAIN, OK)])
+    assert values(found)["stated"] == '500 "oops", 503 "no healthy upstream"'
+    assert "reason" not in values(found)
+    assert found.remedy == NONE_HEALTHY
+    (found,) = said(tmp_path, [(PLAIN, oops), (PLAIN, answer("502 No", b"")), (PLAIN, OK)])
+    assert values(found)["stated"] == '500 "oops"'
