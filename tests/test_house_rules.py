@@ -1,8 +1,11 @@
-"""What holds of the code itself: text for people decides nothing, and a class has one name."""
+"""What holds of the code itself: text for people decides nothing, a class has one name, and nothing
+large is kept.
+"""
 
 from __future__ import annotations
 
 import ast
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 import lbtrace
 
 CODE = Path(lbtrace.__file__).parent
+ROOT = CODE.parent
+LARGE = 1_000_000  # bytes; the largest file that belongs here has half as many
 TESTS_OF_TEXT = {
     "startswith", "endswith", "removeprefix", "removesuffix", "find", "rfind", "index", "rindex",
     "count", "partition", "rpartition", "split", "rsplit", "match", "fullmatch", "search",
@@ -112,3 +117,14 @@ def test_a_class_has_a_name_of_its_own() -> None:
             if isinstance(node, ast.ClassDef):
                 files[node.name].append(file)
     assert not {name: where for name, where in files.items() if len(where) > 1}
+
+
+def test_nothing_large_is_kept() -> None:
+    """What a test or a tool has fetched is committed by accident, and never leaves the history."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    )
+    kept = [ROOT / name for name in listed.stdout.split("\0") if name]
+    assert [path.name for path in kept if path.exists() and path.stat().st_size > LARGE] == []
