@@ -31,7 +31,7 @@ from lbtrace.model.http import MIN_ERROR, Mark, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 from lbtrace.tables.columns import Column, among, distinct
-from lbtrace.tables.connections import NEVER
+from lbtrace.tables.connections import LATER, NEVER
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
@@ -230,7 +230,7 @@ def _gave_up(comparison: Comparison, m: Pairs) -> Column:
     longer, whatever the backend sent later.
     """
     client, backend = comparison.sides
-    q, r, none = backend.requests, backend.responses, np.iinfo(np.int64).max
+    q, r, none = backend.requests, backend.responses, LATER
     closed = np.full(len(m), none)
     for name in ("fin_ns", "rst_ns"):
         at = backend.of_ends(name, server=False)[m.backend_connection]

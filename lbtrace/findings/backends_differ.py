@@ -36,6 +36,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct, first_met, parted
+from lbtrace.tables.connections import LATER
 from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
@@ -126,7 +127,7 @@ def _differing(table: SideTable, rows: Column) -> tuple[list[Column], int]:
     first, group = first_met(joint(target, server))  # of one target and one server
     alike = np.bincount(group, answer != answer[first[group]]) == 0
     times = np.bincount(group)
-    began, ended = np.full(len(first), np.iinfo(np.int64).max), np.zeros(len(first), np.int64)
+    began, ended = np.full(len(first), LATER), np.zeros(len(first), np.int64)
     np.minimum.at(began, group, r.first_ns[rows])
     np.maximum.at(ended, group, r.first_ns[rows])
     of_target = target[first]
@@ -135,7 +136,7 @@ def _differing(table: SideTable, rows: Column) -> tuple[list[Column], int]:
     low, high = (np.full(len(asked), at) for at in (np.iinfo(np.int64).max, -1))
     np.minimum.at(low, of_target, answer[first])
     np.maximum.at(high, of_target, answer[first])
-    latest, soonest = np.zeros(len(asked), np.int64), np.full(len(asked), np.iinfo(np.int64).max)
+    latest, soonest = np.zeros(len(asked), np.int64), np.full(len(asked), LATER)
     np.maximum.at(latest, of_target, began)
     np.minimum.at(soonest, of_target, ended)
     differ = np.flatnonzero(asked & steady & (low != high) & (latest < soonest))

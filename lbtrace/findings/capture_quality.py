@@ -41,13 +41,12 @@ from lbtrace.model.pairing import AttemptOutcome, Confidence, UnpairedDetail, Un
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column
-from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.connections import LATER, ConnectionTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.SEQUENCE,)
 ONE_CAPTURE = True
-LATEST = np.iinfo(np.int64).max
 WHOLE = "Record whole packets: tcpdump -s 0."
 BUFFER = "Record with a larger buffer (tcpdump -B 65536), or write to a faster disk."
 
@@ -197,8 +196,8 @@ def _after_all_pairs(comparison: Comparison, side: Side, rows: Column) -> Column
     if not len(pairs):
         return np.zeros(len(rows), bool)
     begins = np.minimum(
-        np.where(table.requests.there, table.requests.first_ns, LATEST),
-        np.where(table.responses.there, table.responses.first_ns, LATEST),
+        np.where(table.requests.there, table.requests.first_ns, LATER),
+        np.where(table.responses.there, table.responses.first_ns, LATER),
     )
     paired = pairs.client if side is Side.CLIENT else pairs.backend
     later: Column = begins[rows] > begins[paired].max()

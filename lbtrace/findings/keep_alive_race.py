@@ -31,6 +31,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import ns
 from lbtrace.comparison.sides import NO_EXCHANGE
+from lbtrace.comparison.unanswered import IDLE_NS
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, variant
 from lbtrace.model.frame_parts import FramePart
@@ -45,7 +46,6 @@ from lbtrace.tables.words import MARKS
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
-IDLE_NS = 1_000_000_000  # shorter silences are ordinary traffic; a close then has another cause
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
 GIVEN_UP = ", as when it had given up the idle connection"

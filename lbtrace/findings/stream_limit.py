@@ -36,12 +36,12 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import LATER
 
 KIND = FindingKind.of(__name__, __doc__)
 ONE_CAPTURE = True
 FOLLOWS_NS = 10_000_000
 WAITED = 3  # so many requests that follow at once are no accident
-NEVER = np.iinfo(np.int64).max
 REMEDY = (
     "Raise the limit (nginx: http2_max_concurrent_streams; HAProxy: "
     "tune.h2.fe.max-concurrent-streams; Envoy: max_concurrent_streams; Apache httpd: "
@@ -80,11 +80,11 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _ends_of_streams(comparison: Comparison, side: Side) -> Column:
-    """Per exchange, when its stream was closed; NEVER where that is not known."""
+    """Per exchange, when its stream was closed; LATER where that is not known."""
     table = comparison.table(side)
     every = np.arange(len(table))
     last = np.maximum(table.requests.last_ns, table.responses.last_ns)
-    end: Column = np.where(answered(table, every) & table.requests.complete, last, NEVER)
+    end: Column = np.where(answered(table, every) & table.requests.complete, last, LATER)
     for each in steered(comparison, side, ControlKind.RST_STREAM):
         if each.row >= 0:
             end[each.row] = min(int(end[each.row]), each.frame.time_ns)
@@ -116,7 +116,7 @@ def _waited(begin: Column, ends_: Column, full: Column) -> int:
     """
     last = np.maximum.accumulate(np.where(full, np.arange(len(full)), -1))[:-1]
     next_begin = begin[1:]
-    freed = np.append(ends_, NEVER)[np.searchsorted(ends_, begin[last], "right")]
+    freed = np.append(ends_, LATER)[np.searchsorted(ends_, begin[last], "right")]
     soon = (last >= 0) & (freed <= next_begin) & (next_begin - FOLLOWS_NS <= freed)
     return int(soon.sum())
 
