@@ -40,7 +40,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, UnpairedDetail, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.connections import LATER, ConnectionTable
 from lbtrace.tables.words import MARKS
 
@@ -187,7 +187,7 @@ def _never_passed_on(comparison: Comparison, side: Side) -> Column:
         and u.detail is not UnpairedDetail.CAPTURE_EDGE
     ]
     statuses = table.responses.start[comparison.numbers(side, own)]
-    return np.unique(statuses[statuses >= MIN_ERROR])
+    return distinct(statuses[statuses >= MIN_ERROR])
 
 
 def _after_all_pairs(comparison: Comparison, side: Side, rows: Column) -> Column:

@@ -37,7 +37,7 @@ from lbtrace.model.http import Framing
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.connections import LATER, NO_FRAME
 from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
@@ -71,7 +71,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         pairs = comparison.all_pairs
         unfinished = sized[Side.CLIENT] | reset[Side.CLIENT]
         for kind in (sized, reset):
-            rows = np.unique(pairs.client[kind[Side.BACKEND][pairs.backend]])
+            rows = distinct(pairs.client[kind[Side.BACKEND][pairs.backend]])
             rows = rows[unfinished[rows]]
             sized[Side.CLIENT][rows] = reset[Side.CLIENT][rows] = False
             passed[id(kind)] = rows
@@ -201,8 +201,8 @@ def _reset_finding(comparison: Comparison, side: Side, rows: Column, passed: int
         Confidence.HIGH,
         "The {server} ended {count} of {of} responses by RST, "
         + ("for example " if len(rows) > 1 else "")
-        + "after {got}. Only the end of the connection says where such a body ends, and no FIN "
-        "said it: nobody knows whether it is whole."
+        + "after {got}. Only the end of the connection says where such a body ends, and the "
+        "capture shows no FIN: nobody knows whether it is whole."
         + (" {passed} of them reached clients without their end." if passed else ""),
         _evidence(comparison, side, rows, NOT_BEHIND.backend),
         note="the response, and the end of the connection",

@@ -64,6 +64,9 @@ REMEDY = (
     "Let the balancer refuse ambiguous messages, and close backend connections after any it "
     "lets through (RFC 9112 §6.3)."
 )
+SEEN_REMEDY = (
+    "Mend what sends them: one Content-Length or Transfer-Encoding, and no bytes after the end."
+)
 RESPONSE_REMEDY = (
     "Mend the backend: one Content-Length or Transfer-Encoding, and no bytes after the end."
 )
@@ -151,7 +154,7 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
                 (frame(side, table.ref(row)) for row in rows[:FRAMES_PER_SIDE].tolist()),
                 count=len(rows),
                 empty=empty or None,
-                remedy=RESPONSE_REMEDY.replace("backend", "server") if server else REMEDY,
+                remedy=SEEN_REMEDY if server else REMEDY,
             ).about(comparison.asked(side, rows))
 
 

@@ -31,7 +31,7 @@ from lbtrace.model.http import MIN_ERROR
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.side_table import SideTable
 
@@ -51,13 +51,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     side = comparison.captured[0]
     table = comparison.table(side)
     responses = table.responses
-    answered = table.requests.there & responses.there
+    answered = table.requests.there & table.requests.whole_heads & responses.there
     errors = answered & (responses.start >= MIN_ERROR) & ~np.isin(responses.start, LOGIN)
     if not errors.any():
         return
     names, texts = _names(table)
     known = np.flatnonzero(answered & (names >= 0))
-    for status in np.unique(responses.start[known][errors[known]]).tolist():
+    for status in distinct(responses.start[known][errors[known]]).tolist():
         got = responses.start[known] == status
         all_, bad = (np.bincount(names[rows], minlength=len(texts)) for rows in (known, known[got]))
         refused, spared = (bad == all_) & (bad > 0), (bad == 0) & (all_ > 0)
@@ -76,7 +76,7 @@ def _names(table: SideTable) -> tuple[Column, list[str]]:
     texts: dict[str, int] = {}
     number = {
         line: texts.setdefault(table.words.line_list[line].value.strip().lower(), len(texts))
-        for line in np.unique(lines[lines != NO_VALUE]).tolist()
+        for line in distinct(lines[lines != NO_VALUE]).tolist()
     }
     of_line = np.full(max(number, default=-1) + 2, -1, np.int64)
     of_line[list(number)] = list(number.values())

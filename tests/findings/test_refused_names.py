@@ -69,6 +69,15 @@ def test_what_was_not_answered_says_nothing_of_a_name(tmp_path: Path) -> None:
     assert values(said)["count"] == 2
 
 
+def test_a_name_that_was_cut_is_not_known(tmp_path: Path) -> None:
+    play = Script()
+    for n, (name, status) in enumerate([GOOD, GOOD, ("a.example.net", "404 No"), BAD, BAD]):
+        play.front().asks(request(f"/{n}", host=name)).answers(message(status)).closes()
+    short = len(b"GET /0 HTTP/1.1\r\nHost: a.example") + 40  # the heads of IP and TCP before it
+    report = show([[str(play.write(tmp_path, snaplen=short)[0])]])
+    assert [f for f in report.findings if f.slug == "refused-names"] == []
+
+
 def test_names_of_http2() -> None:
     talk = Http2Talk()
     for n in range(4):
