@@ -27,7 +27,6 @@ OTHER_MEANING = {
     "cli/assistants/tools.py": {"expect": "an option of check"},
     "findings/protocol_changes.py": {"upgrade": "slug of a finding"},
     "findings/unasked_coding.py": {"x-": "prefix of older content codings (RFC 9110 §8.4.1.3)"},
-    "findings/framing_desync.py": {"server": "an end of a connection"},
     "http/digest.py": {"x-gzip": "content coding (RFC 9110 §8.4.1.3)"},
     "http/h1/framing.py": dict.fromkeys(("x-compress", "x-gzip"), "transfer coding"),
     "language/sentences.py": {"server": "an end of a connection"},
