@@ -4,7 +4,7 @@ promises.
     reader       bytes of a file → records that lie inside their buffer
     decoder      link type and packets → read = decoded + skipped; payloads inside their buffer
     reassembler  segments of a few flows near the end of the ring → every byte once, the first
-                 captured wins
+                 captured wins; the compiled core gives what pure Python gives
     http         two byte streams cut into segments → exchanges whose messages lie inside their
                  stream
     http2        frames of both ends → control frames, stalls and gRPC calls where they can be
@@ -124,7 +124,8 @@ def decoder(data: bytes) -> None:
     assert (table.payload.astype(np.int64) + table.length <= sizes[table.buffer]).all()
     assert (table.length <= table.wire_length).all()
     assert not len(table) or int(table.flow.max()) < len(table.flows)
-    connections, streams = tcp.connections(table)
+    (connections, streams), by_core = on_both(lambda: tcp.connections(table))
+    assert (connections, streams) == by_core
     _promises(table, streams)
     assert sum(c.from_client.packets + c.from_server.packets for c in connections) == len(table)
 
@@ -155,7 +156,8 @@ def reassembler(data: bytes) -> None:
             )
         )
     table = segment_table(segments)
-    connections, streams = tcp.connections(table)
+    (connections, streams), by_core = on_both(lambda: tcp.connections(table))
+    assert (connections, streams) == by_core
     _promises(table, streams)
     assert sum(c.from_client.packets + c.from_server.packets for c in connections) == len(table)
     for c in connections:
