@@ -24,6 +24,7 @@ that a test can run both roads.
     segments   rows of plain packets; flows: the numbers of their flows (decode)
     reassembled  pieces of streams without damage; acknowledged: ACK
                numbers as offsets; seen: segments of each kind counted;
+               options: those of SYNs;
                ack_waits: what was held back until an acknowledgement
                came                                                     (tcp)
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 8  # what this Python code expects; as in core.h
+INTERFACE: Final = 9  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):
@@ -78,6 +79,7 @@ class Core(Protocol):
     reassembled: Callable[..., int]
     acknowledged: Callable[..., None]
     seen: Callable[..., None]
+    options: Callable[..., None]
     ack_waits: Callable[..., None]
     bursts: Callable[..., tuple[int, int]]
     segments: Callable[..., int]

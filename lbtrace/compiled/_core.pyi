@@ -120,6 +120,13 @@ def acknowledged(
     /,
 ) -> None: ...
 def seen(given: tuple[Column, ...], streams: tuple[Column, ...], /) -> None: ...
+def options(
+    views: tuple[bytes | memoryview, ...],
+    given: tuple[Column, ...],
+    kinds: Column,
+    found: tuple[Column, ...],
+    /,
+) -> None: ...
 def ack_waits(
     given: tuple[Column, ...],
     late_ns: int,

@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
-#define INTERFACE 8
+#define INTERFACE 9
 
 /* Memory that grows. `bytes` may move each time it grows. */
 typedef struct {
@@ -194,6 +194,7 @@ PyObject *flows(PyObject *module, PyObject *args);
 PyObject *reassembled(PyObject *module, PyObject *args);
 PyObject *acknowledged(PyObject *module, PyObject *args);
 PyObject *seen(PyObject *module, PyObject *args);
+PyObject *options(PyObject *module, PyObject *args);
 PyObject *ack_waits(PyObject *module, PyObject *args);
 PyObject *bursts(PyObject *module, PyObject *args);
 PyObject *segments(PyObject *module, PyObject *args);

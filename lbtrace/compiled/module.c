@@ -185,6 +185,12 @@ PyDoc_STRVAR(seen_doc,
              "Counts, and first and last rows, of the segments of each stream: the columns of `_Seen`\n"
              "in lbtrace.tcp.summary. `given`: stream, flags, window and length of segments.");
 
+PyDoc_STRVAR(options_doc,
+             "options(views, given, kinds, found, /)\n--\n\n"
+             "The TCP options of SYNs. `given`: the buffer of each, the offset of its payload and the\n"
+             "length of its header; `kinds`: 40 bytes for each; `found`: MSS, window scale, time stamp\n"
+             "and whether SACK is permitted.");
+
 PyDoc_STRVAR(ack_waits_doc,
              "ack_waits(given, late_ns, latest_ns, at_once_ns, small, found, /)\n--\n\n"
              "How often, and for how long, each stream waited for acknowledgements: lbtrace.tcp has\n"
@@ -254,6 +260,7 @@ static PyMethodDef functions[] = {
     {"reassembled", reassembled, METH_VARARGS, reassembled_doc},
     {"acknowledged", acknowledged, METH_VARARGS, acknowledged_doc},
     {"seen", seen, METH_VARARGS, seen_doc},
+    {"options", options, METH_VARARGS, options_doc},
     {"ack_waits", ack_waits, METH_VARARGS, ack_waits_doc},
     {"bursts", bursts, METH_VARARGS, bursts_doc},
     {"segments", segments, METH_VARARGS, segments_doc},

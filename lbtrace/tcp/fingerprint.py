@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lbtrace import compiled
 from lbtrace.tables.columns import distinct
 from lbtrace.tables.connections import NONE, SynOptions
 from lbtrace.tables.packets import Column, SegmentTable
@@ -61,13 +62,18 @@ def _chunk(table: SegmentTable, rows: Column) -> tuple[Column, Column, Column, C
     """The kinds of options (rows of 40), MSS, window scale, SACK permitted, and time stamp of some
     rows.
     """
-    octets, size = _headers(table, rows)
     count = len(rows)
     kinds = np.zeros((count, _MAX_OPTION_BYTES), np.uint8)
     mss = np.full(count, NONE, np.int32)
     scale = np.full(count, NONE, np.int16)
     stamp = np.full(count, NONE, np.int64)
     sack = np.zeros(count, bool)
+    if compiled.core is not None:
+        given = table.buffer[rows], table.payload[rows], table.header[rows]
+        found = mss, scale, stamp, sack
+        compiled.core.options(tuple(table.buffers), given, kinds.ravel(), found)
+        return kinds, mss, scale, sack, stamp
+    octets, size = _headers(table, rows)
     at = np.zeros(count, np.int64)
     live = np.flatnonzero(size > 0)
     for step in range(_MAX_OPTION_BYTES):

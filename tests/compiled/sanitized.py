@@ -28,6 +28,7 @@ TESTS = (
     "tests/decode/test_compiled_path.py",
     "tests/decode/test_flows.py",
     "tests/tcp/test_ack_waits.py",
+    "tests/tcp/test_fingerprint.py",
     "tests/tcp/test_roads.py",
     "tests/http/bulk",
     "tests/http/h2/test_plain_streams.py",

@@ -429,6 +429,27 @@ def test_only_segments_of_streams_are_seen() -> None:
 
 @needs_core
 @pytest.mark.parametrize(
+    ("buffer", "payload"), [(1, 24), (-1, 24), (0, 23), (0, -1), (0, 2**62), (0, -(2**63))]
+)
+def test_a_syn_outside_its_buffer_has_no_options(buffer: int, payload: int) -> None:
+    assert CORE is not None
+    header = bytes(12) + b"\x60" + bytes(7) + b"\4\2\1\1"
+    kinds, found = np.zeros(40, np.uint8), [np.zeros(1, kind) for kind in (np.int32, np.int16)]
+    more = np.zeros(1, np.int64), np.zeros(1, bool)
+
+    def read(buffer: int, payload: int, room: Any) -> bool:
+        given = np.array([buffer], np.int8), np.array([payload]), np.array([24], np.uint8)
+        CORE.options((header,), given, room, (*found, *more))
+        return bool(more[1][0])
+
+    assert not read(buffer, payload, kinds)
+    assert read(0, 24, kinds)
+    with pytest.raises(ValueError, match="needed"):
+        read(0, 24, kinds[1:])
+
+
+@needs_core
+@pytest.mark.parametrize(
     ("payload", "first", "error"),
     [
         (0, [0, 1, 1], None),

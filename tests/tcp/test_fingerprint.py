@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lbtrace.tcp import connections
 from lbtrace.tcp.fingerprint import syn_options
+from tests.compiled import on_both
 from tests.laws import examples
 from tests.tcp.wire import Wire
 
@@ -143,3 +144,24 @@ def test_a_capture_that_ends_behind_the_first_option() -> None:
 def test_no_syn_at_all() -> None:
     found = syn_options(Wire().table(), np.zeros(0, np.int64))
     assert (len(found.ttl), found.layouts) == (0, [])
+
+
+@examples(300)
+@given(
+    st.lists(st.tuples(OPTIONS, st.integers(-90, 90), st.integers(0, 255)), min_size=1, max_size=5)
+)
+def test_both_roads_find_the_same_wherever_the_headers_are(
+    syns: list[tuple[bytes, int, int]],
+) -> None:
+    wire = Wire()
+    for octets, _, _ in syns:
+        wire.c("SYN", 99, options=octets)
+    table = wire.table()
+    rows = np.arange(len(table), dtype=np.int32)
+    table.payload = table.payload + np.array([by for _, by, _ in syns], np.int64)
+    table.header = np.array([size for _, _, size in syns], np.uint8)
+    plain, by_core = on_both(lambda: syn_options(table, rows))
+    assert plain == by_core
+    table.header = np.full(len(table), 60, np.uint8)
+    plain, by_core = on_both(lambda: syn_options(table, rows))
+    assert plain == by_core
