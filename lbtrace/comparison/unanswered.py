@@ -23,6 +23,9 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 IDLE_NS: Final = 1_000_000_000  # shorter silences are ordinary traffic
+# what is sent again sooner is no second try: the segments of an offload beside the large one that
+# they were cut from, a copy on another interface
+AGAIN_NS: Final = 100_000_000
 LARGE: Final = 500  # bytes; every path carries 576 with headers (RFC 791 §3.1)
 
 
@@ -82,7 +85,9 @@ def _oversized(table: SideTable) -> Unanswered:
     _, spoke = _of_both_ends(table, "last_packet_ns")
     least, _ = _of_both_ends(table, "unacked_least")
     way, passed = largest_passed(table)
+    ended, _ = _of_both_ends(table, "unacked_last_ns")
     stuck = (again >= TRIES - 1) & (idle < IDLE_NS) & (least >= LARGE)
+    stuck &= ended - begun >= AGAIN_NS
     stuck &= (passed > 0) & (passed < least)
     # a peer that is gone acknowledges nothing either: this one spoke later, or it is not the only
     # connection

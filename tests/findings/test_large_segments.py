@@ -29,12 +29,18 @@ def small(port: int) -> Talk:
     return talk
 
 
-def vanishing(port: int, tries: int = 4, size: int = len(BIG), leaves: bool = True) -> Talk:
+def vanishing(
+    port: int,
+    tries: int = 4,
+    size: int = len(BIG),
+    leaves: bool = True,
+    first_ns: int = 200_000_000,
+) -> Talk:
     """A large answer that is sent again and again; the client gives up after six seconds."""
     talk = Talk(port, at=SECOND)
     talk.says(True, ASK % b"big", SECOND + 10_000)
     for n in range(tries):
-        at = SECOND + 20_000 + (2**n - 1) * 200_000_000
+        at = SECOND + 20_000 + (2**n - 1) * first_ns
         talk.says(False, BIG[:size], at, acked=False, front=False)
     if leaves:
         talk.says(True, b"", 7 * SECOND, flags="FIN")
@@ -73,6 +79,7 @@ def test_the_answer_did_not_arrive(tmp_path: Path) -> None:
         [small(40_001), vanishing(40_002, tries=2)],  # two sendings: an acknowledgement was late
         [small(40_001), vanishing(40_002, size=300)],  # it would fit through any path
         [small(40_001), vanishing(40_002, leaves=False)],  # the client may be gone
+        [small(40_001), vanishing(40_002, first_ns=10_000_000)],  # nobody waited for an answer
     ],
 )
 def test_what_is_no_black_hole(tmp_path: Path, talks: list[Talk]) -> None:
