@@ -298,6 +298,7 @@ def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
     known = (table.marks & unknown == 0) & (
         table.of_ends("missing", server=True)[table.connection] == 0
     )
+    known &= table.answering
     waited = gone - q.last_ns
     left = q.there & q.complete & ~table.interim & known & ~table.both_ask
     left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))

@@ -78,7 +78,7 @@ def _half_closed(table: SideTable) -> Column:
     lost |= (spoke != NEVER) & (spoke >= q.last_ns)
     # what was not acknowledged may have been refused by a RST that is not in the capture
     got = (fin_ns < r.first_ns) & (table.of_ends("unacked", server=True)[table.connection] == 0)
-    half: Column = closed & np.where(r.there, got, at_once & ~unasked & ~lost)
+    half: Column = closed & np.where(r.there, got, at_once & ~unasked & ~lost & table.answering)
     return half
 
 

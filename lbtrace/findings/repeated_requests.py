@@ -100,7 +100,7 @@ def _repeated(table: SideTable, left: Column) -> tuple[Column, Column]:
     those whose client was gone when an answer came, if one came.
     """
     q, r = table.requests, table.responses
-    ended = ~r.there & (((table.marks | q.marks) & ENDED) > 0)
+    ended = ~r.there & table.answering & (((table.marks | q.marks) & ENDED) > 0)
     ended[left] = True
     cut = np.flatnonzero(q.whole_heads & q.complete & ended)
     nothing = np.zeros(0, np.int64)

@@ -148,6 +148,7 @@ def _cut(table: SideTable) -> Column:
     reset = MARKS[Mark.RESET]
     marks = table.marks | table.requests.marks | table.responses.marks
     cut: Column = table.requests.there & ((marks & reset) > 0) & ~_answered_early(table)
+    cut &= table.answering
     return cut
 
 

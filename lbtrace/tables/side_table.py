@@ -145,6 +145,14 @@ class SideTable(Table):
         granted = self.extended & (self.responses.start == 200)
         return np.where(granted, 101, self.responses.start)
 
+    @property
+    def answering(self) -> Column:
+        """Per exchange, whether any packet of its server is in the capture: of one direction alone
+        it is not known that nobody answered.
+        """
+        heard: Column = (self.of_ends("packets", server=True) > 0)[self.connection]
+        return heard
+
     @cached_property
     def whole_connections(self) -> Column:
         """Per connection, whether no byte of it is missing from the capture: what is not in it was
