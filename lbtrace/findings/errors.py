@@ -46,7 +46,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (FramePart.START_LINE, SERVER, AUTHORIZATION, PROXY_AUTHORIZATION)
+RESTS_ON = (FramePart.START_LINE, SERVER)
 ONE_CAPTURE = True
 ENDS = {
     Mark.RESET: "connection reset",
