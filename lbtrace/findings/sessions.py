@@ -164,7 +164,7 @@ def _from_cache(comparison: Comparison) -> Iterator[Finding]:
             ],
         )
         found = _given_again(comparison, rows, makers)
-        if not own:
+        if found and not own:
             found = _not_brought(comparison, found)
         if found:
             yield _handed_out(comparison, found, makers, len(rows), own)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lbtrace.findings import sessions
 from lbtrace.model.net import Side
 from lbtrace.model.report import Finding, Report, Severity
+from lbtrace.tables.messages import Messages
+from lbtrace.tables.side_table import SideTable
 from tests.findings.simulated import judge_simulation, values
 from tests.findings.through import exchange, message, request
 from tests.simulator import Balancer, Simulation
@@ -67,6 +71,22 @@ def test_a_session_that_stays_is_not_told() -> None:
     client.asks("GET", "/", answer_headers=[("Set-Cookie", f"sid={SECRET}")])
     client.asks("GET", "/a", at_ms=50, headers=[("Cookie", f"sid={SECRET}")])
     assert not judge_simulation(one).of("sessions")
+
+
+def test_the_cookies_of_clients_are_not_read_where_no_session_was_given_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A large capture has one in every request."""
+    read: list[SideTable] = []
+    lines = sessions._lines
+
+    def noted(table: SideTable, messages: Messages, name: str) -> Iterator[tuple[int, str]]:
+        read.append(table)
+        return lines(table, messages, name)
+
+    monkeypatch.setattr(sessions, "_lines", noted)
+    assert spoken()
+    assert {id(table) for table in read} == {id(read[0])}  # the backend side: it makes sessions
 
 
 def test_a_setting_that_clients_share_is_no_session() -> None:
