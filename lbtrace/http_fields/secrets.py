@@ -16,8 +16,8 @@ from lbtrace.http_fields import Meaning, field
 
 _WORDS: Final = frozenset(
     {
-        *("token", "secret", "key", "apikey", "auth"),
-        *("password", "session", "credential", "signature"),
+        *("token", "secret", "key", "apikey", "auth", "authorization", "authentication"),
+        *("password", "session", "credential", "signature", "cookie", "jwt"),
     }
 )
 _BETWEEN_WORDS: Final = re.compile(r"[-_]")

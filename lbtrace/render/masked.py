@@ -339,6 +339,8 @@ class _Texts:
                 replace(
                     fact,
                     seen=self.text(fact.seen),
+                    values=tuple(map(self.text, fact.values)),
+                    unknown=self.text(fact.unknown),
                     evidence=self._evidence(fact.evidence),
                     shares=tuple(
                         replace(

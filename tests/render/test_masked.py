@@ -9,6 +9,7 @@ import string
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,7 @@ from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of, spelling
 from lbtrace.http_fields.lines import lowered
 from lbtrace.http_fields.masking import may_hold_url
 from lbtrace.http_fields.secrets import is_secret
+from lbtrace.model.behaviour import Fact
 from lbtrace.render.masked import (
     LEAST,
     _beginnings,
@@ -43,6 +45,7 @@ LETTERS = string.ascii_letters + string.digits
 UNKNOWN = (
     *("X-Acme-Token", "my_secret", "X-Key", "x-apikey", "Auth", "X-Db-Password"),
     *("Session", "X-Credential", "x-signature-v2", "X-AccessToken"),
+    *("X-Authorization", "X-Original-Cookie", "X-Jwt"),
 )
 FIELDS = (*map(spelling, sorted(fields_of(Meaning.SECRET))), *UNKNOWN)
 HARMLESS = "0123456789abcdef"  # an id, which is no credential
@@ -424,6 +427,19 @@ def test_what_python_gets_keeps_its_values(tmp_path: Path) -> None:
     assert leaked(planted.every, hidden) == []
     alone = show(Path(files[0]))
     assert masked_capture_report(alone).trace.connections is alone.trace.connections
+
+
+def test_no_text_of_a_fact_names_a_credential() -> None:
+    """The example of what both sides have, where nothing more is known; values that were seen."""
+    sample = SAMPLES / "nginx-concurrent"
+    report = compare(sample / "client.pcap", sample / "backend.pcap")
+    assert report.behaviour is not None
+    target = "/?access_token=zQ9tokenThatNobodySees&n=1"
+    fact = Fact("balancer.kind", None, f"like {target}", values=(target,), unknown=f"{target}.")
+    shown = masked_report(replace(report, behaviour=replace(report.behaviour, facts=(fact,))))
+    assert shown.behaviour is not None
+    assert "access_token=" in repr(shown.behaviour.facts)
+    assert leaked(["zQ9tokenThatNobodySees"], repr(shown.behaviour.facts)) == []
 
 
 def test_a_word_that_is_a_cookie_too_is_not_blotted_out(tmp_path: Path) -> None:
