@@ -6,9 +6,10 @@ Meaning:
     dropped on the way or goes to the wrong host. It is called an MTU black hole.
 Decided by:
     Segments at the first byte that was never acknowledged, sent three times or more in a tenth of a
-    second or longer, all larger than every segment of the same way that was acknowledged. The other end spoke later, or several
-    connections show the same. If packets are passed on, their absence on the other side is said. An
-    ICMP message that quotes one of these segments states the size that fits.
+    second or longer, all larger than every segment of the same way that was acknowledged. The other
+    end spoke later, or several connections show the same. If packets are passed on, their absence
+    on the other side is said. An ICMP message that quotes one of these segments states the size
+    that fits.
 Evidence:
     The first of the segments that vanished, and the ICMP messages about them.
 Remedy:
