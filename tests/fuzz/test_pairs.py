@@ -47,6 +47,8 @@ FOUND = (
     # the clock is set back between the backend's FIN and the balancer's: "timeout"
     "8b00000000000000eaeaeaeaeaeaea0000000000000000012188240112",
     "d9fcf4fe312e3000f5c10ab4f7",  # a FIN overtakes the one that it acknowledges: "timeout"
+    # the only connection left is one that nothing rewrites: "rewritten" is true of the others
+    "33e90293fd03031f31d0d4d8020c010101a6cd900d",
     "818181010081240009003a09",  # the tries that worked were lost: "another status, 200 for 503"
 )
 
