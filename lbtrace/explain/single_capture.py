@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from itertools import accumulate
 
-from lbtrace.match.legs import part_of
+from lbtrace.match.legs import part_of, without_middle
 from lbtrace.model.net import Side
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import PacketDirection, Trace
@@ -44,7 +44,10 @@ def split(
         }
         back = {c.id for c in connections if c.id not in front}
     else:
-        front, back = _travelled(trace)
+        front, back, local = _travelled(trace)
+        apart = without_middle(trace, local & back, back - local)
+        if apart is not trace:
+            return split(apart, balancer)
         received = front if not back else set()
         if not (front and back):
             front, back = _told_apart(trace, set(balancer))
@@ -79,9 +82,9 @@ def _told_apart(trace: Trace, balancer: set[str]) -> tuple[set[int], set[int]]:
     return front, {c.id for c in connections if c.id not in front}
 
 
-def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
-    """Connections whose client's packets the machine received, and those whose client's packets it
-    sent.
+def _travelled(trace: Trace) -> tuple[set[int], set[int], set[int]]:
+    """Connections whose client's packets the machine received, those whose client's packets it
+    sent, and which of both it had with itself.
 
     What went over its loopback interface was both sent and received: it is in front when it goes to
     a port where others were received too.
@@ -104,7 +107,7 @@ def _travelled(trace: Trace) -> tuple[set[int], set[int]]:
         ports = {trace.connections[i].server.port for i in front}
         for c in local:
             (front if c.server.port in ports else back).add(c.id)
-    return front, back
+    return front, back, {c.id for c in local}
 
 
 def _direction_of(trace: Trace, frame: int | None) -> PacketDirection:

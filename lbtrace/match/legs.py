@@ -1,7 +1,7 @@
 """Traces → the same without connections that a captured server opened itself, where those are no
 side of the balancer.
 
-A host that is a server and a client in one capture answers requests by making requests. Three kinds
+A host that is a server and a client in one capture answers requests by making requests. Four kinds
 of connections mislead, because what they carry is in the captures twice:
 
     the inner leg   a client capture that was taken on the balancer holds the balancer's connections
@@ -10,6 +10,8 @@ of connections mislead, because what they carry is in the captures twice:
     the front leg   a backend capture that was taken on the balancer holds the clients' own
                     connections, those of the client capture. What the balancer made of them is in
                     it too: the same requests, inside them in time, on other connections
+    the middle leg  two proxies on one host: a capture on it holds what one asks the other. What the
+                    second makes of it is in it too, inside it in time
     onward calls    a backend capture holds the backend's own requests to another service. They lie
                     inside requests that came in: they are no attempts of the balancer's
 
@@ -43,6 +45,10 @@ _FRONT = (
     "Connections of clients, in a backend capture that was taken on the balancer: left out, they "
     "are no connections to backends."
 )
+_MIDDLE = (
+    "Connections from one proxy to the next on the machine where the capture was taken: left out, "
+    "they are neither of clients nor to backends."
+)
 _ONWARD = (
     "Connections that captured servers opened themselves while they answered requests: left out, "
     "they are no connections of the balancer."
@@ -74,6 +80,19 @@ def apart(
             _without(t, i, "onward-calls", _ONWARD) for t, i in zip(backends, onward, strict=True)
         ),
     )
+
+
+def without_middle(trace: Trace, local: set[int], behind: set[int]) -> Trace:
+    """A capture taken on a balancer without the connections that it has with itself (`local`), if
+    these are between two proxies: what goes to backends (`behind`) repeats what they carry.
+    """
+    legs = _Legs([], [], set(), set())
+    for e in trace.exchanges:
+        if e.connection in local:
+            legs.outer.append(e)
+        elif e.connection in behind:
+            legs.inner.append(e)
+    return _without(trace, local, "middle-leg", _MIDDLE) if legs.nested(alike=True) else trace
 
 
 def _own_connections(trace: Trace) -> dict[str, list[int]]:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from lbtrace.correlate import split
 from lbtrace.explain.single_capture import _held, _holding, _hubs
 from lbtrace.explain.swapped import reversed_share
+from lbtrace.match.legs import part_of
+from lbtrace.model.http import Exchange
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Tier
 from lbtrace.model.trace import Trace
@@ -143,6 +145,49 @@ def test_what_the_balancer_says_to_itself_is_in_front_only_where_clients_go(tmp_
         parts = split(replace(trace, connections=[itself, *others]))
         assert parts is not None
         assert ("127.0.0.1" in {c.server.address for c in parts[0].connections}) is in_front
+
+
+@pytest.mark.parametrize("backend_too", [True, False])
+def test_what_one_proxy_asks_the_next_on_the_same_host_is_on_neither_side(
+    tmp_path: Path, backend_too: bool
+) -> None:
+    """Without anything behind it, the second is a backend."""
+    trace = inspect([on_any_interface(merged(tmp_path, "alb-like"))])
+    whole = split(trace)
+    assert whole is not None
+    behind = {(c.client, c.server): c for c in whole[1].connections}
+    asked = [e for e in trace.exchanges if ends(trace, e) in behind]
+    local = trace.connections[asked[0].connection]._replace(
+        id=len(trace.connections),
+        client=Endpoint("127.0.0.1", 4711),
+        server=Endpoint("127.0.0.1", 81),
+    )
+    between = [
+        e._replace(id=len(trace.exchanges) + n, connection=local.id) for n, e in enumerate(asked)
+    ]
+    kept = [c for c in trace.connections if backend_too or (c.client, c.server) not in behind]
+    parts = split(
+        part_of(
+            replace(
+                trace,
+                connections=[*trace.connections, local],
+                applications=[*trace.applications, trace.applications[asked[0].connection]],
+                exchanges=[*trace.exchanges, *between],
+            ),
+            {c.id for c in kept} | {local.id},
+            trace.side,
+        )
+    )
+    assert parts is not None
+    assert [len(part.exchanges) for part in parts] == [4, 7]
+    assert ("127.0.0.1" in {c.server.address for c in parts[1].connections}) is not backend_too
+    said = {d.slug for part in parts for d in part.diagnostics}
+    assert ("middle-leg" in said) is backend_too
+
+
+def ends(trace: Trace, e: Exchange) -> tuple[Endpoint, Endpoint]:
+    c = trace.connections[e.connection]
+    return c.client, c.server
 
 
 def on_localhost(path: str) -> Trace:
