@@ -10,6 +10,7 @@ import numpy as np
 from lbtrace.comparison import Comparison, Pairs
 from lbtrace.http_fields import VIA
 from lbtrace.http_fields.addresses import is_loopback, is_public
+from lbtrace.language import N
 from lbtrace.language.plurals import noun
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
@@ -363,17 +364,20 @@ def _numbers(comparison: Comparison) -> str:
 def _no_connection(comparison: Comparison) -> str:
     """A side without any connection."""
     if not any(len(t.connections) for t in comparison.clients):
-        return "The client capture holds no TCP connection."
+        return N("The client capture holds no TCP connection.")
     if any(len(t.connections) for t in comparison.backends):
         return ""
     if comparison.one_capture:
-        return (
+        return N(
             "The capture holds no connection that the balancer opened: it sent nothing on, or a "
             "filter left that out."
         )
-    answered = bool(comparison.sides[0].responses.there.any())
-    hint = ": if it ran all the time, the balancer itself answered every request"
-    return f"The backend capture holds no TCP connection{hint if answered else ''}."
+    if not comparison.sides[0].responses.there.any():
+        return N("The backend capture holds no TCP connection.")
+    return N(
+        "The backend capture holds no TCP connection: if it ran all the time, and there is no "
+        "other backend, the balancer itself answered every request."
+    )
 
 
 def _no_overlap(comparison: Comparison) -> str:
@@ -382,7 +386,7 @@ def _no_overlap(comparison: Comparison) -> str:
     reasons.discard(UnpairedReason.HEALTH_CHECK)
     if reasons != {UnpairedReason.OUTSIDE_OTHER_CAPTURE}:
         return ""
-    return "The two captures do not overlap in time, so no exchange can be on both."
+    return N("The two captures do not overlap in time, so no exchange can be on both.")
 
 
 def _no_request(comparison: Comparison) -> str:
@@ -392,8 +396,11 @@ def _no_request(comparison: Comparison) -> str:
         return _silent(comparison, front=True)
     if back:
         return ""
-    checks = ", only health checks" if comparison.check_exchanges.any() else ""
-    said = f"The backend capture holds no request of a client{checks}."
+    said = (
+        N("The backend capture holds no request of a client, only health checks.")
+        if comparison.check_exchanges.any()
+        else N("The backend capture holds no request of a client.")
+    )
     return f"{said} {_silent(comparison, front=False)}".rstrip()
 
 
@@ -415,7 +422,7 @@ def _likenesses(comparison: Comparison) -> str:
             return ""
         return f"{_numbers(comparison)}, though both sides have requests like {alike}."
     if front == back == 1:
-        return (
+        return N(
             "Too little tells whether the only request behind is the client's, though both are "
             "alike."
         )

@@ -115,8 +115,8 @@ def test_a_side_without_connections() -> None:
     assert (kind, confidence) == (Kind.INCONCLUSIVE, Confidence.LOW)
     assert reason == "The client capture holds no TCP connection."
     assert said(front, empty.backends[0])[2] == (
-        "The backend capture holds no TCP connection: if it ran all the time, the balancer itself "
-        "answered every request."
+        "The backend capture holds no TCP connection: if it ran all the time, and there is no "
+        "other backend, the balancer itself answered every request."
     )
     silent = replace(front, exchanges=[], applications=[Application(Protocol.NONE)] * 4)
     assert said(silent, empty.backends[0])[2] == "The backend capture holds no TCP connection."
