@@ -21,6 +21,21 @@ HTTP3_NOT_READ = "http3-not-read"  # the diagnostic of UDP packets that may hold
 SET_BACK = "clock-set-back"  # the diagnostic of a capture whose own clock cannot be trusted
 
 
+# slugs of diagnostics by which a part of the input was not read
+_NOT_READ = frozenset(
+    (
+        "compressed-cut",
+        "compressed-damaged",
+        "decompression-limit",
+        "exchanges-limited",
+        "garbage-skipped",
+        "record-cut",
+        "sections-limited",
+        "temporary-space",
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """Something worth saying about the input, counted; never an error.
@@ -146,6 +161,11 @@ class Trace:
     def reason_of(self, response: Response | None) -> str:
         """What the page of a response gives as the reason; "" if nothing."""
         return "" if response is None else self.reasons.get(response.body.digest or "", "")
+
+    @property
+    def not_read(self) -> list[Diagnostic]:
+        """The diagnostics that say that a part of the capture was not read."""
+        return [d for d in self.diagnostics if d.slug in _NOT_READ]
 
     @property
     def steady(self) -> bool:

@@ -238,6 +238,15 @@ def not_captured(report: CaptureReport) -> Iterator[str]:
             yield names.NOT_CAPTURED[alone.not_captured].format(which=name)
 
 
+def not_read(page: Page, traces: Sequence[Trace]) -> None:
+    """That a part of the captures was not read, if so: what is told may not be all there was."""
+    found = [d for trace in traces for d in trace.not_read]
+    if found:
+        more = tr(" ({n} more: -v)").format(n=len(found) - 1) if len(found) > 1 else ""
+        said = tr("Not everything was read: {what}").format(what=shown(found[0].text) + more)
+        page.prose(said, style="warning")
+
+
 def captures(page: Page, traces: Sequence[Trace], labels: Labels) -> None:
     """Each capture point: its files, its packets (read = decoded + skipped), its diagnostics."""
     page.heading("Captures")

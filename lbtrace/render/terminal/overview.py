@@ -5,6 +5,7 @@ from __future__ import annotations
 from lbtrace.language import N, tr
 from lbtrace.language.reasons import reason_in
 from lbtrace.model.report import Report, SideCounts
+from lbtrace.render.terminal import limits
 from lbtrace.render.terminal.page import Cell, Column, Page
 from lbtrace.render.wording import names, times, units
 from lbtrace.render.wording.escape import shown
@@ -18,6 +19,7 @@ def summary(page: Page, report: Report) -> None:
         (of_requests(len(found), counts.requests, counts.connections), "verdict"),
         f" · {times.window(*report.window_ns, page.view.zone)}",
     )
+    limits.not_read(page, (*report.clients, *report.backends))
     if not found and report.verdict.kind in names.NOT_COMPARED:
         page.prose(tr("But the two sides could not be compared:"))
 

@@ -12,6 +12,7 @@ from lbtrace.model.report import CaptureCounts, CaptureReport
 from lbtrace.model.selection import NO_STATUS
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
+from lbtrace.render.terminal import limits
 from lbtrace.render.terminal.cells import answer, began, duration, outcome_of, request
 from lbtrace.render.terminal.overview import of_captures, of_requests
 from lbtrace.render.terminal.page import Cell, Column, Page, Remark
@@ -41,6 +42,7 @@ def _summary(page: Page, trace: Trace, problems: int, style: str = "") -> None:
         requests = capture_counts(trace).requests
         when = times.window(trace.first_ns, trace.last_ns, page.view.zone)
         page.line((of_requests(problems, requests, len(trace.connections)), style), f" · {when}")
+    limits.not_read(page, [trace])
 
 
 def _compare(traces: Sequence[Trace]) -> str:

@@ -148,6 +148,24 @@ def test_a_diagnostic_says_how_often_and_where(diagnostic: Diagnostic, text: str
     assert text in squeezed(page(trace, width=110)) + " "
 
 
+@pytest.mark.parametrize(
+    ("slugs", "told"),
+    [
+        (["record-cut"], "Not everything was read: 47 bytes are no frame."),
+        (["record-cut", "exchanges-limited"], "47 bytes are no frame. (1 more: -v)"),
+        (["no-timestamps"], ""),  # that is something else
+    ],
+)
+def test_what_was_not_read_is_said_at_the_top(slugs: list[str], told: str) -> None:
+    found = tuple(Diagnostic(slug, "47 bytes are no frame.") for slug in slugs)
+    report = founding.report()
+    (client,) = report.clients
+    cut = replace(report, clients=(replace(client, diagnostics=found),))
+    top = squeezed(page(cut)).partition("Captures")[0]
+    assert told in top
+    assert ("Not everything was read" in top) == bool(told)
+
+
 def test_a_diagnostic_of_a_rotated_capture_names_the_file() -> None:
     files = (founding.file("a.pcap", 20), founding.file("b.pcap", 21, first_frame=21))
     odd = (Diagnostic("x", "It is odd", 1, 23),)
