@@ -49,6 +49,7 @@ FOUND = (
     "d9fcf4fe312e3000f5c10ab4f7",  # a FIN overtakes the one that it acknowledges: "timeout"
     # the only connection left is one that nothing rewrites: "rewritten" is true of the others
     "33e90293fd03031f31d0d4d8020c010101a6cd900d",
+    "2e0c01046620ce02a03c",  # the RST behind a FIN was lost: "closed", which is so, too
     "818181010081240009003a09",  # the tries that worked were lost: "another status, 200 for 503"
 )
 

@@ -129,6 +129,17 @@ def _of_pairs(report: Json, frame: Any) -> Iterator[tuple[object, object]]:
                 yield ("cause of", subject), asked
             if attempt["outcome"] in {"timeout", "superseded", "reset", "closed"}:
                 yield ("end of", subject), attempt["outcome"]
+            if attempt["outcome"] == "reset" and _closed(report, attempt["backend"]):
+                yield ("end of", subject), "closed"  # both are true: a FIN, then an RST
+
+
+def _closed(report: Json, ref: Json) -> bool:
+    """Whether the server of a backend exchange sent a FIN, too."""
+    (captured,) = (
+        c for c in report["captures"] if c["side"] == "backend" and c["point"] == ref["point"]
+    )
+    connection = captured["exchanges"][ref["exchange"]]["connection"]
+    return captured["connections"][connection]["from_server"]["fin_frame"] is not None
 
 
 def contradictions(whole: Json, damaged: Json, origin: Origin) -> list[str]:
