@@ -189,13 +189,6 @@ TABLE: dict[tuple[str, str], Weight] = {
         (L7,),
         "TLS is passed on, and whoever cannot decrypt it cannot read HTTP",
     ),
-    ("tls", "tunnelled"): Weight(
-        Strength.DECISIVE,
-        (L7,),
-        (DIRECT, PASSTHROUGH, L4),
-        "requests for a tunnel are answered, and what is sent inside goes on without them",
-        needs_http=True,
-    ),
     ("tls", "removed"): Weight(
         Strength.DECISIVE, (L4, L7), (DIRECT, PASSTHROUGH), "TLS ends at the balancer"
     ),

@@ -108,19 +108,11 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
         [_became(client, backend) for client, backend in _carried(comparison, pairs)], np.int64
     )
     ended = np.isin(became, list(ENDED))
-    same = pairs.by(ConnectionBasis.TLS_CLIENT_HELLO)
-    through = same.copy()
-    through[same] = [_in_tunnel(*both) for both in _carried(comparison, pairs.where(same))]
-    yield from _of_pairs(
-        comparison,
-        "tls",
-        "tunnelled",
-        pairs.where(through),
-        "{count} client connections asked by HTTP for a tunnel (CONNECT, say), and the TLS inside "
-        "goes on behind the balancer without that request.",
-    )
-    hello = pairs.where(same & ~through)
-    if not same.any() and not ended.any():
+    same = hello = pairs.where(pairs.by(ConnectionBasis.TLS_CLIENT_HELLO))
+    if comparison.pairs:  # who passes requests on, too, reads HTTP, whatever a tunnel carries
+        outside = [not _in_tunnel(*both) for both in _carried(comparison, same)]
+        hello = same.where(np.array(outside, bool))
+    if not same and not ended.any():
         hello = pairs.where(became == PASSED)
     if hello:
         statement = (
@@ -138,8 +130,8 @@ def tls(comparison: Comparison) -> Iterator[Observation]:
 
 
 def _in_tunnel(client: Application, backend: Application) -> bool:
-    """Whether the TLS of a client's connection stands behind HTTP in the clear, which the backend's
-    connection does not have.
+    """Whether a client's connection asked by HTTP for the tunnel that its TLS goes through, and the
+    backend's connection carries that TLS alone.
     """
     http = (Protocol.HTTP1, Protocol.HTTP2)
     return client.protocol in http and not client.opened and backend.protocol not in http
