@@ -55,28 +55,19 @@ def joined(traces: Sequence[Trace]) -> Joined:
     ids = np.split(new, np.cumsum(counts)[:-1])
     applications = [a for t in traces for a in t.applications]
     lists: dict[str, Any] = {
-        **{
-            name: sorted(
-                (
-                    each._replace(connection=int(own[each.connection]))
-                    for t, own in zip(traces, moved, strict=True)
-                    for each in getattr(t, name)
-                ),
-                key=attrgetter("connection"),
-            )
-            for name in AT_THE_END
-        },
-        **{
-            name: sorted(
-                (
-                    each._replace(exchange=int(own[each.exchange]))
-                    for t, own in zip(traces, ids, strict=True)
-                    for each in getattr(t, name)
-                ),
-                key=attrgetter("exchange"),
-            )
-            for name in OF_EXCHANGES
-        },
+        name: sorted(
+            (
+                each._replace(**{of: int(own[getattr(each, of)])})
+                for t, own in zip(traces, numbers, strict=True)
+                for each in getattr(t, name)
+            ),
+            key=attrgetter(of),
+        )
+        for of, names, numbers in (
+            ("connection", AT_THE_END, moved),
+            ("exchange", OF_EXCHANGES, ids),
+        )
+        for name in names
     }
     trace = replace(
         traces[0],
