@@ -130,6 +130,16 @@ def test_a_stream_that_was_reset_is_no_connection_that_was() -> None:
     assert of(findings, "resets") == []
 
 
+def on_both_sides(folder: Path, front: Http2Talk, behind: Http2Talk) -> Finding:
+    """What is said of the streams that the balancer reset behind it with an error."""
+    paths = folder / "client.pcap", folder / "backend.pcap"
+    for path, talk in zip(paths, (front, behind), strict=True):
+        path.write_bytes(pcap(talk.wire))
+    findings = list(compare([[str(paths[0])]], [[str(paths[1])]]).findings)
+    (found,) = of(findings, "streams-reset.error-backend")
+    return found
+
+
 @pytest.mark.parametrize("client_left", [True, False])
 def test_a_balancer_that_resets_what_its_client_gave_up_passes_that_on(
     tmp_path: Path, client_left: bool
@@ -148,11 +158,7 @@ def test_a_balancer_that_resets_what_its_client_gave_up_passes_that_on(
     behind.resets(7, 2)
     if not client_left:
         front.answers(7, b"", status="503")
-    paths = tmp_path / "client.pcap", tmp_path / "backend.pcap"
-    for path, talk in zip(paths, (front, behind), strict=True):
-        path.write_bytes(pcap(talk.wire))
-    findings = list(compare([[str(paths[0])]], [[str(paths[1])]]).findings)
-    (found,) = of(findings, "streams-reset.error-backend")
+    found = on_both_sides(tmp_path, front, behind)
     assert found.severity == ("info" if client_left else "medium")
     assert values(found).get("left") == (1 if client_left else None)
 
@@ -175,9 +181,5 @@ def test_one_that_was_answered_whole_does_not_stand_for_one_that_waits(tmp_path:
     for stream in (7, 9, 11):
         behind.resets(stream, 2)
     front.answers(11, b"", status="503")
-    paths = tmp_path / "client.pcap", tmp_path / "backend.pcap"
-    for path, talk in zip(paths, (front, behind), strict=True):
-        path.write_bytes(pcap(talk.wire))
-    findings = list(compare([[str(paths[0])]], [[str(paths[1])]]).findings)
-    (found,) = of(findings, "streams-reset.error-backend")
+    found = on_both_sides(tmp_path, front, behind)
     assert (values(found)["cut"], values(found)["left"], found.severity) == (2, 1, "medium")
