@@ -27,12 +27,18 @@ BEGIN, END = (
 )
 
 
-def output(command: str = "lbtrace demo --width 80") -> str:
-    """What a command prints at the root of the checkout."""
+def output(command: str = "lbtrace demo") -> str:
+    """What a command prints at the root of the checkout, on a page of 80 columns."""
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(command)],
         cwd=README.parent,
-        env={**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "LC_ALL": "C.UTF-8"},
+        env={
+            **os.environ,
+            "NO_COLOR": "1",
+            "PYTHONIOENCODING": "utf-8",
+            "LC_ALL": "C.UTF-8",
+            "COLUMNS": "80",
+        },
         capture_output=True,
         encoding="utf-8",
         check=True,
