@@ -27,7 +27,7 @@ from lbtrace.http_fields.caches import age_s, is_cache_hit, marks_cache
 from lbtrace.http_fields.lines import lowered
 from lbtrace.http_fields.quoting import short
 from lbtrace.model import known_reasons
-from lbtrace.model.http import MIN_ERROR, Mark, Response
+from lbtrace.model.http import MIN_ERROR, UNAUTHORIZED, Mark, Response
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import AttemptOutcome, Ref, UnpairedReason
 from lbtrace.tables.columns import Column, among, distinct
@@ -74,7 +74,7 @@ TOO_LATE = (
     "HAProxy says so when a server had not answered within timeout server: find out why it takes "
     "so long, or raise that limit."
 )
-UNAUTHORIZED, MISDIRECTED = 401, 421
+MISDIRECTED = 421
 UNAVAILABLE = 503  # what balancers say that have no server
 KINDS = ("cache hit", "redirect", "error", "fixed response")
 CACHED, REDIRECT, ERROR, FIXED = range(len(KINDS))

@@ -36,7 +36,7 @@ from lbtrace.findings._own import of_a_backend, own_answers, remedy_of, stated_r
 from lbtrace.findings._streams import was_reset
 from lbtrace.http_fields import AUTHORIZATION, PROXY_AUTHORIZATION, SERVER
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_ERROR, Exchange, Mark
+from lbtrace.model.http import MIN_ERROR, PROXY_UNAUTHORIZED, UNAUTHORIZED, Exchange, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity
@@ -71,7 +71,6 @@ NONE_WORKED = (
     "No request of this capture worked: look at what they ask for, and at the log of the server "
     "that answered." + OTHER_SIDE
 )
-UNAUTHORIZED, PROXY_UNAUTHORIZED = 401, 407
 STREAM_RESET = "HTTP/2 stream reset"
 
 

@@ -36,7 +36,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, confidence_of
 from lbtrace.findings._kind import FindingKind
 from lbtrace.http_fields import AUTHORIZATION
-from lbtrace.model.http import MIN_ERROR
+from lbtrace.model.http import MIN_ERROR, UNAUTHORIZED
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -52,7 +52,6 @@ NTLM = b"NTLMSSP\0"
 AUTHENTICATE = 3  # the NTLM message that answers a challenge
 FURTHER_TOKEN = 0xA1  # NegTokenResp
 HEAD = 16  # characters of base64 that tell which message it is
-UNAUTHORIZED = 401
 REMEDY = (
     "Give each client connection a backend connection of its own: ntlm in the upstream block "
     "(NGINX Plus), http-reuse never (HAProxy), TCP mode or a network balancer. Or log in by "

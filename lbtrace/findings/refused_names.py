@@ -27,7 +27,7 @@ from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._names import few
 from lbtrace.http_fields import AS_HOST
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_ERROR
+from lbtrace.model.http import MIN_ERROR, PROXY_UNAUTHORIZED, UNAUTHORIZED
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -39,7 +39,7 @@ KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, *AS_HOST)
 ONE_CAPTURE = True
 FEW = 2  # requests: one alone may fail for any reason
-LOGIN = (401, 407)
+LOGIN = (UNAUTHORIZED, PROXY_UNAUTHORIZED)
 REMEDY = (
     "Look whether a route or a server has that name, with its port: server_name (nginx), "
     "ServerAlias (Apache httpd), domains (Envoy), hdr(host) (HAProxy), the host of a rule."

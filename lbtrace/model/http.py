@@ -244,6 +244,9 @@ class Mismatch(NamedTuple):
 # the least status of an error (RFC 9110 §15.5), and of one that the server made (§15.6)
 MIN_ERROR: Final = 400
 MIN_SERVER_ERROR: Final = 500
+# the statuses that ask who the client is (RFC 9110 §15.5.2, §15.5.8)
+UNAUTHORIZED: Final = 401
+PROXY_UNAUTHORIZED: Final = 407
 # statuses after which balancers can be told to try once more, and do (nginx `proxy_next_upstream`,
 # HAProxy `retry-on`, Envoy `retry_on`)
 RETRIED: Final = (401, 403, 404, 408, 409, 425, 429, *range(500, 600))
