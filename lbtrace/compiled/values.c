@@ -1,6 +1,6 @@
 /* What the values of field lines and targets are made of, many at a time.
  *
- * `lbtrace/match/rare_values.py` is the Python road: which parts of values and of targets can tell
+ * `lbtrace/match/tokens.py` is the Python road: which parts of values and of targets can tell
  * exchanges apart. Numbers are those of Python dictionaries, in the order of the first use.
  */
 

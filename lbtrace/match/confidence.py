@@ -26,8 +26,8 @@ import numpy as np
 from lbtrace.match.clock import Clocks
 from lbtrace.match.completeness import Strays
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import telling
 from lbtrace.match.timeline import Timeline
+from lbtrace.match.tokens import telling
 from lbtrace.model.pairing import Clue, Completeness, Confidence, Tier
 from lbtrace.tables.columns import Column, among, distinct
 

@@ -19,9 +19,10 @@ import numpy as np
 
 from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.connections import Stated
+from lbtrace.match.drawn import drawn
 from lbtrace.match.exchange_times import body_key, may_be_answer
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import Found, Matches, drawn
+from lbtrace.match.rare_values import Found, Matches
 from lbtrace.model.http import Request
 from lbtrace.model.net import Endpoint
 

@@ -21,9 +21,10 @@ from collections.abc import Sequence
 from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match.completeness import lossless
 from lbtrace.match.connections import Stated
+from lbtrace.match.drawn import drawn
 from lbtrace.match.exchange_times import FAR, body_key, body_keys, body_sizes, may_be_answer
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import Found, Matches, drawn
+from lbtrace.match.rare_values import Found, Matches
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
 from lbtrace.tables.columns import distinct

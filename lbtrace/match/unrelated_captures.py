@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from lbtrace.http_fields import REWRITTEN_PARTS
+from lbtrace.match.drawn import drawn
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import drawn
 from lbtrace.model.pairing import Tier
 from lbtrace.tables.columns import Column, distinct
 

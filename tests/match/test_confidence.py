@@ -9,7 +9,7 @@ import pytest
 from lbtrace.correlate import correlate
 from lbtrace.match import match
 from lbtrace.match.confidence import Known, weigh
-from lbtrace.match.rare_values import drawn
+from lbtrace.match.drawn import drawn
 from lbtrace.model.pairing import Clue, Completeness, Confidence, SideCompleteness, Tier
 from lbtrace.model.report import Report
 from lbtrace.options import DEFAULT

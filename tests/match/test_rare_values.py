@@ -1,146 +1,72 @@
-"""Values that both sides have and few exchanges share."""
+"""Values that both sides have and few exchanges share: which pairs they make."""
 
-from dataclasses import replace
+from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lbtrace.correlate import correlate
 from lbtrace.match.pairing import Pairing
-from lbtrace.match.rare_values import (
-    BITS,
-    _Book,
-    _numbered_parts,
-    _sizes,
-    _target_pieces,
-    _traits,
-    collect,
-    telling,
-)
-from lbtrace.model.http import NO_BODY, Body
-from lbtrace.model.pairing import Clue, Confidence
-from lbtrace.options import DEFAULT
-from lbtrace.tables.words import Words
-from tests.compiled import on_both
+from lbtrace.match.rare_values import Candidates, Matches, candidates, match
+from lbtrace.match.tokens import RARE
+from lbtrace.model.pairing import Clue
 from tests.match.states import unpaired
-from tests.simulator import Balancer, Message, Simulation
-from tests.simulator.score import score
+from tests.simulator import Simulation
 
 
-def six_at_once(field: str) -> Simulation:
-    simulation = Simulation(seed=3, balancer=Balancer(mint=field))
-    for k in range(6):
-        simulation.client(f"192.168.0.{5 + k}").asks("GET", "/", at_ms=k / 10)
-    return simulation
-
-
-def test_an_id_that_the_balancer_wrote_into_request_and_answer_pairs_them() -> None:
-    recorded = six_at_once("X-Edge-Ref").run()
-    found = correlate(recorded.clients, recorded.backends, DEFAULT)
-    counted, said = score(recorded, found)
-    assert (counted.right, said) == (6, [])
-    assert all(p.confidence is Confidence.HIGH for p in found.pairs)
-    assert {p.reasons[0].clue for p in found.pairs} == {Clue.BALANCER_ID}
-
-
-def test_a_session_id_that_comes_back_later_is_no_id_of_a_request() -> None:
-    """A sticky cookie is set in one answer and comes with the next request."""
-    recorded = six_at_once("Set-Cookie").run()
-    found = correlate(recorded.clients, recorded.backends, DEFAULT)
-    assert Clue.BALANCER_ID not in {p.reasons[0].clue for p in found.pairs}
-
-
-def test_an_id_that_the_backend_answered_may_be_of_another_exchange() -> None:
-    """The backends' answers hold the ids of other requests."""
-    recorded = six_at_once("X-Edge-Ref").run()
-    back = recorded.backends[0]
-    ids = [
-        line for e in back.exchanges if e.request for line in e.request.lines if "LHR" in line.value
-    ]
-    exchanges = [
-        e._replace(response=e.response._replace(lines=(*e.response.lines, line)))
-        for e, line in zip(back.exchanges, ids[1:] + ids[:1], strict=True)
-        if e.response is not None
-    ]
-    found = correlate(recorded.clients, [replace(back, exchanges=exchanges)], DEFAULT)
-    assert Clue.BALANCER_ID not in {p.reasons[0].clue for p in found.pairs}
-
-
-def asked_with(body: Body) -> Pairing:
-    """One request with that body, on both sides."""
-    simulation = Simulation(seed=3)
-    simulation.client("192.168.0.5").asks("POST", "/")
+def asked(ids: list[str], targets: list[str]) -> Pairing:
+    """Requests one after the other, each with its id in a field and its target."""
+    simulation = Simulation(seed=5)
+    client = simulation.client("192.168.0.5")
+    for k, (value, target) in enumerate(zip(ids, targets, strict=True)):
+        client.asks("GET", target, at_ms=10 * k, headers=[("X-Ref", value)])
     recorded = simulation.run()
-    sides = [
-        replace(trace, exchanges=[e._replace(request=e.request and e.request._replace(body=body))])
-        for (trace,) in (recorded.clients, recorded.backends)
-        for e in trace.exchanges
-    ]
-    return unpaired(sides[:1], sides[1:])
+    return unpaired(recorded.clients, recorded.backends)
 
 
-@pytest.mark.parametrize("content", [b"", b"one of a kind"])
-def test_a_body_tells_as_much_as_its_content_is_long(content: bytes) -> None:
-    """Of no bytes gzip makes twenty: the same twenty for every message."""
-    body = Message(("POST", "/"), [], content, coding="gzip", chunked=True).as_body()
-    state = asked_with(body)
-    tokens = collect(state.client, state.backend)
-    of_bodies = tokens.of_kind([Clue.REQUEST_BODY])
-    assert tokens.bits[of_bodies].tolist() == [BITS * len(content)] * bool(content)
-    without = asked_with(NO_BODY)
-    more = told(state) - told(without)
-    assert more == BITS * len(content)
+def shared(state: Pairing) -> Candidates:
+    return candidates(state.client, state.backend)
 
 
-def told(state: Pairing) -> float:
-    return telling(state.client.exchange(0), state.backend.exchange(0))
+def matched(state: Pairing) -> Matches:
+    return match(shared(state), state.client, state.backend)
 
 
-@pytest.mark.parametrize("value", ["7f3a9c0d51e24b86", "one of a kind"])
-def test_what_a_field_tells_is_as_long_as_its_value(value: str) -> None:
-    """Said on both sides; the names of fields, and what one side alone says, tell nothing."""
-
-    def asked(name: str, given: str) -> Pairing:
-        simulation = Simulation(seed=3, balancer=Balancer(drop=["X-Dropped"]))
-        simulation.client("192.168.0.5").asks("GET", "/", headers=[(name, given)])
-        recorded = simulation.run()
-        return unpaired(recorded.clients, recorded.backends)
-
-    without = told(asked("X-Dropped", value))
-    assert told(asked("X-Id", value)) - without == BITS * len(value)
-    assert without > 0
+def clues(found: Matches) -> set[Clue]:
+    return {reason.clue for row in range(len(found)) for reason in found.found(row).reasons}
 
 
-LETTERS = ["/", "//", "?", "&", "a", "segment", "\xe9", "\udc80", "…"]
-BETWEEN = [" ", ",", ";", "\t", "\x1c", "\x85", "\xa0", "\xad"]
-RUNS = ["a" * 11, "b" * 12, "c" * 13, "\xe9" * 12, "\udc80", "Mon, 02 Jan 2023 03:04:05"]
+@pytest.mark.parametrize("holders", [1, RARE, RARE + 1])
+def test_a_value_that_more_than_a_few_exchanges_have_makes_no_candidates(holders: int) -> None:
+    ids = ["the-same-value-for-all"] * holders
+    found = shared(asked(ids, ["/"] * holders))
+    rows = [r.value for r in found.reasons()].count("the-same-value-for-all")
+    assert rows == (holders * holders if holders <= RARE else 0)
 
 
-@given(st.lists(st.lists(st.sampled_from(LETTERS), max_size=7).map("".join), max_size=5))
-def test_targets_are_taken_apart_alike_by_both_roads(targets: list[str]) -> None:
-    def pieces() -> tuple[list[list[int]], ...]:
-        book = _Book(Words())
-        columns = [column.tolist() for column in _target_pieces(book, targets)]
-        return columns, [list(book.ends), list(book.segments), list(book.queries)]
+def test_each_exchange_finds_the_one_with_its_own_value() -> None:
+    ids = [f"7f3a9c0d51e24b{k:02d}" for k in range(20)]
+    state = asked(ids, ["/"] * 20)
+    found = matched(state)
+    assert found.client.tolist() == list(range(20))
+    for row in range(20):
+        held = found.found(row)
+        here = state.backend.exchange(held.backends[0])
+        assert here.request is not None
+        assert ids[row] in {line.value for line in here.request.lines}
+        assert (held.by_value, held.by_request, held.strong) == (True, True, True)
 
-    plain, compiled = on_both(pieces)
-    assert plain == compiled
+
+def test_a_backend_exchange_that_fits_two_as_well_is_left_to_others() -> None:
+    """Two requests have the same value: neither is the best by a margin."""
+    ids = ["one-for-two-of-them", "one-for-two-of-them", "another-of-its-own"]
+    found = matched(asked(ids, ["/"] * 3))
+    assert found.client.tolist() == [2]
 
 
-@given(
-    st.lists(st.lists(st.sampled_from(BETWEEN + RUNS), max_size=5).map("".join), max_size=4)
-    | st.just([" ".join(f"{n:012d}" for n in range(20))])
-)
-def test_values_are_taken_apart_alike_by_both_roads(values: list[str]) -> None:
-    def parts() -> tuple[list[int], list[int], list[str], list[int], list[bool]]:
-        book = _Book(Words())
-        counts, found = _numbered_parts(book, values)
-        dated = _traits(values)[1].tolist()
-        return counts.tolist(), found.tolist(), list(book.parts), _sizes(values).tolist(), dated
-
-    plain, compiled = on_both(parts)
-    assert plain == compiled
-    for parted, _ in on_both(lambda: _traits(values)):
-        for counted, may in zip(plain[0], parted.tolist(), strict=True):
-            assert may or not counted
+def test_the_target_alone_is_a_weaker_clue_than_a_value() -> None:
+    """More than a few have everything else in common."""
+    many = RARE + 1
+    found = matched(asked(["x"] * many, [f"/page/of/one/{k}" for k in range(many)]))
+    assert found.client.tolist() == list(range(many))
+    assert not found.by_value.any()
+    assert not found.strong.any()
+    assert clues(found) <= {Clue.TARGET, Clue.TARGET_END, Clue.LAST_SEGMENT}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lbtrace.correlate import correlate
-from lbtrace.match.rare_values import drawn
+from lbtrace.match.drawn import drawn
 from lbtrace.match.unrelated_captures import ENOUGH, _strange
 from lbtrace.model.pairing import Confidence
 from lbtrace.options import DEFAULT
