@@ -235,7 +235,7 @@ def test_one_connection_is_not_divided(parts: list[int], tmp_path: Path) -> None
 
 _CHILD = """
 import sys, threading, time
-from lbtrace import guard, in_parts, pipeline
+from lbtrace import guard, in_parts, inspection
 from lbtrace.options import Options
 guard.set_handled()
 if sys.argv[2] == "parts":
@@ -250,12 +250,12 @@ def anonymous():
 
 before, most = anonymous(), [0]
 for name in ("connections", "in_time_order", "pauses"):
-    def noting(*given, own=getattr(pipeline.tcp, name), **named):
+    def noting(*given, own=getattr(inspection.tcp, name), **named):
         found = own(*given, **named)
         most[0] = max(most[0], anonymous())
         return found
-    setattr(pipeline.tcp, name, noting)
-trace = pipeline.inspect([sys.argv[1]], options=Options(max_memory=10**9))
+    setattr(inspection.tcp, name, noting)
+trace = inspection.inspect([sys.argv[1]], options=Options(max_memory=10**9))
 print(most[0] - before, len(trace.exchanges))
 """
 

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace import guard
 from lbtrace.comparison import Comparison
-from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.model.report import NotCaptured
-from lbtrace.pipeline import compare, inspect, show
+from lbtrace.pipeline import compare, show
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import Words
 
@@ -85,28 +83,3 @@ def held() -> list[int]:
     """How many objects there are of each kind that is as large as captures."""
     kinds = Counter(type(thing) for thing in gc.get_objects())
     return [kinds[kind] for kind in (Comparison, SideTable, Words)]
-
-
-def test_a_capture_that_is_overwritten_while_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guard, "_handled", [True])
-    path = tmp_path / "a.pcap"
-    whole = (SAMPLES / "alb-like" / "client.pcap").read_bytes()
-    path.write_bytes(whole)
-
-    def overwrite(_what: str, _part: float) -> None:
-        with path.open("r+b") as file:
-            file.seek(100)
-            file.write(b"other")
-
-    assert inspect([str(path)]).exchanges
-    with pytest.raises(InputError, match="was overwritten while it was read"):
-        inspect([str(path)], progress=overwrite)
-    path.write_bytes(whole)
-
-    def append(_what: str, _part: float) -> None:
-        with path.open("ab") as file:
-            file.write(b"more")
-
-    assert inspect([str(path)], progress=append).exchanges

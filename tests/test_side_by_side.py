@@ -11,14 +11,12 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
 
 from lbtrace import pipeline, side_by_side
 from lbtrace.errors import InputError
-from lbtrace.model.trace import Trace
 from lbtrace.options import Options, Progress, quiet
 from lbtrace.render import View, get_format
 from lbtrace.render.json import row_files
@@ -137,41 +135,6 @@ def report(clients: list[list[str]], backends: list[list[str]], jobs: int) -> st
     found = pipeline.compare(clients, backends, Options(jobs=jobs))
     get_format("json").write_report(found, out, View(width=100))
     return out.getvalue()
-
-
-def test_the_report_is_that_of_one_process_and_each_capture_is_read_once(
-    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(side_by_side, "WORTH", 1)
-    front, back = map(str, pair)
-    alone = report([[front]], [[back]], 1)
-    read: list[str] = []  # by this process
-    inspect = pipeline._inspect
-
-    def noted(files: list[str], *rest: Any) -> Trace:
-        read.extend(files)
-        return inspect(files, *rest)
-
-    monkeypatch.setattr(pipeline, "_inspect", noted)
-    assert report([[front]], [[back]], 2) == alone
-    assert read == [front]
-
-
-def test_what_is_no_file_is_read_one_by_one(
-    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(side_by_side, "WORTH", 1)
-    read: list[str] = []  # by this process
-    inspect = pipeline._inspect
-
-    def noted(files: list[str], *rest: Any) -> Trace:
-        read.extend(files)
-        return inspect(files, *rest)
-
-    monkeypatch.setattr(pipeline, "_inspect", noted)
-    with pytest.raises(InputError):
-        report([[str(pair[0])]], [["/dev/null"]], 2)
-    assert read == [str(pair[0]), "/dev/null"]
 
 
 def document(files: list[str], jobs: int) -> str:

@@ -26,12 +26,12 @@ from lbtrace.fleet.inspected import ShardIndex, indexed
 from lbtrace.fleet.plan import Plan, PlannedPoint
 from lbtrace.fleet.run import Slicing, place_borders
 from lbtrace.fleet.split import SplitPoint
+from lbtrace.inspection import inspect_in_parts
 from lbtrace.machine_memory import let_go
 from lbtrace.model.fleet import FleetReport
 from lbtrace.model.net import Side
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options, Progress, quiet
-from lbtrace.pipeline import inspect_in_parts
 
 
 def compare_in_slices(

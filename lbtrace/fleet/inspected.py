@@ -18,10 +18,10 @@ from lbtrace.fleet import store
 from lbtrace.fleet.engine import Engine, Task, done
 from lbtrace.fleet.plan import PlannedPoint
 from lbtrace.fleet.split import SplitPoint
+from lbtrace.inspection import inspect_shard
 from lbtrace.model.net import Side
 from lbtrace.model.trace import Diagnostic, Trace
 from lbtrace.options import Options, Progress
-from lbtrace.pipeline import inspect_shard
 from lbtrace.tables.columns import Column
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.messages import Messages

@@ -284,7 +284,7 @@ def test_what_nobody_foresaw_never_looks_like_a_result(
     def broken(*_arguments: object, **_options: object) -> None:
         raise error
 
-    monkeypatch.setattr("lbtrace.pipeline._inspect", broken)
+    monkeypatch.setattr("lbtrace.inspected_points.inspect_with", broken)
     assert run(["show", CLIENT]) == code
     said = capsys.readouterr().err
     assert told in said
