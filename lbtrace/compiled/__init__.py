@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from lbtrace.compiled import _core
 
 SWITCH: Final = "LBTRACE_COMPILED"  # "0" turns the core off
-INTERFACE: Final = 9  # what this Python code expects; as in core.h
+INTERFACE: Final = 10  # what this Python code expects; as in core.h
 
 
 class Core(Protocol):

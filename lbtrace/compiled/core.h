@@ -18,7 +18,7 @@
 #include <string.h>
 
 /* Python takes no core whose number is another (lbtrace/compiled/__init__.py). */
-#define INTERFACE 9
+#define INTERFACE 10
 
 /* Memory that grows. `bytes` may move each time it grows. */
 typedef struct {

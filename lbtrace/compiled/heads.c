@@ -9,7 +9,11 @@
  * A request line of a method that means nothing for framing, with a path and HTTP/1.1, is taken
  * here; any other start line is given to `classify`, a function of `lbtrace.http.bulk.start_lines`.
  *
- * A block is not kept as text. It is its lines, so it is compared line by line.
+ * A block is not kept as text: it is the numbers of its lines.
+ *
+ * Heads of a connection are much alike. So a line is first compared with the one that stood there
+ * the last time: behind the same line before it, or as the first of the heads of that side. Where
+ * both are equal, its end need not be looked for, nor its number.
  */
 
 #include "core.h"
@@ -25,15 +29,24 @@
 #define PLAIN 1u  /* of a start line; as in start_lines.py */
 #define MOST INT32_MAX
 
-/* Texts of one kind, each kept once. */
+/* Texts of one kind, each kept once: one behind the other. */
 typedef struct {
-    PyObject *texts; /* list of bytes */
+    Memory bytes;
+    Memory ends; /* int64: where each text ends in `bytes` */
     Index index;
 } Texts;
+
+/* A line of the head that is being cut. */
+typedef struct {
+    const char *text;
+    size_t size;
+    uint32_t number; /* UNKNOWN as long as it is not known */
+} Part;
 
 typedef struct {
     PyObject_HEAD
     PyObject *watched; /* tuple of bytes: fields that bear on framing, in small letters */
+    uint64_t watched_sizes; /* bit n: one of them has n bytes */
     PyObject *examine; /* line, number → (flags, length) */
     PyObject *classify; /* side, start line → kind */
     Memory kinds[2];   /* uint8 of each start line */
@@ -42,6 +55,10 @@ typedef struct {
     Index blocks;
     Memory line_flags;   /* uint8 of each line */
     Memory line_lengths; /* int64 of each line: its Content-Length */
+    Memory behind;       /* uint32 of each line: which one stood behind it the last time */
+    uint32_t last_start[2], opening[2]; /* of each side: start line and first line of the last */
+    Memory parts;        /* Part: start line and field lines of the head that is being cut */
+    Memory numbers;      /* int32: those of its field lines */
     Memory first;        /* int64: the first line of each block in `line`, and the end of all */
     Memory line;         /* int32 */
     Memory block_flags;  /* uint8 of each block */
@@ -67,12 +84,23 @@ static int32_t line_at(const Heads *heads, int64_t at) {
 
 /* texts */
 
+static size_t text_count(const Texts *texts) {
+    return texts->ends.used / 8;
+}
+
+/* The text with a number, which is that of one; its size. */
+static const char *text_at(const Texts *texts, uint32_t number, size_t *size) {
+    int64_t begin = 0, end;
+    if (number > 0) memcpy(&begin, texts->ends.bytes + 8 * ((size_t)number - 1), sizeof begin);
+    memcpy(&end, texts->ends.bytes + 8 * (size_t)number, sizeof end);
+    *size = (size_t)(end - begin);
+    return *size ? texts->bytes.bytes + begin : "";
+}
+
 static int same_text(void *context, uint32_t number, const char *text, size_t size) {
-    char *known;
-    Py_ssize_t known_size;
-    PyObject *held = PyList_GetItem(((Texts *)context)->texts, number);
-    if (held == NULL || PyBytes_AsStringAndSize(held, &known, &known_size) < 0) return -1;
-    return (size_t)known_size == size && memcmp(known, text, size) == 0;
+    size_t known_size;
+    const char *known = text_at(context, number, &known_size);
+    return known_size == size && memcmp(known, text, size) == 0;
 }
 
 /* The number of a text; `*fresh` is set when it is new. UNKNOWN with an error set. */
@@ -81,19 +109,43 @@ static uint32_t number_of(Texts *texts, const char *text, size_t size, int *fres
     uint64_t hash = hash_of(text, size, texts->index.seed);
     uint32_t number = index_find(&texts->index, hash, same_text, texts, text, size, &failed);
     *fresh = 0;
-    if (number != UNKNOWN || failed) return number;
-    Py_ssize_t count = PyList_Size(texts->texts);
-    if (count < 0 || count >= MOST) {
+    if (number != UNKNOWN) return number;
+    size_t count = text_count(texts);
+    if (count >= MOST) {
         PyErr_SetString(PyExc_OverflowError, "too many texts");
         return UNKNOWN;
     }
-    PyObject *held = PyBytes_FromStringAndSize(text, (Py_ssize_t)size);
-    if (held == NULL) return UNKNOWN;
-    failed = PyList_Append(texts->texts, held);
-    Py_DECREF(held);
-    if (failed < 0 || index_add(&texts->index, hash, (uint32_t)count) < 0) return UNKNOWN;
+    if (memory_append(&texts->bytes, text, size) < 0) return UNKNOWN;
+    int64_t end = (int64_t)texts->bytes.used;
+    if (memory_append(&texts->ends, &end, sizeof end) < 0 ||
+        index_add(&texts->index, hash, (uint32_t)count) < 0)
+        return UNKNOWN;
     *fresh = 1;
     return (uint32_t)count;
+}
+
+/* One text as Python's bytes. NULL with an error set. */
+static PyObject *bytes_of(const Texts *texts, size_t number) {
+    size_t size;
+    const char *text = text_at(texts, (uint32_t)number, &size);
+    return PyBytes_FromStringAndSize(text, (Py_ssize_t)size);
+}
+
+/* All texts as a list of Python's bytes, by number. NULL with an error set. */
+static PyObject *list_of(const Texts *texts) {
+    size_t count = text_count(texts);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t at = 0; list != NULL && at < count; at++) {
+        PyObject *text = bytes_of(texts, at);
+        if (text == NULL || PyList_SetItem(list, (Py_ssize_t)at, text) < 0) Py_CLEAR(list);
+    }
+    return list;
+}
+
+static void texts_free(Texts *texts) {
+    memory_free(&texts->bytes);
+    memory_free(&texts->ends);
+    index_free(&texts->index);
 }
 
 /* field lines */
@@ -117,6 +169,7 @@ static int same_name(const char *name, const char *small, size_t size) {
 
 /* Whether a field bears on framing. -1 with an error set. */
 static int is_watched(const Heads *heads, const char *name, size_t size) {
+    if (size < 64 && !(heads->watched_sizes >> size & 1)) return 0;
     Py_ssize_t count = PyTuple_Size(heads->watched);
     for (Py_ssize_t k = 0; k < count; k++) {
         char *small;
@@ -153,9 +206,10 @@ static int is_plain(const Heads *heads, const char *line, size_t size, uint8_t *
 static int ask(Heads *heads, uint32_t number, uint8_t *flags, int64_t *length) {
     long found;
     long long stated;
-    PyObject *line = PyList_GetItem(heads->lines.texts, number);
-    if (line == NULL) return -1;
-    PyObject *answer = PyObject_CallFunction(heads->examine, "OI", line, (unsigned int)number);
+    size_t size;
+    const char *line = text_at(&heads->lines, number, &size);
+    PyObject *answer = PyObject_CallFunction(heads->examine, "y#I", line, (Py_ssize_t)size,
+                                             (unsigned int)number);
     if (answer == NULL) return -1;
     int good = PyTuple_Check(answer) && PyArg_ParseTuple(answer, "lL", &found, &stated);
     if (!good && !PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "examine gives a pair");
@@ -170,9 +224,12 @@ static int ask(Heads *heads, uint32_t number, uint8_t *flags, int64_t *length) {
 static int note_line(Heads *heads, uint32_t number, const char *text, size_t size) {
     uint8_t flags = 0;
     int64_t length = 0;
+    uint32_t none = UNKNOWN;
     int plain = is_plain(heads, text, size, &flags);
     if (plain < 0 || (!plain && ask(heads, number, &flags, &length) < 0)) return -1;
-    if (memory_append(&heads->line_flags, &flags, 1) < 0) return -1;
+    if (memory_append(&heads->line_flags, &flags, 1) < 0 ||
+        memory_append(&heads->behind, &none, sizeof none) < 0)
+        return -1;
     return memory_append(&heads->line_lengths, &length, sizeof length);
 }
 
@@ -221,35 +278,19 @@ static int note_start(Heads *heads, int side, const char *line, size_t size) {
 }
 
 /* The number of a start line; UNKNOWN with an error set. */
-static uint32_t start_of(Heads *heads, int side, const char *line, size_t size) {
+static uint32_t start_of(Heads *heads, int side, const Part *part) {
     int fresh;
-    uint32_t number = number_of(&heads->starts[side], line, size, &fresh);
-    if (number == UNKNOWN || (fresh && note_start(heads, side, line, size) < 0)) return UNKNOWN;
-    if (number < heads->kinds[side].used) return number;
-    PyErr_SetString(PyExc_RuntimeError, "the list of start lines was changed");
-    return UNKNOWN;
-}
-
-/* blocks */
-
-static int same_block(void *context, uint32_t number, const char *text, size_t size) {
-    Heads *heads = context;
-    int64_t at = first_line(heads, number), end = first_line(heads, number + 1u);
-    for (; at < end; at++) {
-        char *line;
-        Py_ssize_t length;
-        PyObject *held = PyList_GetItem(heads->lines.texts, line_at(heads, at));
-        if (held == NULL || PyBytes_AsStringAndSize(held, &line, &length) < 0) return -1;
-        if ((size_t)length > size || memcmp(line, text, (size_t)length) != 0) return 0;
-        text += length;
-        size -= (size_t)length;
-        if (at + 1 == end) break;
-        if (size < 2 || memcmp(text, LINE_END, 2) != 0) return 0;
-        text += 2;
-        size -= 2;
+    uint32_t number = part->number;
+    if (number == UNKNOWN) {
+        number = number_of(&heads->starts[side], part->text, part->size, &fresh);
+        if (number == UNKNOWN || (fresh && note_start(heads, side, part->text, part->size) < 0))
+            return UNKNOWN;
     }
-    return size == 0;
+    heads->last_start[side] = number;
+    return number;
 }
+
+/* the parts of a head */
 
 /* The first of two bytes in a text, or its end. */
 static const char *find_pair(const char *text, const char *end, const char pair[2]) {
@@ -262,6 +303,67 @@ static const char *find_pair(const char *text, const char *end, const char pair[
     return end;
 }
 
+/* Whether the line that begins at `text` is the one with this number, if that is one: then where it
+ * ends; NULL otherwise. */
+static const char *end_if_guessed(const Texts *texts, uint32_t number, const char *text,
+                                  const char *end) {
+    size_t size;
+    if (number == UNKNOWN) return NULL;
+    const char *known = text_at(texts, number, &size);
+    if ((size_t)(end - text) < size + 2 || memcmp(text, known, size) != 0 ||
+        memcmp(text + size, LINE_END, 2) != 0)
+        return NULL;
+    return text + size;
+}
+
+static uint32_t line_behind(const Heads *heads, uint32_t line) {
+    uint32_t behind;
+    if (line == UNKNOWN) return UNKNOWN;
+    memcpy(&behind, heads->behind.bytes + 4 * (size_t)line, sizeof behind);
+    return behind;
+}
+
+/* Note the parts of the head that begins at `text`: its start line, and its field lines, some of
+ * them with their numbers. `*head_end`: its first empty line, with the line end before it; `end`
+ * without one. 0, or -1 with an error set. */
+static int part_head(Heads *heads, int side, const char *text, const char *end,
+                     const char **head_end) {
+    const Texts *texts = &heads->starts[side];
+    uint32_t guess = heads->last_start[side];
+    heads->parts.used = 0;
+    for (;;) {
+        const char *line_end = end_if_guessed(texts, guess, text, end);
+        Part part = {text, 0, line_end == NULL ? UNKNOWN : guess};
+        if (line_end == NULL) line_end = find_pair(text, end, LINE_END);
+        part.size = (size_t)(line_end - text);
+        if (memory_append(&heads->parts, &part, sizeof part) < 0) return -1;
+        if (line_end == end || (end - line_end >= 4 && memcmp(line_end, HEAD_END, 4) == 0)) {
+            *head_end = line_end;
+            return 0;
+        }
+        guess = texts == &heads->lines ? line_behind(heads, part.number) : heads->opening[side];
+        texts = &heads->lines;
+        text = line_end + 2;
+    }
+}
+
+/* Note the parts of a head that counts as empty, or has no field lines. 0, or -1 with an error
+ * set. */
+static int part_without_lines(Heads *heads, const Part *start) {
+    Part parts[2] = {*start, {NO_LINES, sizeof NO_LINES - 1, UNKNOWN}};
+    heads->parts.used = 0;
+    return memory_append(&heads->parts, parts, sizeof parts);
+}
+
+/* blocks */
+
+/* Of two equal numbers of bytes `text` holds numbers of lines. */
+static int same_block(void *context, uint32_t number, const char *text, size_t size) {
+    const Heads *heads = context;
+    int64_t at = first_line(heads, number), end = first_line(heads, number + 1u);
+    return (size_t)(4 * (end - at)) == size && memcmp(heads->line.bytes + 4 * at, text, size) == 0;
+}
+
 /* Two field lines about the length of the body: only the plain reader knows what to make of them. */
 static uint8_t together(uint8_t flags, uint8_t more) {
     uint8_t both = flags & more & (SIZED | ENCODED);
@@ -270,48 +372,68 @@ static uint8_t together(uint8_t flags, uint8_t more) {
     return flags;
 }
 
-/* A new block: number its lines, and note what they state together. */
-static int add_block(Heads *heads, const char *text, size_t size) {
-    const char *end = text + size;
+/* The number of a field line; UNKNOWN with an error set. */
+static uint32_t line_of(Heads *heads, const Part *part) {
+    int fresh;
+    if (part->number != UNKNOWN) return part->number;
+    uint32_t number = number_of(&heads->lines, part->text, part->size, &fresh);
+    if (number == UNKNOWN || (fresh && note_line(heads, number, part->text, part->size) < 0))
+        return UNKNOWN;
+    return number;
+}
+
+/* Number the field lines of a head, and note which stood behind which. 0, or -1 with an error set. */
+static int number_lines(Heads *heads, int side) {
+    size_t count = heads->parts.used / sizeof(Part);
+    char *place = (char *)&heads->opening[side];
+    heads->numbers.used = 0;
+    for (size_t k = 1; k < count; k++) {
+        Part part;
+        memcpy(&part, heads->parts.bytes + k * sizeof part, sizeof part);
+        uint32_t before = UNKNOWN, number = line_of(heads, &part);
+        if (number == UNKNOWN || memory_append(&heads->numbers, &number, sizeof number) < 0)
+            return -1;
+        if (k > 1) {
+            memcpy(&before, heads->numbers.bytes + 4 * (k - 2), sizeof before);
+            place = heads->behind.bytes + 4 * (size_t)before;
+        }
+        memcpy(place, &number, sizeof number);
+    }
+    return 0;
+}
+
+/* A new block: keep the numbers of its lines, and what they state together. */
+static int add_block(Heads *heads) {
     uint8_t flags = 0;
     int64_t length = 0;
-    for (;;) {
-        int fresh;
-        const char *line_end = find_pair(text, end, LINE_END);
-        size_t line_size = (size_t)(line_end - text);
-        uint32_t number = number_of(&heads->lines, text, line_size, &fresh);
-        if (number == UNKNOWN || (fresh && note_line(heads, number, text, line_size) < 0))
-            return -1;
-        if (number >= heads->line_flags.used) {
-            PyErr_SetString(PyExc_RuntimeError, "the list of lines was changed");
-            return -1;
-        }
+    for (size_t at = 0; at < heads->numbers.used; at += 4) {
+        uint32_t number;
+        memcpy(&number, heads->numbers.bytes + at, sizeof number);
         uint8_t more = (uint8_t)heads->line_flags.bytes[number];
         flags = together(flags, more);
         if (more & SIZED) memcpy(&length, heads->line_lengths.bytes + 8 * (size_t)number, 8);
-        int32_t signed_number = (int32_t)number;
-        if (memory_append(&heads->line, &signed_number, sizeof signed_number) < 0) return -1;
-        if (line_end == end) break;
-        text = line_end + 2;
     }
+    if (memory_append(&heads->line, heads->numbers.bytes, heads->numbers.used) < 0) return -1;
     int64_t lines = (int64_t)(heads->line.used / 4);
     if (memory_append(&heads->first, &lines, sizeof lines) < 0) return -1;
     if (memory_append(&heads->block_lengths, &length, sizeof length) < 0) return -1;
     return memory_append(&heads->block_flags, &flags, 1);
 }
 
-/* The number of a block; UNKNOWN with an error set. */
-static uint32_t block_of(Heads *heads, const char *text, size_t size) {
+/* The number of the block of the head that was parted; UNKNOWN with an error set. */
+static uint32_t block_of(Heads *heads, int side) {
     int failed = 0;
+    if (number_lines(heads, side) < 0) return UNKNOWN;
+    const char *text = heads->numbers.bytes;
+    size_t size = heads->numbers.used, count = block_count(heads);
     uint64_t hash = hash_of(text, size, heads->blocks.seed);
     uint32_t number = index_find(&heads->blocks, hash, same_block, heads, text, size, &failed);
-    if (number != UNKNOWN || failed) return number;
-    size_t count = block_count(heads);
+    if (number != UNKNOWN) return number;
     if (count >= MOST) {
         PyErr_SetString(PyExc_OverflowError, "too many header blocks");
         return UNKNOWN;
     }
-    if (add_block(heads, text, size) < 0) return UNKNOWN;
+    if (add_block(heads) < 0) return UNKNOWN;
     return index_add(&heads->blocks, hash, (uint32_t)count) < 0 ? UNKNOWN : (uint32_t)count;
 }
 
@@ -385,26 +507,20 @@ static int cut_one(Heads *heads, Batch *batch, Py_ssize_t k, PyObject *bodies) {
         return -1;
     }
     if (burst_text(batch, burst, &begin, &size) < 0) return -1;
-    const char *end = begin + size;
-    const char *head_end = begin, *start_end, *block = NO_LINES;
-    for (;; head_end++) { /* the first empty line */
-        head_end = find_pair(head_end, end, LINE_END);
-        if (head_end == end || (end - head_end >= 4 && memcmp(head_end, HEAD_END, 4) == 0)) break;
-    }
+    const char *end = begin + size, *head_end;
+    if (part_head(heads, batch->side, begin, end, &head_end) < 0) return -1;
     int64_t head = head_end - begin + 4;
     const char *body = head_end == end ? end : head_end + 4;
-    size_t block_size = 1;
+    Part first;
+    memcpy(&first, heads->parts.bytes, sizeof first);
     /* a head that does not end in the burst, or is too long to be remembered, counts as empty */
-    if (head > item_i64(&batch->given[SIZE], (Py_ssize_t)burst) || head > batch->longest)
-        head_end = begin;
-    start_end = find_pair(begin, head_end, LINE_END);
-    if (head_end - start_end > 2) {
-        block = start_end + 2;
-        block_size = (size_t)(head_end - block);
-    }
-    uint32_t start = start_of(heads, batch->side, begin, (size_t)(start_end - begin));
+    int empty = head > item_i64(&batch->given[SIZE], (Py_ssize_t)burst) || head > batch->longest;
+    if (empty) first = (Part){"", 0, UNKNOWN};
+    if ((empty || heads->parts.used == sizeof first) && part_without_lines(heads, &first) < 0)
+        return -1;
+    uint32_t start = start_of(heads, batch->side, &first);
     if (start == UNKNOWN) return -1;
-    uint32_t number = block_of(heads, block, block_size);
+    uint32_t number = block_of(heads, batch->side);
     if (number == UNKNOWN) return -1;
     int64_t length;
     memcpy(&length, heads->block_lengths.bytes + 8 * (size_t)number, sizeof length);
@@ -524,13 +640,37 @@ static PyObject *columns(PyObject *self, PyObject *unused) {
                          (Py_ssize_t)heads->line_flags.used);
 }
 
+/* The texts of a kind: lines, request lines, status lines. */
+static const Texts *texts_of(const Heads *heads, int kind) {
+    return kind == 0 ? &heads->lines : &heads->starts[kind - 1];
+}
+
+PyDoc_STRVAR(text_doc, "text(kind, number, /)\n--\n\n"
+                       "A line (kind 0), a request line (1) or a status line (2).");
+
+static PyObject *text(PyObject *self, PyObject *args) {
+    int kind;
+    Py_ssize_t number;
+    if (!PyArg_ParseTuple(args, "in", &kind, &number)) return NULL;
+    if (kind >= 0 && kind <= 2 && number >= 0) {
+        const Texts *held = texts_of((Heads *)self, kind);
+        if ((size_t)number < text_count(held)) return bytes_of(held, (size_t)number);
+    }
+    PyErr_SetString(PyExc_IndexError, "no such text");
+    return NULL;
+}
+
 PyDoc_STRVAR(texts_doc,
              "texts()\n--\n\nThe lists of lines, request lines and status lines, by number.");
 
 static PyObject *texts(PyObject *self, PyObject *unused) {
-    Heads *heads = (Heads *)self;
+    PyObject *found = PyTuple_New(3);
     (void)unused;
-    return PyTuple_Pack(3, heads->lines.texts, heads->starts[0].texts, heads->starts[1].texts);
+    for (int kind = 0; found != NULL && kind < 3; kind++) {
+        PyObject *list = list_of(texts_of((Heads *)self, kind));
+        if (list == NULL || PyTuple_SetItem(found, kind, list) < 0) Py_CLEAR(found);
+    }
+    return found;
 }
 
 /* the type */
@@ -538,13 +678,11 @@ static PyObject *texts(PyObject *self, PyObject *unused) {
 static void heads_free(PyObject *self) {
     Heads *heads = (Heads *)self;
     Texts *kept[] = {&heads->lines, &heads->starts[0], &heads->starts[1]};
-    for (int k = 0; k < 3; k++) {
-        Py_XDECREF(kept[k]->texts);
-        index_free(&kept[k]->index);
-    }
-    Memory *grown[] = {&heads->line_flags, &heads->line_lengths, &heads->first,
+    for (int k = 0; k < 3; k++) texts_free(kept[k]);
+    Memory *grown[] = {&heads->line_flags, &heads->line_lengths, &heads->behind,
+                       &heads->parts,      &heads->numbers,      &heads->first,
                        &heads->line,       &heads->block_flags,  &heads->block_lengths};
-    for (int k = 0; k < 6; k++) memory_free(grown[k]);
+    for (int k = 0; k < 9; k++) memory_free(grown[k]);
     for (int side = 0; side < 2; side++) memory_free(&heads->kinds[side]);
     index_free(&heads->blocks);
     Py_XDECREF(heads->watched);
@@ -571,11 +709,13 @@ static PyObject *heads_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     heads->classify = classify;
     heads->blocks.seed = seed;
     Texts *kept[] = {&heads->lines, &heads->starts[0], &heads->starts[1]};
+    for (int k = 0; k < 3; k++) kept[k]->index.seed = seed;
+    for (int side = 0; side < 2; side++) heads->last_start[side] = heads->opening[side] = UNKNOWN;
     int good = memory_append(&heads->first, &none, sizeof none) == 0;
-    for (int k = 0; k < 3; k++) {
-        kept[k]->index.seed = seed;
-        kept[k]->texts = PyList_New(0);
-        good = good && kept[k]->texts != NULL;
+    for (Py_ssize_t k = 0; good && k < PyTuple_Size(watched); k++) {
+        Py_ssize_t size = PyBytes_Size(PyTuple_GetItem(watched, k));
+        good = size >= 0;
+        if (good && size < 64) heads->watched_sizes |= (uint64_t)1 << size;
     }
     if (!good) {
         Py_DECREF(heads);
@@ -588,6 +728,7 @@ static PyMethodDef methods[] = {
     {"cut", cut, METH_VARARGS, cut_doc},
     {"block", block, METH_O, block_doc},
     {"columns", columns, METH_NOARGS, columns_doc},
+    {"text", text, METH_VARARGS, text_doc},
     {"texts", texts, METH_NOARGS, texts_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -42,7 +42,6 @@ class CompiledHeads:
         # no secret: it only makes the places of texts in a table hard to foresee
         seed = int.from_bytes(os.urandom(8), "little")
         self._heads = core.Heads(WATCHED_NAMES, self._facts.examined, _classified, seed)
-        self._lines, *self._starts = self._heads.texts()
 
     def cut(self, side: int, data: BurstBytes, burst: Column) -> CutHeads:
         """See `HeadReader`."""
@@ -56,11 +55,11 @@ class CompiledHeads:
 
     def start(self, side: int, number: int) -> bytes:
         """See `HeadReader`."""
-        return self._starts[side][number]
+        return self._heads.text(1 + side, number)
 
     def block(self, number: int) -> bytes:
         """See `HeadReader`."""
-        return b"".join([CRLF + self._lines[line] for line in self._heads.block(number)])
+        return b"".join([CRLF + self._heads.text(0, k) for k in self._heads.block(number)])
 
     def coding(self, block: int) -> str:
         """See `HeadReader`."""
@@ -68,12 +67,14 @@ class CompiledHeads:
 
     def texts(self) -> HeadTexts:
         """See `HeadReader`."""
+        lines, requests, statuses = self._heads.texts()
         first, line, flags = self._heads.columns()
         loose = np.flatnonzero(np.frombuffer(flags, np.uint8) & LOOSE).tolist()
         return HeadTexts(
-            self._lines,
+            lines,
             frozenset(loose),
             np.frombuffer(first, np.int64),
             np.frombuffer(line, np.int32),
-            *self._starts,
+            requests,
+            statuses,
         )
