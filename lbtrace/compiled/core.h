@@ -151,6 +151,8 @@ uint64_t hash_of(const char *text, size_t size, uint64_t seed);
 /* The number of a text; UNKNOWN without one. -1 in `*failed` when `same` failed. */
 uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context, const char *text,
                     size_t size, int *failed);
+/* Ask for the place of a text in time. */
+void index_fetch(const Index *index, uint64_t hash);
 /* Remember a text under its number. 0, or -1 with MemoryError set. */
 int index_add(Index *index, uint64_t hash, uint32_t number);
 void index_free(Index *index);

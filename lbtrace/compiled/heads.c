@@ -14,6 +14,9 @@
  * Heads of a connection are much alike. So a line is first compared with the one that stood there
  * the last time: behind the same line before it, or as the first of the heads of that side. Where
  * both are equal, its end need not be looked for, nor its number.
+ *
+ * Most of the time would be spent waiting for memory: for the capture, and for places in tables of
+ * a million texts. So what a head needs is asked for some heads before it is its turn.
  */
 
 #include "core.h"
@@ -28,6 +31,10 @@
 #define LOOSE 64u /* of a line alone: it is not exactly `name: value` */
 #define PLAIN 1u  /* of a start line; as in start_lines.py */
 #define MOST INT32_MAX
+#define AHEAD 8     /* heads that are parted before the first of them is numbered */
+#define FAR 16      /* heads between one that is parted and one that is asked for */
+#define FETCHED 384 /* bytes that are asked for of each */
+#define LINE 64     /* bytes that come from memory together */
 
 /* Texts of one kind, each kept once: one behind the other. */
 typedef struct {
@@ -36,12 +43,21 @@ typedef struct {
     Index index;
 } Texts;
 
-/* A line of the head that is being cut. */
+/* A line of a head that is being cut. */
 typedef struct {
     const char *text;
     size_t size;
+    uint64_t hash;   /* of one whose number is not known */
     uint32_t number; /* UNKNOWN as long as it is not known */
 } Part;
+
+/* A head that is parted: `begin` … `end` is its burst, `head_end` where its first empty line begins,
+ * with the line end before it; `end` without one. */
+typedef struct {
+    const char *begin, *head_end, *end;
+    Memory parts;  /* Part: start line and field lines */
+    Memory joined; /* the bytes of a burst of several pieces */
+} Parted;
 
 typedef struct {
     PyObject_HEAD
@@ -57,8 +73,7 @@ typedef struct {
     Memory line_lengths; /* int64 of each line: its Content-Length */
     Memory behind;       /* uint32 of each line: which one stood behind it the last time */
     uint32_t last_start[2], opening[2]; /* of each side: start line and first line of the last */
-    Memory parts;        /* Part: start line and field lines of the head that is being cut */
-    Memory numbers;      /* int32: those of its field lines */
+    Memory numbers;      /* uint32: the field lines of the head that is being cut */
     Memory first;        /* int64: the first line of each block in `line`, and the end of all */
     Memory line;         /* int32 */
     Memory block_flags;  /* uint8 of each block */
@@ -103,10 +118,12 @@ static int same_text(void *context, uint32_t number, const char *text, size_t si
     return known_size == size && memcmp(known, text, size) == 0;
 }
 
-/* The number of a text; `*fresh` is set when it is new. UNKNOWN with an error set. */
-static uint32_t number_of(Texts *texts, const char *text, size_t size, int *fresh) {
+/* The number of a part; `*fresh` is set when it is a new text. UNKNOWN with an error set. */
+static uint32_t number_of(Texts *texts, const Part *part, int *fresh) {
     int failed = 0;
-    uint64_t hash = hash_of(text, size, texts->index.seed);
+    const char *text = part->text;
+    size_t size = part->size;
+    uint64_t hash = part->hash;
     uint32_t number = index_find(&texts->index, hash, same_text, texts, text, size, &failed);
     *fresh = 0;
     if (number != UNKNOWN) return number;
@@ -282,7 +299,7 @@ static uint32_t start_of(Heads *heads, int side, const Part *part) {
     int fresh;
     uint32_t number = part->number;
     if (number == UNKNOWN) {
-        number = number_of(&heads->starts[side], part->text, part->size, &fresh);
+        number = number_of(&heads->starts[side], part, &fresh);
         if (number == UNKNOWN || (fresh && note_start(heads, side, part->text, part->size) < 0))
             return UNKNOWN;
     }
@@ -323,22 +340,30 @@ static uint32_t line_behind(const Heads *heads, uint32_t line) {
     return behind;
 }
 
-/* Note the parts of the head that begins at `text`: its start line, and its field lines, some of
- * them with their numbers. `*head_end`: its first empty line, with the line end before it; `end`
- * without one. 0, or -1 with an error set. */
-static int part_head(Heads *heads, int side, const char *text, const char *end,
-                     const char **head_end) {
+/* A text whose number is not known, and its place in the table is asked for. */
+static Part unknown_part(const Texts *texts, const char *text, size_t size) {
+    Part part = {text, size, hash_of(text, size, texts->index.seed), UNKNOWN};
+    index_fetch(&texts->index, part.hash);
+    return part;
+}
+
+/* Part a head into its start line and its field lines, some of them with their numbers. 0, or -1
+ * with an error set. */
+static int part_head(const Heads *heads, int side, Parted *head) {
     const Texts *texts = &heads->starts[side];
+    const char *text = head->begin, *end = head->end;
     uint32_t guess = heads->last_start[side];
-    heads->parts.used = 0;
+    head->parts.used = 0;
     for (;;) {
         const char *line_end = end_if_guessed(texts, guess, text, end);
-        Part part = {text, 0, line_end == NULL ? UNKNOWN : guess};
-        if (line_end == NULL) line_end = find_pair(text, end, LINE_END);
-        part.size = (size_t)(line_end - text);
-        if (memory_append(&heads->parts, &part, sizeof part) < 0) return -1;
+        Part part = {text, 0, 0, guess};
+        if (line_end == NULL) {
+            line_end = find_pair(text, end, LINE_END);
+            part = unknown_part(texts, text, (size_t)(line_end - text));
+        }
+        if (memory_append(&head->parts, &part, sizeof part) < 0) return -1;
         if (line_end == end || (end - line_end >= 4 && memcmp(line_end, HEAD_END, 4) == 0)) {
-            *head_end = line_end;
+            head->head_end = line_end;
             return 0;
         }
         guess = texts == &heads->lines ? line_behind(heads, part.number) : heads->opening[side];
@@ -347,12 +372,20 @@ static int part_head(Heads *heads, int side, const char *text, const char *end,
     }
 }
 
-/* Note the parts of a head that counts as empty, or has no field lines. 0, or -1 with an error
- * set. */
-static int part_without_lines(Heads *heads, const Part *start) {
-    Part parts[2] = {*start, {NO_LINES, sizeof NO_LINES - 1, UNKNOWN}};
-    heads->parts.used = 0;
-    return memory_append(&heads->parts, parts, sizeof parts);
+static Part part_at(const Parted *head, size_t at) {
+    Part part;
+    memcpy(&part, head->parts.bytes + at * sizeof part, sizeof part);
+    return part;
+}
+
+/* Give a head that counts as empty, or has no field lines, the parts that stand for it. 0, or -1
+ * with an error set. */
+static int part_without_lines(const Heads *heads, int side, Parted *head, int empty) {
+    Part parts[2] = {part_at(head, 0),
+                     unknown_part(&heads->lines, NO_LINES, sizeof NO_LINES - 1)};
+    if (empty) parts[0] = unknown_part(&heads->starts[side], "", 0);
+    head->parts.used = 0;
+    return memory_append(&head->parts, parts, sizeof parts);
 }
 
 /* blocks */
@@ -376,20 +409,19 @@ static uint8_t together(uint8_t flags, uint8_t more) {
 static uint32_t line_of(Heads *heads, const Part *part) {
     int fresh;
     if (part->number != UNKNOWN) return part->number;
-    uint32_t number = number_of(&heads->lines, part->text, part->size, &fresh);
+    uint32_t number = number_of(&heads->lines, part, &fresh);
     if (number == UNKNOWN || (fresh && note_line(heads, number, part->text, part->size) < 0))
         return UNKNOWN;
     return number;
 }
 
 /* Number the field lines of a head, and note which stood behind which. 0, or -1 with an error set. */
-static int number_lines(Heads *heads, int side) {
-    size_t count = heads->parts.used / sizeof(Part);
+static int number_lines(Heads *heads, int side, const Parted *head) {
+    size_t count = head->parts.used / sizeof(Part);
     char *place = (char *)&heads->opening[side];
     heads->numbers.used = 0;
     for (size_t k = 1; k < count; k++) {
-        Part part;
-        memcpy(&part, heads->parts.bytes + k * sizeof part, sizeof part);
+        Part part = part_at(head, k);
         uint32_t before = UNKNOWN, number = line_of(heads, &part);
         if (number == UNKNOWN || memory_append(&heads->numbers, &number, sizeof number) < 0)
             return -1;
@@ -420,10 +452,10 @@ static int add_block(Heads *heads) {
     return memory_append(&heads->block_flags, &flags, 1);
 }
 
-/* The number of the block of the head that was parted; UNKNOWN with an error set. */
-static uint32_t block_of(Heads *heads, int side) {
+/* The number of the block of a head; UNKNOWN with an error set. */
+static uint32_t block_of(Heads *heads, int side, const Parted *head) {
     int failed = 0;
-    if (number_lines(heads, side) < 0) return UNKNOWN;
+    if (number_lines(heads, side, head) < 0) return UNKNOWN;
     const char *text = heads->numbers.bytes;
     size_t size = heads->numbers.used, count = block_count(heads);
     uint64_t hash = hash_of(text, size, heads->blocks.seed);
@@ -454,11 +486,11 @@ typedef struct {
     Column given[GIVEN], found[FOUND];
     Column *views; /* the buffers */
     Py_ssize_t view_count;
-    Memory joined; /* the bytes of a burst of several pieces */
+    Parted ahead[AHEAD];
 } Batch;
 
-/* Where a piece is. 0, or -1 with an error set. */
-static int piece_at(const Batch *batch, int64_t at, const char **text, int64_t *size) {
+/* Where a piece is; whether it lies in its buffer. */
+static int has_piece(const Batch *batch, int64_t at, const char **text, int64_t *size) {
     const Column *given = batch->given;
     int64_t row = item_i64(&given[ROW], (Py_ssize_t)at);
     if (row >= 0 && row < given[PAYLOAD].count) {
@@ -468,72 +500,111 @@ static int piece_at(const Batch *batch, int64_t at, const char **text, int64_t *
         if (view >= 0 && view < batch->view_count && begin >= 0 && *size >= 0 &&
             *size <= batch->views[view].count && begin <= batch->views[view].count - *size) {
             *text = (const char *)batch->views[view].view.buf + begin;
-            return 0;
+            return 1;
         }
     }
+    return 0;
+}
+
+/* Where a piece is. 0, or -1 with an error set. */
+static int piece_at(const Batch *batch, int64_t at, const char **text, int64_t *size) {
+    if (has_piece(batch, at, text, size)) return 0;
     PyErr_SetString(PyExc_IndexError, "a piece lies outside its buffer");
     return -1;
 }
 
-/* The bytes of burst `burst`, of a large one the beginning: of one piece where it is, of several
- * joined. 0, or -1 with an error set. */
-static int burst_text(Batch *batch, int64_t burst, const char **text, int64_t *size) {
+/* Ask for the first bytes of burst k of a batch, if there is one. */
+static void fetch_burst(const Batch *batch, Py_ssize_t k) {
+    const Column *given = batch->given;
+    const char *text;
+    int64_t size;
+    if (k >= given[BURST].count) return;
+    int64_t burst = item_i64(&given[BURST], k);
+    if (burst < 0 || burst >= given[SIZE].count) return;
+    int64_t at = item_i64(&given[FIRST], (Py_ssize_t)burst);
+    if (at < 0 || at >= given[ROW].count || !has_piece(batch, at, &text, &size)) return;
+    for (int64_t byte = 0; byte < size && byte < FETCHED; byte += LINE) fetch(text, 1, byte);
+}
+
+/* The bytes of a burst, of a large one the beginning: of one piece where it is, of several joined.
+ * 0, or -1 with an error set. */
+static int burst_text(const Batch *batch, int64_t burst, Parted *head) {
     const Column *first = &batch->given[FIRST];
+    const char *text;
     int64_t at = item_i64(first, (Py_ssize_t)burst), end = item_i64(first, (Py_ssize_t)burst + 1);
-    int64_t whole = item_i64(&batch->given[SIZE], (Py_ssize_t)burst);
+    int64_t whole = item_i64(&batch->given[SIZE], (Py_ssize_t)burst), size;
     if (at < 0 || end <= at || end > batch->given[ROW].count) {
         PyErr_SetString(PyExc_IndexError, "a burst lies outside its pieces");
         return -1;
     }
-    if (end - at == 1) return piece_at(batch, at, text, size);
-    batch->joined.used = 0;
+    if (end - at == 1) {
+        if (piece_at(batch, at, &head->begin, &size) < 0) return -1;
+        head->end = head->begin + size;
+        return 0;
+    }
+    head->joined.used = 0;
     for (; at < end; at++) {
-        if (whole > batch->large && (int64_t)batch->joined.used >= batch->beginning) break;
-        if (piece_at(batch, at, text, size) < 0 ||
-            memory_append(&batch->joined, *text, (size_t)*size) < 0)
+        if (whole > batch->large && (int64_t)head->joined.used >= batch->beginning) break;
+        if (piece_at(batch, at, &text, &size) < 0 ||
+            memory_append(&head->joined, text, (size_t)size) < 0)
             return -1;
     }
-    *text = batch->joined.used ? batch->joined.bytes : "";
-    *size = (int64_t)batch->joined.used;
+    head->begin = head->joined.used ? head->joined.bytes : "";
+    head->end = head->begin + head->joined.used;
     return 0;
 }
 
-/* Cut burst k of a batch; its body is appended to `bodies`. 0, or -1 with an error set. */
-static int cut_one(Heads *heads, Batch *batch, Py_ssize_t k, PyObject *bodies) {
-    int64_t burst = item_i64(&batch->given[BURST], k), size;
-    const char *begin;
+/* Part the head of burst k of a batch. 0, or -1 with an error set. */
+static int begin_head(const Heads *heads, Batch *batch, Py_ssize_t k) {
+    int64_t burst = item_i64(&batch->given[BURST], k);
+    Parted *head = &batch->ahead[k % AHEAD];
     if (burst < 0 || burst >= batch->given[SIZE].count) {
         PyErr_SetString(PyExc_IndexError, "no such burst");
         return -1;
     }
-    if (burst_text(batch, burst, &begin, &size) < 0) return -1;
-    const char *end = begin + size, *head_end;
-    if (part_head(heads, batch->side, begin, end, &head_end) < 0) return -1;
-    int64_t head = head_end - begin + 4;
-    const char *body = head_end == end ? end : head_end + 4;
-    Part first;
-    memcpy(&first, heads->parts.bytes, sizeof first);
+    if (burst_text(batch, burst, head) < 0 || part_head(heads, batch->side, head) < 0) return -1;
+    int64_t size = head->head_end - head->begin + 4;
     /* a head that does not end in the burst, or is too long to be remembered, counts as empty */
-    int empty = head > item_i64(&batch->given[SIZE], (Py_ssize_t)burst) || head > batch->longest;
-    if (empty) first = (Part){"", 0, UNKNOWN};
-    if ((empty || heads->parts.used == sizeof first) && part_without_lines(heads, &first) < 0)
-        return -1;
+    int empty = size > item_i64(&batch->given[SIZE], (Py_ssize_t)burst) || size > batch->longest;
+    if (!empty && head->parts.used > sizeof(Part)) return 0;
+    return part_without_lines(heads, batch->side, head, empty);
+}
+
+/* Number the parts of the head of burst k, and note what is found; its body is appended to
+ * `bodies`. 0, or -1 with an error set. */
+static int end_head(Heads *heads, Batch *batch, Py_ssize_t k, PyObject *bodies) {
+    const Parted *head = &batch->ahead[k % AHEAD];
+    const char *body = head->head_end == head->end ? head->end : head->head_end + 4;
+    Part first = part_at(head, 0);
     uint32_t start = start_of(heads, batch->side, &first);
     if (start == UNKNOWN) return -1;
-    uint32_t number = block_of(heads, batch->side);
+    uint32_t number = block_of(heads, batch->side, head);
     if (number == UNKNOWN) return -1;
     int64_t length;
     memcpy(&length, heads->block_lengths.bytes + 8 * (size_t)number, sizeof length);
-    set_i64(&batch->found[HEAD], k, head);
+    set_i64(&batch->found[HEAD], k, head->head_end - head->begin + 4);
     set_i64(&batch->found[START], k, start);
     set_u8(&batch->found[KIND], k, (uint8_t)heads->kinds[batch->side].bytes[start]);
     set_i64(&batch->found[BLOCK], k, number);
     set_u8(&batch->found[FLAGS], k, (uint8_t)heads->block_flags.bytes[number]);
     set_i64(&batch->found[LENGTH], k, length);
-    PyObject *held = PyBytes_FromStringAndSize(body, end - body);
+    PyObject *held = PyBytes_FromStringAndSize(body, head->end - body);
     int failed = held == NULL || PyList_Append(bodies, held) < 0;
     Py_XDECREF(held);
     return failed ? -1 : 0;
+}
+
+/* Cut all bursts of a batch: each is asked for, then parted, then numbered. 0, or -1 with an error
+ * set. */
+static int cut_all(Heads *heads, Batch *batch, PyObject *bodies) {
+    Py_ssize_t count = batch->given[BURST].count;
+    for (Py_ssize_t k = 0; k < FAR; k++) fetch_burst(batch, k);
+    for (Py_ssize_t k = 0; k < count + AHEAD; k++) {
+        if (k >= AHEAD && end_head(heads, batch, k - AHEAD, bodies) < 0) return -1;
+        if (k < count && begin_head(heads, batch, k) < 0) return -1;
+        fetch_burst(batch, k + FAR);
+    }
+    return 0;
 }
 
 /* Borrow all that a batch consists of. Whether that is so; else an error is set. */
@@ -575,7 +646,10 @@ static void batch_return(Batch *batch) {
     PyMem_Free(batch->views);
     for (int k = 0; k < GIVEN; k++) column_return(&batch->given[k]);
     for (int k = 0; k < FOUND; k++) column_return(&batch->found[k]);
-    memory_free(&batch->joined);
+    for (int k = 0; k < AHEAD; k++) {
+        memory_free(&batch->ahead[k].parts);
+        memory_free(&batch->ahead[k].joined);
+    }
 }
 
 PyDoc_STRVAR(cut_doc,
@@ -600,8 +674,7 @@ static PyObject *cut(PyObject *self, PyObject *args) {
     int good = batch_borrow(&batch, views, given, found);
     if (good) bodies = PyList_New(0);
     heads->busy = good;
-    for (Py_ssize_t k = 0; bodies != NULL && k < batch.given[BURST].count; k++)
-        if (cut_one(heads, &batch, k, bodies) < 0) Py_CLEAR(bodies);
+    if (bodies != NULL && cut_all(heads, &batch, bodies) < 0) Py_CLEAR(bodies);
     heads->busy = good && bodies == NULL;
     batch_return(&batch);
     return bodies;
@@ -680,9 +753,9 @@ static void heads_free(PyObject *self) {
     Texts *kept[] = {&heads->lines, &heads->starts[0], &heads->starts[1]};
     for (int k = 0; k < 3; k++) texts_free(kept[k]);
     Memory *grown[] = {&heads->line_flags, &heads->line_lengths, &heads->behind,
-                       &heads->parts,      &heads->numbers,      &heads->first,
-                       &heads->line,       &heads->block_flags,  &heads->block_lengths};
-    for (int k = 0; k < 9; k++) memory_free(grown[k]);
+                       &heads->numbers,    &heads->first,        &heads->line,
+                       &heads->block_flags, &heads->block_lengths};
+    for (int k = 0; k < 8; k++) memory_free(grown[k]);
     for (int side = 0; side < 2; side++) memory_free(&heads->kinds[side]);
     index_free(&heads->blocks);
     Py_XDECREF(heads->watched);

@@ -47,11 +47,16 @@ static void mix(uint64_t v[16], int a, int b, int c, int d, uint64_t x, uint64_t
     v[b] = turned(v[b] ^ v[c], 63);
 }
 
+/* Eight bytes as a number, the lowest first. */
+static uint64_t word_at(const unsigned char *b) {
+    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 |
+           (uint64_t)b[4] << 32 | (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 | (uint64_t)b[7] << 56;
+}
+
 /* The compression function F (RFC 7693 §3.2); `count`: bytes so far, with those of this block. */
 static void compress(uint64_t h[8], const unsigned char block[BLOCK], uint64_t count, int last) {
-    uint64_t v[16], m[16] = {0};
-    for (int k = 0; k < 16; k++)
-        for (int i = 0; i < 8; i++) m[k] |= (uint64_t)block[8 * k + i] << (8 * i);
+    uint64_t v[16], m[16];
+    for (int k = 0; k < 16; k++) m[k] = word_at(block + 8 * k);
     for (int k = 0; k < 8; k++) {
         v[k] = h[k];
         v[k + 8] = START[k];
@@ -97,8 +102,18 @@ static unsigned digest_of(const uint64_t begun[8], const char *bytes, size_t siz
     return (unsigned)(h[0] & 0xFFFF);
 }
 
+#define KNOWN 32   /* credentials that were hidden lately; a power of two */
+#define SHORT 40   /* bytes */
+
+/* What stands in place of a credential that was hidden lately: most recur at once. */
+typedef struct {
+    size_t size, length; /* of the credential, 0: nothing; of what stands in its place */
+    char secret[SHORT], text[SHOWN_MOST];
+} Hidden;
+
 /* What the masking of cookies works with. */
 typedef struct {
+    Hidden lately[KNOWN];
     uint64_t begun[8];      /* BLAKE2b after its key */
     PyObject *hidden;       /* dict: every credential, and what stands in its place */
     PyObject *values;       /* dict: every value of a field, and what stands in its place */
@@ -116,18 +131,34 @@ static int enter(PyObject *dict, const char *key, size_t size, const char *text,
     return failed;
 }
 
-/* Write what stands in place of a credential, its length and its digest, and remember both. */
-static int hide(Masking *work, const char *secret, size_t size) {
+/* What stands in place of a credential: its length and its digest. Its size. */
+static size_t hidden_text(const Masking *work, const char *secret, size_t size, char *text) {
     static const char digits[] = "0123456789abcdef";
-    char text[SHOWN_MOST];
-    if (size == 0) return 0;
     unsigned digest = digest_of(work->begun, secret, size);
     unsigned low = digest & 0xFF, high = digest >> 8;
-    int length = PyOS_snprintf(text, sizeof text, "\xE2\x80\xA6(%zu %s, #%c%c%c%c)", size,
-                               size == 1 ? "byte" : "bytes", digits[low >> 4], digits[low & 15],
-                               digits[high >> 4], digits[high & 15]);
-    if (memory_append(&work->shown, text, (size_t)length) < 0) return -1;
-    return enter(work->hidden, secret, size, text, (size_t)length);
+    return (size_t)PyOS_snprintf(text, SHOWN_MOST, "\xE2\x80\xA6(%zu %s, #%c%c%c%c)", size,
+                                 size == 1 ? "byte" : "bytes", digits[low >> 4], digits[low & 15],
+                                 digits[high >> 4], digits[high & 15]);
+}
+
+/* Write what stands in place of a credential, and remember both. */
+static int hide(Masking *work, const char *secret, size_t size) {
+    char text[SHOWN_MOST];
+    if (size == 0) return 0;
+    unsigned begin = (unsigned char)secret[0], end = (unsigned char)secret[size - 1];
+    Hidden *held = &work->lately[(size * 31 + begin * 7 + end) % KNOWN];
+    if (held->size == size && memcmp(held->secret, secret, size) == 0)
+        return memory_append(&work->shown, held->text, held->length);
+    size_t length = hidden_text(work, secret, size, text);
+    if (memory_append(&work->shown, text, length) < 0 ||
+        enter(work->hidden, secret, size, text, length) < 0)
+        return -1;
+    if (size > SHORT) return 0;
+    held->size = size;
+    held->length = length;
+    memcpy(held->secret, secret, size);
+    memcpy(held->text, text, length);
+    return 0;
 }
 
 /* Write one cookie: its name stays, and a value without a name is hidden whole. */

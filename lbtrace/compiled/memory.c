@@ -109,6 +109,11 @@ uint64_t hash_of(const char *text, size_t size, uint64_t seed) {
     return hash ^ (hash >> 29);
 }
 
+void index_fetch(const Index *index, uint64_t hash) {
+    if (index->places != NULL)
+        fetch(index->places, sizeof *index->places, (Py_ssize_t)((uint32_t)hash & index->mask));
+}
+
 uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context, const char *text,
                     size_t size, int *failed) {
     uint32_t low = (uint32_t)hash;
