@@ -52,7 +52,7 @@ ENDS = {
     Mark.RESET: "connection reset",
     Mark.CLOSED: "connection closed",
     Mark.CAPTURE_ENDED: "still open at the end of the capture",
-    Mark.LOST: "bytes missing from the capture",
+    Mark.LOST: "bytes may be missing from the capture",
 }
 
 OF_GATEWAYS = {502, 503, 504}  # RFC 9110 §15.6

@@ -72,7 +72,8 @@ class Mark(StrEnum):
         "resynced"  # found again after a gap: what came before it on the connection is unknown
     )
     PIPELINED = "pipelined"  # sent before the previous response was complete
-    LOST = "lost"  # the rest, or the other half, was sent, but is missing from the capture
+    # the rest, or the other half, is missing from the capture, though it was sent; or a RST says so
+    LOST = "lost"
     RESET = "reset"  # cut short by a RST
     CLOSED = "closed"  # cut short by a FIN
     CAPTURE_ENDED = "capture-ended"  # cut short by the end of the capture

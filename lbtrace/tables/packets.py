@@ -158,7 +158,9 @@ class StreamTable(Table):
     )
     known_start: Column = column("?", "its SYN was captured: offset 0 is the first byte ever sent")
     end: Column = column(
-        "i8", "offset after the last byte known to have been sent: seen or acknowledged", "bytes"
+        "i8",
+        "offset after the last byte that was sent: seen, acknowledged, or counted by a RST",
+        "bytes",
     )
     fin: Column = column("i8", "offset of the FIN, seen or acknowledged", "bytes", none=-1)
     reset: Column = column(

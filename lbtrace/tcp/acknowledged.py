@@ -1,6 +1,12 @@
 """ACK numbers → offsets in the opposite stream (RFC 9293 §3.4): how far the peer got, and what it
 knew when.
 
+A RST acknowledges nothing here. Its receiver ends the connection by its sequence number and does
+not look at its ACK number (RFC 9293 §3.10.7.4), and a host on the way that sends a RST may write
+any number. But an end that resets a connection writes the number that it expects next, as in every
+segment (§3.1). So the numbers of a RST prove nothing, and forbid much: where they lie beyond what
+was captured, it is not known that nothing more was sent.
+
 Invariant: an offset is only given where the ACK number is near what the stream sent.
 """
 
@@ -19,6 +25,8 @@ from lbtrace.tcp.reassemble import Assembly
 
 # by which the last ACK captured may lie below the highest, when they changed places on the way
 _MAX_ACK_REORDERED_BYTES = 1 << 20
+# numbers of a RST farther beyond a stream are those of no end: no more is sent at a time
+_MOST_IN_FLIGHT_BYTES = 1 << 24
 
 
 @dataclass(slots=True)
@@ -67,6 +75,25 @@ def _walked(acks: AckOffsets, piece: Column, end: Column, final: Column, of_piec
         part = slice(low, low + CHUNK_ROWS)
         offset, usable = acks.offsets(piece[part])
         of_piece[part] = np.where(usable & (offset >= 0), offset, -1)
+
+
+def told_by_resets(
+    table: SegmentTable, stream: Column, base: Column, end: Column, fin: Column
+) -> Column:
+    """Per stream the offset up to which a RST of either end tells that bytes were sent: i64, 0
+    where none tells of more than is known. Known are the SEQ number of the first byte, −1 without,
+    the offset behind the last one, and that of the FIN, −1 without.
+    """
+    found = np.zeros(len(base), np.int64)
+    rows = np.flatnonzero(table.flags & RST)
+    acks = rows[(table.flags[rows] & ACK) != 0]
+    of = np.concatenate((stream[rows], stream[acks] ^ 1))
+    numbers = np.concatenate((table.seq[rows], table.ack[acks]))
+    ahead = distances(numbers, (base[of] + end[of]).astype(np.uint32)).astype(np.int64)
+    ahead -= fin[of] >= 0  # it counts one
+    usable = (base[of] >= 0) & (ahead > 0) & (ahead <= _MOST_IN_FLIGHT_BYTES)
+    np.maximum.at(found, of[usable], (end[of] + ahead)[usable])
+    return found
 
 
 class AckOffsets:

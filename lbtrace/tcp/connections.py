@@ -22,7 +22,7 @@ from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.connections import ConnectionTable
 from lbtrace.tables.packets import FIN, RST, Column, SegmentTable, StreamTable
 from lbtrace.tcp.ack_waits import ack_waits
-from lbtrace.tcp.acknowledged import Acknowledged, acknowledged
+from lbtrace.tcp.acknowledged import Acknowledged, acknowledged, told_by_resets
 from lbtrace.tcp.already_open import missing_in_front
 from lbtrace.tcp.columns import counted, first_of
 from lbtrace.tcp.handshake import handshakes
@@ -81,6 +81,7 @@ def _stream_table(
     end[beyond] = acked.end[beyond] - (fin[beyond] >= 0)
     unseen = (fin < 0) & (acked.end == end + 1)
     fin[unseen] = end[unseen]
+    end = np.maximum(end, told_by_resets(table, stream, assembly.base, end, fin))
     return StreamTable(
         first=np.concatenate(([0], np.cumsum(counted(pieces.stream, streams), dtype=np.int64))),
         start=pieces.start,

@@ -300,3 +300,24 @@ def test_who_resets_its_streams_at_once_did_not_wait(apart: bool) -> None:
     assert values(said)["count"] == 3
     assert ("CVE-2023-44487" in said.remedy, "at once" in said.text) == (not apart, not apart)
     assert ("shortest" in values(said)) == apart
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+@pytest.mark.parametrize("captured", [True, False])
+def test_a_reset_that_counts_an_answer_which_is_not_captured_came_before_no_answer(
+    tmp_path: Path, who: str, captured: bool
+) -> None:
+    """Its numbers (RFC 9293 §3.1) forbid to say that there was no answer, and that it was lost."""
+    play = Script()
+    front = play.front().asks(ask(1))
+    play.wait(1000)
+    before = len(front.packets)
+    front.answers(OK)
+    (front.leaves if who == "client" else front.closes)(reset=True)
+    if not captured:
+        del front.packets[before:-1]
+    play.write(tmp_path)
+    told = {f.slug: f.text for f in show([[str(tmp_path / "client.pcap")]]).findings}
+    assert not any("before any answer" in text for text in told.values())
+    assert not {slug for slug in told if slug.startswith(("resets", "gave-up", "capture-quality"))}
+    assert ("may be missing" in told.get("errors.unanswered", "")) is not captured

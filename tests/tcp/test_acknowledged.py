@@ -81,3 +81,64 @@ def test_an_ack_before_the_stream_is_an_offset_of_none() -> None:
     assert streams.ack.tolist() == [0, -1]
     # the server has spoken since, and acknowledged nothing of what was captured
     assert (c.from_client.unacked, c.from_client.unacked_least) == (1, 2)
+
+
+def reset_by(numbers: tuple[int, int | None], client: bool = True, fin: bool = False) -> Wire:
+    """A request of two bytes at 100, an answer of one at 1000, and a RST with (SEQ, ACK)."""
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ab", ack=1000)
+    wire.s("PSH", 1000, b"!", ack=102).c("", 102, ack=1001)
+    if fin:
+        wire.s("FIN", 1001, ack=102)
+    (wire.c if client else wire.s)("RST", numbers[0], ack=numbers[1])
+    return wire
+
+
+@pytest.mark.parametrize(
+    ("client", "numbers", "missing"),
+    [
+        (True, (102, 1001), (0, 0)),  # it had what was captured
+        (True, (102, 1501), (0, 500)),  # and an answer that was not
+        (True, (102, None), (0, 0)),  # a RST without ACK tells nothing of the other end
+        (True, (302, 1001), (200, 0)),  # the client had sent more
+        (False, (1501, 302), (200, 500)),  # of both
+        (False, (1501, 102), (0, 500)),
+        (True, (0, 0), (0, 0)),  # of a host on the way
+        (True, (102, 1001 + (1 << 24)), (0, 1 << 24)),
+        (True, (102, 1002 + (1 << 24)), (0, 0)),  # more than is sent at a time
+        (True, (102, 1000), (0, 0)),
+    ],
+)
+def test_the_numbers_of_a_reset_tell_what_may_be_missing(
+    client: bool, numbers: tuple[int, int | None], missing: tuple[int, int]
+) -> None:
+    """It is no acknowledgement, so that nothing is called lost; and not all that was sent."""
+    [c], streams = connections(reset_by(numbers, client).table())
+    assert (c.from_client.missing, c.from_server.missing) == missing
+    assert (c.from_client.lost, c.from_server.lost) == (0, 0)
+    assert streams.clean.tolist() == [not n for n in missing]
+
+
+@pytest.mark.parametrize(("ack", "missing"), [(1001, 0), (1002, 0), (1003, 1)])
+def test_a_reset_may_count_the_fin_before_it(ack: int, missing: int) -> None:
+    [c], _ = connections(reset_by((102, ack), fin=True).table())
+    assert c.from_server.missing == missing
+
+
+def test_the_reset_of_a_syn_tells_of_nothing_missing() -> None:
+    """A closed port acknowledges the SYN (RFC 9293 §3.10.7.1)."""
+    [c], _ = connections(Wire().c("SYN", 99).s("RST", 0, ack=100).table())
+    assert (c.from_client.missing, c.from_server.missing) == (0, 0)
+
+
+def test_the_numbers_of_a_reset_of_a_stream_longer_than_the_ring() -> None:
+    wire = long(Wire(), 12)
+    wire.c("RST", 100 + 11 * STEP + 10, ack=1024 + 7)
+    [c], _ = connections(wire.table())
+    assert (c.from_client.missing, c.from_server.missing) == (11 * STEP - 110, 7)
+
+
+def test_a_reset_may_count_a_fin_that_was_acknowledged_and_not_captured() -> None:
+    wire = reset_by((102, 1002))
+    wire.segments.insert(-1, wire.c("", 102, ack=1002).segments.pop())
+    [c], streams = connections(wire.table())
+    assert (c.from_server.missing, streams.fin[1]) == (0, 1)
