@@ -213,7 +213,8 @@ def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
         fin, fin_ns, rst, rst_ns = (
             int(ends[name][e]) for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")
         )
-        if fin and fin < q.first_frame[e]:
+        # a FIN that acknowledges the request came after it, whatever their order in the file
+        if fin and fin < q.first_frame[e] and fin_ns < asked_last:
             # with a response before the FIN the connection was idle; without one it was refused
             # service at once
             if not q.marks[e] & MARKS[Mark.PIPELINED]:

@@ -72,12 +72,14 @@ def unread(table: SideTable) -> list[bool]:
     """Per client exchange, whether its request was sent after the balancer's FIN and got no answer:
     it reached nobody.
     """
-    fin = table.of_ends("fin_frame", server=True)[table.connection]
+    q = table.requests
+    fin, fin_ns = (table.of_ends(f"fin_{u}", True)[table.connection] for u in ("frame", "ns"))
     late: list[bool] = (
-        table.requests.there
+        q.there
         & ~table.responses.there
         & (fin > 0)
-        & (fin < table.requests.first_frame)
+        & (fin < q.first_frame)
+        & (fin_ns < q.last_ns)  # which is not so where the FIN acknowledges the request
     ).tolist()
     return late
 

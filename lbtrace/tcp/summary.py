@@ -15,6 +15,7 @@ from lbtrace import compiled
 from lbtrace.tables.connections import NEVER, NONE, ConnectionTable, Ends
 from lbtrace.tables.packets import ACK, FIN, RST, SYN, Column, SegmentTable, StreamTable
 from lbtrace.tcp.ack_waits import AckWaits
+from lbtrace.tcp.closing import earliest_times
 from lbtrace.tcp.columns import counted, first_of, last_of, taken
 from lbtrace.tcp.fingerprint import syn_options
 from lbtrace.tcp.handshake import Handshake
@@ -172,12 +173,12 @@ def _ends(
         rsts=seen.rsts,
         isn=taken(table.seq, own, NONE),
         fin_frame=taken(table.frame, seen.fin, 0),
-        fin_ns=taken(table.time_ns, seen.fin, NEVER),
+        fin_ns=earliest_times(table, assembly, seen.fin),
         rst_frame=taken(table.frame, seen.rst, 0),
-        rst_ns=taken(table.time_ns, seen.rst, NEVER),
+        rst_ns=earliest_times(table, assembly, seen.rst),
         first_payload_frame=taken(table.frame, seen.load, 0),
         first_payload_ns=taken(table.time_ns, seen.load, NEVER),
-        last_payload_ns=taken(table.time_ns, seen.last_load, NEVER),
+        last_payload_ns=earliest_times(table, assembly, seen.last_load),
         last_packet_ns=taken(table.time_ns, seen.last, NEVER),
         start_seq=assembly.base,
         first_ack=taken(table.ack, seen.ack, NONE),
