@@ -28,6 +28,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.model.frame_parts import ANY, RestsOn
 from lbtrace.model.report import Finding
 from lbtrace.options import Progress, quiet
+from lbtrace.tables.packets import MOST_BACK_NS
 
 __all__ = ["FindingModule", "all_findings", "finding_of", "registry", "slugs"]
 
@@ -114,10 +115,13 @@ def slugs_with_variants() -> tuple[str, ...]:
 
 def all_findings(comparison: Comparison, progress: Progress = quiet) -> tuple[Finding, ...]:
     """Everything there is to tell, most severe first, then surest first, then by slug. If only one
-    side was captured, what needs no other side. Where a clock was set back while capturing,
-    nothing that rests on durations.
+    side was captured, what needs no other side. Where a clock was set while capturing,
+    nothing that rests on durations: it says so itself, or the clocks of two captures differed by
+    something else before a moment than behind it.
     """
     steady = all(trace.steady for side in comparison.captured for trace in comparison.traces(side))
+    steps = [clock.step for clock in comparison.correlation.clocks if clock.step is not None]
+    steady &= all(abs(step.by_ns) < MOST_BACK_NS for step in steps)
     found: list[Finding] = []
     for number, module in enumerate(registry()):
         progress("looking for problems", number / len(registry()))

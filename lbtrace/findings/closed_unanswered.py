@@ -66,14 +66,18 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         return
     waited = (fin - q.last_ns)[which]
     shortest, longest = int(waited.min()), int(waited.max())
-    both = differ(shortest, longest)
+    # a clock that was set tells no durations
+    steady = all(trace.steady for trace in comparison.traces(side))
+    both = steady and differ(shortest, longest)
     yield KIND.finding(
         "",
         Severity.MEDIUM,
         Confidence.HIGH,
         "The server end closed the {count:connection|connections} of {count} open requests without "
-        "an answer, {shortest}" + (" to {longest}" if both else "") + " after {count:it was|they "
-        "were} sent.",
+        "an answer"
+        + (", {shortest}" if steady else "")
+        + (" to {longest}" if both else "")
+        + (" after {count:it was|they were} sent." if steady else "."),
         (
             frame
             for row in which[:EXAMPLES].tolist()
@@ -85,6 +89,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         note="the request, and the FIN",
         remedy=REMEDY,
         count=len(which),
-        shortest=ns(shortest),
+        shortest=ns(shortest) if steady else None,
         longest=ns(longest) if both else None,
     ).about(comparison.asked(side, which))

@@ -46,6 +46,7 @@ from lbtrace.tables.words import MARKS
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
+OF_DURATIONS = True
 FIRST = -1  # the silence before the first exchange of a connection
 AT_ONCE_NS = 250_000_000  # an answer of FIN or RST within a long round trip
 GIVEN_UP = ", as when it had given up the idle connection"

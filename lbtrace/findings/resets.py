@@ -91,19 +91,23 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         return
     waited = (rst_ns - table.requests.last_ns)[cut].clip(0)
     answering = int(table.responses.there[cut].sum())
+    # a clock that was set tells no durations
+    steady = all(trace.steady for trace in comparison.traces(side))
+    both = steady and differ(int(waited.min()), int(waited.max()))
     yield KIND.finding(
         "by-the-server-end" if server else "by-the-client-end",
         Severity.MEDIUM if server else Severity.LOW,
         Confidence.HIGH,
         ("The server end" if server else "The client end")
-        + " reset the {count:connection|connections} of {count} open requests, {shortest}"
-        + (" to {longest}" if differ(int(waited.min()), int(waited.max())) else "")
-        + " after {count:it was|they were} sent"
+        + " reset the {count:connection|connections} of {count} open requests"
+        + (", {shortest}" if steady else "")
+        + (" to {longest}" if both else "")
+        + (" after {count:it was|they were} sent" if steady else "")
         + ("; {answering} of them had been answered in part." if answering else "."),
         _frames(comparison, side, cut, rst, rst_ns),
         count=len(cut),
-        shortest=ns(int(waited.min())),
-        longest=ns(int(waited.max())),
+        shortest=ns(int(waited.min())) if steady else None,
+        longest=ns(int(waited.max())) if steady else None,
         answering=answering or None,
         remedy=REMEDY[server],
     )

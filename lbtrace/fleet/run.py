@@ -32,7 +32,7 @@ from lbtrace.fleet.slices import (
 from lbtrace.fleet.split import SplitPoint, split_points
 from lbtrace.model.fleet import FleetFile, FleetPoint, FleetReport, SliceSummary
 from lbtrace.model.net import Side
-from lbtrace.model.trace import SET_BACK, PacketCounts
+from lbtrace.model.trace import SET_BACK, SET_FORWARD, PacketCounts
 from lbtrace.options import Options, Progress, quiet
 from lbtrace.tables.trace_joining import joined_diagnostics
 
@@ -43,7 +43,7 @@ NO_CLOCK: Final = (
     "compared at once."
 )
 SET_CLOCK: Final = (
-    "The clock of a capture point was set back, so nothing was cut: all was compared at once."
+    "The clock of a capture point was set, so nothing was cut: all was compared at once."
 )
 
 
@@ -92,7 +92,7 @@ def place_borders(
     every = sum(len(i.begins_ns) for of_point in indexes for i in of_point)
     if every <= 2 * plan.slice_exchanges:
         return one, [], ""
-    if any(d.slug == SET_BACK for point in split for d in point.diagnostics):
+    if any(d.slug in (SET_BACK, SET_FORWARD) for point in split for d in point.diagnostics):
         return one, [], SET_CLOCK
     clocks = point_clocks(planned, indexes, plan.clock_offset_ns)
     if clocks is None:

@@ -18,7 +18,8 @@ from lbtrace.model.tunnel import Tunnel
 from lbtrace.model.websocket import WebSocket
 
 HTTP3_NOT_READ = "http3-not-read"  # the diagnostic of UDP packets that may hold requests
-SET_BACK = "clock-set-back"  # the diagnostic of a capture whose own clock cannot be trusted
+# the diagnostics of a capture whose own clock cannot be trusted
+SET_BACK, SET_FORWARD = "clock-set-back", "clock-set-forward"
 
 
 # slugs of diagnostics by which a part of the input was not read
@@ -169,8 +170,8 @@ class Trace:
 
     @property
     def steady(self) -> bool:
-        """Whether the clock of the capture was never seen to be set back."""
-        return all(said.slug != SET_BACK for said in self.diagnostics)
+        """Whether the clock of the capture was never seen to be set."""
+        return all(said.slug not in (SET_BACK, SET_FORWARD) for said in self.diagnostics)
 
     @property
     def http3_packets(self) -> int:

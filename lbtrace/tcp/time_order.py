@@ -9,6 +9,7 @@ things make its times go back by more than that:
 
 Which of the two: the sequence numbers of a direction go up, and nothing is acknowledged before it
 is sent (RFC 9293 §3.4). The order that breaks this less often is right, in doubt that of the times.
+A clock that was set forward puts nothing in another order: `set_forward` finds it.
 Invariant: frames keep their numbers and their times; a file whose times never go back by more than
 a second stays as it is.
 """
@@ -19,19 +20,20 @@ from typing import Final
 
 import numpy as np
 
-from lbtrace.model.trace import SET_BACK, Diagnostic
+from lbtrace.model.trace import SET_BACK, SET_FORWARD, Diagnostic
 from lbtrace.tables.columns import highest_so_far
 from lbtrace.tables.packets import ACK, FIN, MOST_BACK_NS, SYN, Column, SegmentTable
+from lbtrace.tcp.set_forward import set_forward
 
 NOTHING: Final = -(1 << 33)  # below every distance of two sequence numbers
 
 
 def in_time_order(table: SegmentTable) -> SegmentTable:
-    """The segments in their order, and what is to be said of it."""
+    """The segments in their order, and what is to be said of it and of their times."""
     steps = np.diff(table.time_ns)
     back = np.flatnonzero(steps < -MOST_BACK_NS)
     if not len(back):
-        return table
+        return _told_set_forward(table)
     by_time = np.argsort(table.time_ns, kind="stable")
     together = _parts(table.time_ns) and (
         _faults(table, by_time) <= _faults(table, np.arange(len(table)))
@@ -53,6 +55,21 @@ def in_time_order(table: SegmentTable) -> SegmentTable:
     said = Diagnostic(slug, text, len(back), int(table.frame[back[0] + 1]))
     ordered = table.taken(by_time) if together else table
     return ordered.with_columns(diagnostics=(*table.diagnostics, said))
+
+
+def _told_set_forward(table: SegmentTable) -> SegmentTable:
+    """The same segments, and what is to be said of a clock that was set forward."""
+    step = set_forward(table)
+    if step is None:
+        return table
+    said = Diagnostic(
+        SET_FORWARD,
+        f"The clock of the capture was set forward by {step.by_ns / 1e9:.3f} s or more, as the "
+        "time stamps of TCP show: nothing is said of how long anything took on one side",
+        1,
+        int(table.frame[step.row]),
+    )
+    return table.with_columns(diagnostics=(*table.diagnostics, said))
 
 
 def _parts(time_ns: Column) -> bool:
