@@ -30,14 +30,14 @@ NEARBY: Final = 1 << 15  # segments before and after a silence
 MEASURED_NS: Final = 100_000_000  # an end that was seen for so long tells the unit of its clock
 
 
-class Step(NamedTuple):
+class SetForward(NamedTuple):
     """A clock that was set: the first segment after it, by its row, and by how much at least."""
 
     row: int
     by_ns: int
 
 
-def set_forward(table: SegmentTable) -> Step | None:
+def set_forward(table: SegmentTable) -> SetForward | None:
     """The longest silence that the ends of the connections deny."""
     silent_ns = np.diff(table.time_ns)
     rows = np.flatnonzero(silent_ns >= MOST_BACK_NS)
@@ -45,7 +45,7 @@ def set_forward(table: SegmentTable) -> Step | None:
     for row in longest.tolist():
         by_ns = _denied(table, row)
         if by_ns >= MOST_BACK_NS:
-            return Step(row, by_ns)
+            return SetForward(row, by_ns)
     return None
 
 
