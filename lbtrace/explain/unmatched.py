@@ -23,12 +23,12 @@ from lbtrace.match.balancer_signature import (
 )
 from lbtrace.match.classes import unread
 from lbtrace.match.clock import Clocks
-from lbtrace.match.exchange_times import NOT_MODIFIED, Facts, unasked
+from lbtrace.match.exchange_times import NOT_MODIFIED, Facts, may_be_answer_each, unasked
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.windows import Window, windows
 from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, UnpairedReason
 from lbtrace.tables.columns import distinct
-from lbtrace.tables.connections import NEVER, TRIES
+from lbtrace.tables.connections import NEVER, STAMPED_LATE_NS, TRIES
 
 # a capture runs for longer than its packets show: it is not outside when this near
 EDGE_NS = 5_000_000_000
@@ -106,6 +106,8 @@ def client_reasons(
             why = _unknown(UnpairedDetail.CLOCK_SET)
         if why.reason is UnpairedReason.ANSWERED_BY_BALANCER and client.also_asked(c):
             why = _unknown(UnpairedDetail.ALSO_ASKED)
+        if why.reason is UnpairedReason.ANSWERED_BY_BALANCER and client.answered_behind(c):
+            why = _unknown(UnpairedDetail.BACKEND_REQUEST_LOST)
         out.append(Unpaired("client", state.client.ref(c), *(why if shown else _capped(why))))
     if any(u.detail is UnpairedDetail.OTHER_BACKEND for u in out):
         either = _unknown(UnpairedDetail.ERROR_OF_EITHER)
@@ -119,14 +121,16 @@ class _ClientReasons:
     def __init__(self, state: Pairing, clocks: Clocks, passed_on: Set[Ref]) -> None:
         facts, table = state.client, state.client.table
         self._state, self._facts, self._passed_on = state, facts, passed_on
-        self._windows = windows(state, clocks, of_client=True)
+        self._windows, self._clocks = windows(state, clocks, of_client=True), clocks
         self._signs = Signs(facts, manner(state))
         self._nothing, self._in_vain = unasked(facts), _sent_in_vain(facts)
         self._late = unread(table)
         self._shared = bool(self._nothing.any()) and _shares(state)
         self._open, self._revalidated = _asked_for(state)
         # a request that is lost may be what any of these caused
-        self._headless = not state.backend.table.requests.there[state.free_backends()].all()
+        free = np.array(state.free_backends(), np.int64)
+        self._lost = free[~state.backend.table.requests.there[free]]
+        self._headless = len(self._lost) > 0
         self._undecided = bool(state.left_over or state.group)
 
     def unanswered(self, c: int) -> Why | None:
@@ -200,6 +204,27 @@ class _ClientReasons:
         """
         asked = self._revalidated if self._facts.cached[c] else self._open
         return not self._nothing[c] and _wants(self._facts, c) in asked
+
+    def _may_be_meanwhile(self, c: int, b: int) -> bool:
+        """Whether the answer of a backend exchange may have come while a client waited."""
+        client, backend = self._facts, self._state.backend
+        clock = self._clocks.get((int(client.point[c]), int(backend.point[b])))
+        if clock is None or clock.refused:
+            return True
+        answered = int(backend.reply[b])
+        answered += clock.delta_ns(answered)
+        wide = clock.half_width_ns + STAMPED_LATE_NS
+        return int(client.start[c]) - wide <= answered <= int(client.reply[c]) + wide
+
+    def answered_behind(self, c: int) -> bool:
+        """Whether a backend gave such an answer, while this client waited or at a time that no
+        clock tells, to a request that is not in the capture.
+        """
+        lost = np.array([b for b in self._lost.tolist() if self._may_be_meanwhile(c, b)], np.int64)
+        client, there = np.full(len(lost), c), self._state.backend.table.responses.there[lost]
+        return bool(
+            (there & may_be_answer_each(self._facts, self._state.backend, client, lost)).any()
+        )
 
 
 def _sent_in_vain(facts: Facts) -> list[int]:

@@ -64,15 +64,27 @@ FEW_CHECKS = 2  # a balancer takes a server out after as many, or more
 RISE = 2  # … and back after as many that are answered well, or more
 
 
-def handshake_failures(connections: ConnectionTable, capture_end_ns: int) -> Column:
+def handshake_failures(
+    connections: ConnectionTable, capture_end_ns: int, dropped: bool = False
+) -> Column:
     """Per connection REFUSED, NO_ANSWER, or NO_EVENT for one that was opened, whose start was not
-    captured, or of which too little was.
+    captured, or of which too little was. A SYN that was sent once, in a capture that lacks packets
+    or says that it dropped some, may have been answered: who sends it again had no answer.
     """
     attempted, again = _attempted(connections), connections.syn_retransmissions
-    waited = (again > 0) | (capture_end_ns - connections.first_ns >= PATIENCE_NS)
+    waited = capture_end_ns - connections.first_ns >= PATIENCE_NS
+    waited = (again > 0) | (waited & (not dropped) & (not _lacks_packets(connections)))
     refused = connections.ends.rsts[1::2] > 0
     waited &= ~_unheard(connections)
     return np.select([attempted & refused, attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT)
+
+
+def _lacks_packets(connections: ConnectionTable) -> bool:
+    """Whether a capture lacks packets for certain: bytes that were sent are in none, or a FIN that
+    was acknowledged. What the snapshot length cut off does not count.
+    """
+    ends = connections.ends
+    return bool(((ends.missing > ends.truncated) | ends.fin_unseen).any())
 
 
 def _unheard(connections: ConnectionTable) -> Column:
@@ -104,7 +116,7 @@ def _attempted(connections: ConnectionTable) -> Column:
 
 def failed_attempts(trace: Trace, connections: ConnectionTable) -> Column:
     """The same of a capture, UNREACHABLE where an ICMP message turned the SYN away."""
-    events = handshake_failures(connections, trace.last_ns)
+    events = handshake_failures(connections, trace.last_ns, trace.dropped > 0)
     turned_away = {(e.source, e.target) for e in trace.icmp if e.kind is not IcmpKind.TOO_BIG}
     if turned_away:
         tried = np.flatnonzero(_attempted(connections) & (events != REFUSED)).tolist()

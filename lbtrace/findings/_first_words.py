@@ -108,6 +108,7 @@ def closed_unanswered(comparison: Comparison, side: Side) -> Column:
         & (table.of_connections("synacks") > 0)
         & (spoke_ns != NEVER)
         & (ended < left)
+        & ~table.may_have_closed_before(server=False)
         & (ended >= spoke_ns)
         & (ended - spoke_ns < AT_ONCE_NS)
     )

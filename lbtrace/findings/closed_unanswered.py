@@ -58,6 +58,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     rows &= (fin != LATER) & (fin >= q.last_ns) & (fin < gone)
     rows &= fin < table.ended_ns(True, "rst")[on]
     rows &= (table.of_ends("missing", server=True) == 0)[on]
+    rows &= ~table.may_have_closed_before(server=False)[on]
     rows &= (table.of_ends("last_payload_ns", server=True))[on] < q.last_ns
     rows &= ~silent_servers(comparison, side)[on]
     rows[lost_races(comparison, side)] = False

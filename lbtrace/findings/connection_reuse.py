@@ -210,10 +210,11 @@ def first_close(table: SideTable) -> tuple[Column, Column, Column]:
 
 
 def _is_whole(table: SideTable) -> Column:
-    """Per connection, whether both ends were captured and no byte of them is missing."""
+    """Per connection, whether both ends were captured and neither a byte nor a FIN is missing."""
     out = np.ones(len(table.client_address), bool)
     for end in (False, True):
         out &= (table.of_ends("packets", end) > 0) & (table.of_ends("missing", end) == 0)
+        out &= ~table.may_have_closed_before(end)
     return out
 
 

@@ -107,6 +107,7 @@ def _behind(comparison: Comparison, rows: Column) -> _Behind:
     )
     early &= (closed != LATER) & (closed < ended) & (~r.complete[backend] | (silent < 0))
     early &= (table.of_ends("missing", server=True) == 0)[connection]
+    early &= ~table.may_have_closed_before(server=True)[connection]
     return _Behind(backend[early], np.maximum(silent[early], 0))
 
 
@@ -134,6 +135,7 @@ def _unfinished(table: SideTable, ended: Column) -> Column:
     r = table.responses
     theirs = _first_frame(table, server=False, of=("fin", "rst"))
     whole = table.of_ends("missing", server=True) == 0
+    whole &= ~table.may_have_closed_before(server=False)
     over = ((ended != LATER) & (ended < theirs) & whole)[table.connection]
     found: Column = r.whole_heads & ~r.complete & over & table.last_on_connection
     return found

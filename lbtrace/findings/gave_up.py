@@ -99,6 +99,7 @@ def _left_waiting(comparison: Comparison) -> Iterator[Finding]:
     rows = q.there & q.complete & ~table.responses.there & ~table.interim & ~table.both_ask
     rows &= (table.marks & unknown == 0) & (closed != LATER) & (waited >= WAITED_NS)
     rows &= closed < table.ended_ns(server=True)[table.connection]
+    rows &= ~table.may_have_closed_before(server=True)[table.connection]
     # the other end had the request, and the client end had nothing of an answer
     rows &= (table.of_ends("unacked", server=False) == 0)[table.connection]
     rows &= (table.of_ends("last_packet_ns", server=True))[table.connection] >= q.last_ns
@@ -139,6 +140,7 @@ def _midway(comparison: Comparison) -> Iterator[Finding]:
     left = q.there & q.complete & r.whole_heads & np.isin(r.framing, SIZED) & ~table.both_ask
     left &= (table.ended_ns(False, "rst")[c] != LATER) & (gone > r.first_ns) & (gone < ended)
     left &= (r.last_ns > gone) | ~r.complete
+    left &= ~table.may_have_closed_before(server=True)[c]
     left &= (table.of_ends("missing", server=True) == 0)[c] & table.last_on_connection
     rows = np.flatnonzero(left)
     if not len(rows):
@@ -298,7 +300,7 @@ def _waited(table: SideTable, resets: Mapping[int, Steered]) -> Column:
     known = (table.marks & unknown == 0) & (
         table.of_ends("missing", server=True)[table.connection] == 0
     )
-    known &= table.answering
+    known &= table.answering & ~table.may_have_closed_before(server=True)[table.connection]
     waited = gone - q.last_ns
     left = q.there & q.complete & ~table.interim & known & ~table.both_ask
     left &= (gone != LATER) & (gone < ended) & (waited >= np.where(reset, 0, AT_ONCE_NS))

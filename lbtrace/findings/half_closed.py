@@ -83,15 +83,16 @@ def _half_closed(table: SideTable) -> Column:
 
 
 def _closed_before(table: SideTable) -> Column:
-    """Per exchange, whether the server end had closed its connection before the client end did: by
-    their order in the file, or because the client acknowledged it.
+    """Per exchange, whether the server end had closed its connection before the client end did, or
+    may have: by their order in the file, because the client acknowledged it, or because its FIN is
+    not in the capture.
     """
     (mine, _), (theirs, there) = (
         (table.of_ends("fin_frame", server), table.of_ends("fin_ns", server) != NEVER)
         for server in (False, True)
     )
     before = (there & (theirs < mine)) | table.of_ends("answers_fin", server=False)
-    closed: Column = before[table.connection]
+    closed: Column = (before | table.may_have_closed_before(server=True))[table.connection]
     return closed
 
 

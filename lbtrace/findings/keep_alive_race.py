@@ -193,14 +193,18 @@ def _cause(longest: int | None, by_limit: bool, certain: bool) -> str:
 def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
     table, silence = comparison.table(side), _silences(comparison.table(side))
     q, r = table.requests, table.responses
-    passed_on = _passed_on(comparison, side)
+    passed_on, left = _passed_on(comparison, side), table.ended_ns(False)[table.connection]
     ends = {
         name: table.of_ends(name, server=True)[table.connection]
         for name in ("fin_frame", "fin_ns", "rst_frame", "rst_ns")
     }
+    # an answer or a FIN that is not in the capture may explain the end
+    whole = table.of_ends("missing", server=True) == 0
+    whole &= ~table.may_have_closed_before(server=False)
     unanswered = (
         q.there
         & ~r.there
+        & whole[table.connection]
         & (silence != FIRST)
         & ((ends["fin_frame"] > 0) | (ends["rst_frame"] > 0))
         & ~_outstanding(table)
@@ -225,7 +229,8 @@ def _races(comparison: Comparison, side: Side) -> Iterator[_Race]:
                 )
             continue
         frame, at = (fin, fin_ns) if fin else (rst, rst_ns)
-        if idle >= IDLE_NS and 0 <= at - asked_last <= AT_ONCE_NS and not passed_on[e]:
+        at_once = 0 <= at - asked_last <= AT_ONCE_NS and at < left[e]
+        if idle >= IDLE_NS and at_once and not passed_on[e]:
             yield _Race(e, (request, trace.ref(frame, at)), idle, False)
 
 

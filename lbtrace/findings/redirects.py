@@ -422,7 +422,8 @@ def _private_address(comparison: Comparison, redirects: list[Redirect]) -> Itera
     strange = [
         r
         for r in redirects
-        if r.leads_to.host != r.asked.host
+        if r.asked.host
+        and r.leads_to.host != r.asked.host
         and parse(r.leads_to.host) is not None
         and not is_public(r.leads_to.host)
     ]
@@ -438,7 +439,7 @@ def _private_address(comparison: Comparison, redirects: list[Redirect]) -> Itera
             count=len(strange),
             of=len(redirects),
             location=strange[0].location,
-            host=strange[0].asked.host or "(no host)",
+            host=strange[0].asked.host,
             remedy="Pass the client's Host on to the server that redirects, or rewrite Location "
             "(nginx: proxy_redirect; Apache httpd: ProxyPassReverse).",
         )

@@ -81,6 +81,7 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
     if not server:
         closed_ns = np.minimum(closed_ns, table.ended_ns(False, "fin"))
     open_ &= closed_ns[table.connection] > rst_ns
+    open_ &= ~table.may_have_closed_before(server=True)[table.connection]
     cut = np.flatnonzero(open_ & (rst_ns != NEVER) & (rst > table.requests.first_frame))
     # both ends may reset; the first to do so ended it
     other, other_ns = (

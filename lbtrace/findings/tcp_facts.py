@@ -108,6 +108,9 @@ def _loss(comparison: Comparison, side: Side) -> Iterator[Finding]:
     # a SYN that nobody answered came to nobody, or was refused in silence: see connection-failures
     attempts = (table.of_connections("syns") > 0) & ~table.of_connections("opened")
     repeats[attempts & (table.of_connections("synacks") == 0)] = 0
+    # of one direction alone no acknowledgement can be seen
+    heard = (table.of_ends("packets", end) > 0 for end in (False, True))
+    repeats[~np.logical_and(*heard)] = 0
     # nor is a SYN that was sent again until the connection opened: see lost-syn
     opened = table.of_connections("opened")
     repeats[opened] -= np.minimum(repeats, table.of_connections("syn_retransmissions"))[opened]

@@ -226,6 +226,7 @@ class UnpairedDetail(StrEnum):
     OTHER_BACKEND = "other-backend"  # the answer looks like one of a backend
     ERROR_OF_EITHER = "error-of-either"  # of the balancer, or of a backend that was not captured
     ANSWER_NOT_CAPTURED = "answer-not-captured"
+    BACKEND_REQUEST_LOST = "backend-request-lost"  # a backend gave such an answer, to one not seen
     REQUEST_NOT_CAPTURED = "request-not-captured"
     NO_ANSWER = "no-answer"  # and no backend exchange
     SENT_AFTER_CLOSE = "sent-after-close"  # the balancer had begun to close the connection

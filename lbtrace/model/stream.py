@@ -47,6 +47,7 @@ class Direction(NamedTuple):
     is the smallest payload sent at the first unacknowledged byte. `acked_most` is the largest
     payload of a segment that was acknowledged.
     `answers_fin`: its first FIN or RST acknowledges the FIN of the other end, so it came after it.
+    `fin_unseen`: its FIN was acknowledged and is not in the capture: it may have closed first.
     `out_of_order` counts segments that arrived after later bytes and were new, `zero_windows`
     segments that advertised a window of 0, the first at `window_closed_frame`; together the window
     was closed for `window_closed_for_ns`.
@@ -96,6 +97,7 @@ class Direction(NamedTuple):
     ack_wait_frame: int | None = None
     ack_wait_ns: int | None = None
     answers_fin: bool = False
+    fin_unseen: bool = False
 
     @property
     def ended(self) -> tuple[int, int] | None:
@@ -142,8 +144,10 @@ class Connection(NamedTuple):
     @property
     def closed_by(self) -> tuple[str, str] | None:
         """Which end closed first, and how: ("client" or "server", "FIN" or "RST"); None when
-        neither did.
+        neither did, or the FIN of one is not in the capture.
         """
+        if self.from_client.fin_unseen or self.from_server.fin_unseen:
+            return None
         closes = [
             (ns, end, how)
             for end, sent in (("client", self.from_client), ("server", self.from_server))

@@ -103,6 +103,7 @@ class Ends(Table):
     answers_fin: Column = column(
         "?", "its first FIN or RST acknowledges the FIN of the other end, so it came after it"
     )
+    fin_unseen: Column = column("?", "its FIN was acknowledged and is not in the capture")
     syn_row: Column = column("i4", "its SYN or SYN-ACK", "row of `SynOptions`", none=NONE)
 
 

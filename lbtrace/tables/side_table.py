@@ -113,6 +113,12 @@ class SideTable(Table):
         )
         return np.maximum(first, least)
 
+    def may_have_closed_before(self, server: bool) -> Column:
+        """Per connection, whether an end may have closed it at any time: its FIN is not in the
+        capture, and the other end acknowledged it.
+        """
+        return self.of_ends("fin_unseen", server)
+
     @cached_property
     def both_ask(self) -> Column:
         """Per exchange, whether both ends of its connection send requests: then neither waits for

@@ -63,6 +63,7 @@ _END_OF_ENDS: Final = (
     "rst_frame",
     "rst_ns",
     "answers_fin",
+    "fin_unseen",
 )
 
 

@@ -183,6 +183,7 @@ def _ends(
         start_seq=assembly.base,
         first_ack=taken(table.ack, seen.ack, NONE),
         answers_fin=_answering(table, seen.fin, seen.rst),
+        fin_unseen=(streams.fin >= 0) & (seen.fins == 0),
         syn_row=np.where(begun, np.cumsum(begun, dtype=np.int32) - 1, np.int32(NONE)),
     )
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from lbtrace.correlate import correlate
-from lbtrace.explain.unmatched import open_questions
+from lbtrace.explain.unmatched import client_reasons, open_questions
 from lbtrace.match import match
 from lbtrace.model.http import Mark
-from lbtrace.model.net import Endpoint
+from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, UnpairedReason
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
+from lbtrace.pipeline import inspect
 from tests.simulator import Balancer, Simulation
 from tests.simulator.script import CLIENT, FRONT, Script
 
@@ -550,3 +551,48 @@ def test_an_error_after_the_backend_capture_ended_may_be_the_backends(
     play.front().asks(asked % (9, 9)).answers(APP % b"502 Bad Gateway", pause_ms=3)
     (left,) = play.report(tmp_path).correlation.unpaired
     assert (left.reason, left.detail) == (UnpairedReason.UNKNOWN, UnpairedDetail.CAPTURE_EDGE)
+
+
+@pytest.mark.parametrize(
+    ("status", "captured", "pause_ms", "detail"),
+    [
+        (b"400", True, 0, UnpairedDetail.REFUSED_REQUEST),
+        (b"400", False, 0, UnpairedDetail.BACKEND_REQUEST_LOST),
+        (b"404", False, 0, UnpairedDetail.REFUSED_REQUEST),  # no such answer
+        (b"400", False, 900, UnpairedDetail.REFUSED_REQUEST),  # it came too late for this client
+    ],
+)
+def test_an_answer_to_a_request_that_the_backend_capture_lost_may_be_the_clients(
+    status: bytes, captured: bool, pause_ms: float, detail: UnpairedDetail, tmp_path: Path
+) -> None:
+    """The balancer writes its name into every answer, also into those of a backend."""
+    play, ok = Script(), b"HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 6\r\n\r\npage %d"
+    bad = b"HTTP/1.1 %s No\r\nServer: %s\r\nContent-Length: 2\r\n\r\nno"
+    ask = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n"
+    for n in range(3):
+        front = play.front().asks(ask % n)
+        play.back().asks(ask % n).answers(ok % (b"app", n)).closes()
+        front.answers(ok % (b"nginx", n)).leaves()
+        play.wait(100)
+    front = play.front().asks(ask % 7)
+    if pause_ms:
+        front.answers(bad % (b"400", b"nginx")).leaves()
+        play.wait(pause_ms)
+    if not captured:
+        back, before = play.back(), len(play.backend)
+        back.asks(ask % 7)
+        del play.backend[before]
+        back.answers(bad % (status, b"app")).closes()
+    if not pause_ms:
+        front.answers(bad % (b"400", b"nginx")).leaves()
+    play.front().asks(ask % 8)
+    play.back().asks(ask % 8)
+    front_file, back_file = map(str, play.write(tmp_path))
+    clients = [inspect([front_file], Side.CLIENT)]
+    backends = [inspect([back_file], Side.BACKEND)]
+    found = match(clients, backends, DEFAULT)
+    (asked,) = (e.id for e in clients[0].exchanges if e.response and e.response.status == 400)
+    if asked in found.pairs.caused:
+        found.pairs.remove(asked)
+    told = client_reasons(found.pairs, found.clocks)
+    assert [u.detail for u in told if u.ref.id == asked] == [detail]

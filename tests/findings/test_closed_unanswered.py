@@ -114,3 +114,21 @@ def test_a_server_that_ends_every_connection_so_is_told_as_that(tmp_path: Path) 
     found = [f.slug for f in show([[str(tmp_path / "backend.pcap")]]).findings]
     assert "protocol-mismatch.unanswered" in found
     assert "closed-unanswered" not in found
+
+
+@pytest.mark.parametrize("captured", [True, False])
+def test_a_client_whose_fin_is_not_in_the_capture_may_have_closed_first(
+    captured: bool, tmp_path: Path
+) -> None:
+    """The FIN of the server acknowledges it: nobody closed an open request."""
+    play = Script()
+    front = play.front().asks(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    play.wait(500)
+    before = len(front.packets)
+    front.leaves()
+    if not captured:
+        del front.packets[before]
+    play.write(tmp_path)
+    told = {f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings}
+    assert not any(slug.startswith("closed-unanswered") for slug in told)
+    assert any(slug.startswith("gave-up") for slug in told) is captured

@@ -268,3 +268,26 @@ def test_where_others_opened_the_address_is_right(
     assert values(said).get("opened") == opened
     assert ("wrong address" in said.remedy) == (opened is None)
     assert ("SYNs dropped" in said.remedy) == (opened is not None)
+
+
+@pytest.mark.parametrize(
+    ("tried", "missing", "truncated", "fin", "dropped", "what"),
+    [
+        (attempt(), 0, 0, False, False, "no-answer"),
+        (attempt(), 90, 90, False, False, "no-answer"),  # the snapshot length cut them
+        (attempt(), 90, 80, False, False, ""),
+        (attempt(), 0, 0, True, False, ""),
+        (attempt(), 0, 0, False, True, ""),
+        (attempt(sent=2, again=1), 90, 0, True, True, "no-answer"),  # it waited, and tried again
+        (attempt(given_back=1, resets=1), 90, 0, True, True, "refused"),
+    ],
+)
+def test_one_syn_in_a_capture_that_lacks_packets_may_have_been_answered(
+    tried: Connection, missing: int, truncated: int, fin: bool, dropped: bool, what: str
+) -> None:
+    other = attempt()
+    server = other.from_server._replace(missing=missing, truncated=truncated, fin_unseen=fin)
+    other = other._replace(id=1, synacks=1, opened=True, from_server=server)
+    table = ConnectionTable.of([tried, other])
+    event = handshake_failures(table, tried.first_ns + 2 * SECOND, dropped).tolist()[0]
+    assert ("" if event == NO_EVENT else SLUGS[event]) == what

@@ -125,3 +125,14 @@ def test_at_once_is_counted_from_the_end_of_the_request() -> None:
     ]
     found = judge_alone(replace(trace, exchanges=slow)).one("half-closed")
     assert (found.slug, values(found)["count"]) == ("half-closed.unanswered", 4)
+
+
+def test_a_server_whose_fin_is_not_in_the_capture_may_have_closed_first(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front().asks(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    before = len(front.packets)
+    front.closes()
+    del front.packets[before]
+    play.write(tmp_path)
+    told = {f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings}
+    assert not any(slug.startswith(("half-closed", "gave-up")) for slug in told)

@@ -118,3 +118,26 @@ def test_a_connection_with_a_request_that_waits_is_not_idle(tmp_path: Path) -> N
     play.wait(1500)
     front.asks(ask(2)).closes(reset=True)
     assert not found(play, tmp_path)
+
+
+@pytest.mark.parametrize(("lost", "told_of"), [("", True), ("answer", False), ("FIN", False)])
+def test_an_answer_or_a_fin_that_is_not_in_the_capture_is_no_lost_race(
+    lost: str, told_of: bool, tmp_path: Path
+) -> None:
+    """What the capture lost came between the request and the FIN of the server."""
+    play = Script()
+    back = play.back().asks(ask(1)).answers(OK)
+    play.wait(3000)
+    back.asks(ask(2))
+    before = len(back.packets)
+    if not lost:
+        back.closes()
+    elif lost == "FIN":
+        back.leaves()
+        del back.packets[before]
+    else:
+        back.answers(OK).leaves()
+        del back.packets[before : before + 3]
+    play.write(tmp_path)
+    slugs = {f.slug for f in show([[str(tmp_path / "backend.pcap")]]).findings}
+    assert any(slug.startswith("keep-alive-race") for slug in slugs) is told_of

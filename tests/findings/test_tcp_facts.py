@@ -109,3 +109,16 @@ def test_one_percent_of_the_segments_and_three_of_them_are_loss(
     assert bool(found) == told
     if told:
         assert (values(found[0])["again"], values(found[0])["packets"]) == (again, packets)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_of_one_direction_alone_no_acknowledgement_can_be_missed(heard: bool) -> None:
+    trace = four(Balancer()).run().clients[0]
+    first = trace.connections[0]
+    up = first.from_client._replace(
+        repeats=5, repeat_frame=first.first_frame, repeat_ns=first.first_ns
+    )
+    down = first.from_server if heard else first.from_server._replace(packets=0)
+    lossy = first._replace(from_client=up, from_server=down)
+    found = judge_alone(replace(trace, connections=[lossy, *trace.connections[1:]]))
+    assert bool(found.of("tcp-facts.loss")) == heard

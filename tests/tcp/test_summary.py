@@ -144,3 +144,19 @@ def test_two_that_acknowledge_each_other_cannot_be() -> None:
     wire.c("FIN", 100, ack=1001, at=3).s("FIN", 1000, ack=101, at=4)
     [c], _ = connections(wire.table())
     assert (c.from_client.answers_fin, c.from_server.answers_fin) == (False, False)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_a_fin_that_was_acknowledged_and_not_captured_may_have_come_first(
+    seen: bool, acknowledged: bool
+) -> None:
+    wire = Wire().c("SYN", 99).s("SYN", 999, ack=100).c("PSH", 100, b"ask", ack=1000)
+    if seen:
+        wire.c("FIN", 103, ack=1000)
+    wire.s("FIN", 1000, ack=104 if acknowledged else 103)
+    [c], _ = connections(wire.table())
+    unseen = acknowledged and not seen
+    assert (c.from_client.fin_unseen, c.from_server.fin_unseen) == (unseen, False)
+    first = ("client" if seen else "server", "FIN")
+    assert c.closed_by == (None if unseen else first)

@@ -163,6 +163,8 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.ERROR_OF_EITHER: "an error of the balancer's, or of a backend that was not "
     "captured: others were answered by such a one",
     UnpairedDetail.ANSWER_NOT_CAPTURED: "its answer is not in the capture",
+    UnpairedDetail.BACKEND_REQUEST_LOST: "a backend gave such an answer to a request that is not "
+    "in the capture",
     UnpairedDetail.REQUEST_NOT_CAPTURED: "its request is not in the capture",
     UnpairedDetail.NO_ANSWER: "no answer, and no backend exchange",
     UnpairedDetail.SENT_AFTER_CLOSE: "the balancer had begun to close the connection before",

@@ -65,7 +65,8 @@ def frame(name: str, number: int | None, files: int) -> dict[str, int | None]:
 
 def end(d: Direction, files: int) -> dict[str, Any]:
     said = d._asdict()
-    del said["answers_fin"]  # how to read the times; the findings go by it
+    # how to read the times; the findings go by them
+    del said["answers_fin"], said["fin_unseen"]
     for name in FRAMES_OF_ENDS:
         said |= frame(name, said.pop(f"{name}_frame"), files)
     return said | {"syn": None if d.syn is None else offer(d.syn)}

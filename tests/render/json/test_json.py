@@ -99,6 +99,7 @@ def test_no_field_of_the_model_is_left_out() -> None:
         "schemes": "protocol",  # among what HTTP/2 says, where there is any
         "asked_nothing": "tls",  # part of it
         "answers_fin": "fin_ns",  # how to read it; the findings go by it
+        "fin_unseen": "fin_ns",  # likewise
         "compared": "note",  # whether its messages only show what worked
     }
     for source, target in (
