@@ -73,18 +73,10 @@ def handshake_failures(
     """
     attempted, again = _attempted(connections), connections.syn_retransmissions
     waited = capture_end_ns - connections.first_ns >= PATIENCE_NS
-    waited = (again > 0) | (waited & (not dropped) & (not _lacks_packets(connections)))
+    waited = (again > 0) | (waited & (not dropped) & (not connections.lacks_packets))
     refused = connections.ends.rsts[1::2] > 0
     waited &= ~_unheard(connections)
     return np.select([attempted & refused, attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT)
-
-
-def _lacks_packets(connections: ConnectionTable) -> bool:
-    """Whether a capture lacks packets for certain: bytes that were sent are in none, or a FIN that
-    was acknowledged. What the snapshot length cut off does not count.
-    """
-    ends = connections.ends
-    return bool(((ends.missing > ends.truncated) | ends.fin_unseen).any())
 
 
 def _unheard(connections: ConnectionTable) -> Column:

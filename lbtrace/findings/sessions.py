@@ -165,7 +165,7 @@ def _from_cache(comparison: Comparison) -> Iterator[Finding]:
         )
         found = _given_again(comparison, rows, makers)
         if found and not own:
-            found = _not_brought(comparison, found)
+            found = _not_brought(comparison, _covered(comparison, found))
         if found:
             yield _handed_out(comparison, found, makers, len(rows), own)
 
@@ -182,6 +182,17 @@ def _given_again(
             if exchange in wanted and cookie is not None and cookie in makers:
                 found[exchange] = cookie
     return found
+
+
+def _covered(comparison: Comparison, found: dict[int, Cookie]) -> dict[int, Cookie]:
+    """Those that came while the backend captures are known to have run, between two that have a
+    partner; none where one of these captures lacks packets.
+    """
+    if any(c.lacks_packets for c in comparison.sides[1].connections) or not len(comparison.pairs):
+        return {}
+    begins = comparison.sides[0].requests.first_ns
+    paired = begins[comparison.pairs.client]
+    return {row: c for row, c in found.items() if paired.min() < begins[row] < paired.max()}
 
 
 def _not_brought(comparison: Comparison, found: dict[int, Cookie]) -> dict[int, Cookie]:

@@ -180,6 +180,14 @@ class ConnectionTable(RowTable[Connection]):
             networks=list(networks),
         )
 
+    @property
+    def lacks_packets(self) -> bool:
+        """Whether the capture lacks packets for certain: bytes that were sent are in none, or a FIN
+        that was acknowledged. What the snapshot length cut off does not count.
+        """
+        ends = self.ends
+        return bool(((ends.missing > ends.truncated) | ends.fin_unseen).any())
+
     def turned(self, which: Column) -> ConnectionTable:
         """The same with client and server of these connections (bool each) exchanged, because what
         they carry says so.

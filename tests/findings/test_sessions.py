@@ -173,3 +173,19 @@ def test_a_session_that_is_given_again_may_be_of_a_cache(tmp_path: Path) -> None
 )
 def test_who_brought_a_session_may_get_it_again(brought: str, cookie: str, tmp_path: Path) -> None:
     assert told_again(given_again(tmp_path, brought, cookie)) == []
+
+
+def test_an_answer_after_all_that_the_backend_capture_shows_may_be_a_backends(
+    tmp_path: Path,
+) -> None:
+    """The capture behind the balancer was stopped too early."""
+    play = Script()
+    page = message("200 OK", "me", f"Set-Cookie: SID={SECRET}; HttpOnly")
+    for n in range(4):
+        ask = request("/me", f"Cookie: user={n}")
+        front = play.front().asks(ask)
+        if not n:
+            play.back().asks(ask).answers(page).closes()
+            exchange(play, "/other")
+        front.answers(page).leaves()
+    assert told_again(play.report(tmp_path)) == []
