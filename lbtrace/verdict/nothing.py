@@ -28,6 +28,7 @@ from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
+from lbtrace.verdict.dates import same_moments
 from lbtrace.verdict.unrelated import apart_by_own_clocks, why_not
 from lbtrace.verdict.weigh import Judgement, undecided
 
@@ -102,12 +103,12 @@ def belong_together(comparison: Comparison) -> bool:
 
 
 def at_one_time(comparison: Comparison) -> bool:
-    """Whether the captures may show the same moments: they overlap by their own clocks, or some
-    pair shares a value that is rare. Requests that only look alike, an address and a name are
-    those of a place, on any day.
+    """Whether the captures may show the same moments: they overlap by their own clocks, some pair
+    shares a value that is rare, or the answers name one moment on both sides. Requests that only
+    look alike, an address and a name are those of a place, on any day.
     """
     alike = not (comparison.all_pairs.tier <= Tier.RARE_TOKEN).any()
-    return not (alike and apart_by_own_clocks(comparison))
+    return not (alike and apart_by_own_clocks(comparison)) or same_moments(comparison)
 
 
 def _names_clients(comparison: Comparison, everyone: bool) -> bool:
