@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from lbtrace.http_fields import HOP, SERVER, fields_of
-from lbtrace.match.attempts import failed, fitting
+from lbtrace.match.attempts import failed, fitting, in_order
 from lbtrace.match.exchange_times import FAR
 from lbtrace.match.fan_out import Server, server_of
 from lbtrace.match.pairing import UNTOLD, Pairing
@@ -47,7 +47,8 @@ def answers(state: Pairing, line: Timeline) -> dict[int, int]:
         if _may_be_retries(state, may, line):
             retried[c] = may
             continue
-        habit[_servers(state, c)] += 1
+        if not _may_be_retries(state, in_order(state, c, line), line):
+            habit[_servers(state, c)] += 1
         chosen = may[0] if len(may) == 1 else _by_lines(state, c, may)
         if chosen == UNTOLD:
             untold[c] = may

@@ -8,7 +8,7 @@ got another's answer is a lost hedge, a mirror, or a request that was sent twice
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
 
@@ -33,9 +33,10 @@ def attach(
     """
     if not line.known:
         return []
+    of_sets = _tries_in_sets(state, line)
     free = [b for b in state.free_backends() if b not in state.left_over]
     if not free:
-        return []
+        return of_sets
     wanted: dict[Hashable, list[int]] = defaultdict(list)
     for b, key in zip(free, request_keys(state.backend, free, form, kept), strict=True):
         if key is not None:
@@ -45,7 +46,7 @@ def attach(
     for c, key in zip(everyone, request_keys(state.client, everyone, form, kept), strict=True):
         if key in wanted:
             askers[key].append(c)
-    more: list[tuple[int, int]] = []
+    more = of_sets
     for key, backends in wanted.items():
         more += _attach_class(
             state,
@@ -62,6 +63,38 @@ def detach(state: Pairing, more: Sequence[tuple[int, int]]) -> None:
     """Take attempts back that may be another client's."""
     for c, b in more:
         state.detach(c, b)
+
+
+def _tries_in_sets(state: Pairing, line: Timeline) -> list[tuple[int, int]]:
+    """Give a client exchange that is alone in its set the backend exchanges that are left in it,
+    where they and its own were tried one after another: no other can have caused them.
+    """
+    alone = Counter([*state.group.values(), *state.left_out.values()])
+    left: dict[int, list[int]] = defaultdict(list)
+    for b, group in state.left_over.items():
+        if state.owner[b] < 0:
+            left[group].append(b)
+    more: list[tuple[int, int]] = []
+    for c, group in state.group.items():
+        numbers = sorted([*state.caused[c], *left[group]], key=line.backend_asked.__getitem__)
+        if (
+            alone[group] == 1
+            and all(line.began_inside(c, b) for b in numbers)
+            and _in_turn(state, numbers, line)
+        ):
+            more += [(c, b) for b in left[group]]
+    for c, b in more:
+        state.attach(c, b)
+    return more
+
+
+def settle(state: Pairing, more: Sequence[tuple[int, int]]) -> None:
+    """A set whose exchanges all turned out to be attempts for one client exchange is none."""
+    for c, b in more:
+        state.left_over.pop(b, None)
+        if state.group.pop(c, None) is not None:
+            state.spare[c] = (False, False)  # as sure as that nobody else was there
+            state.retold(c, Tier.TIME, Confidence.MEDIUM, (Reason(Clue.SAME_EXCHANGE),))
 
 
 def _attach_class(

@@ -268,7 +268,9 @@ class _Model:
         more = []
         if made.shape is not None:
             more = attempts.attach(pairs, made.shape.form, made.shape.asked, made.line)
-        if more and not every_client(pairs, made.clocks):
+        if more and every_client(pairs, made.clocks):
+            attempts.settle(pairs, more)
+        else:
             attempts.detach(pairs, more)
         repeats.copies(pairs, made.line)
         late = clocks(pairs, self.clock_offset_ns)

@@ -23,7 +23,10 @@ from lbtrace.tables.columns import Column, first_met
 
 APART_S: Final = 2  # a proxy writes the Date anew, a moment later, from a clock of its own
 NO_MOMENT: Final = -1
-MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 _FIXDATE: Final = re.compile(
     r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([1-9][0-9]{3}) "
     r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"

@@ -159,6 +159,51 @@ def test_an_answer_that_was_taken_is_not_put_down_to_an_error(tmp_path: Path) ->
     assert len(play.report(tmp_path).correlation.pairs) == 3
 
 
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+PAGE = b"GET /page HTTP/1.1\r\nHost: a.example\r\n\r\n"
+
+
+def asked_in_turn(play: Script, *answers: bytes, got: bytes) -> None:
+    """A request that was tried at one backend after another, until it had an answer to pass on."""
+    front = play.front().asks(PAGE)
+    for port, answer in enumerate(answers, 8080):
+        play.back(port).asks(PAGE).answers(answer).leaves()
+    front.answers(got).leaves()
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_tries_that_all_got_the_error_that_the_client_got_are_one_request(
+    tmp_path: Path, times: int
+) -> None:
+    """Each of them may be the client's by its answer; none is left for anybody else."""
+    play = warmed_up()
+    for answer in (DONE, BUSY, DONE, BUSY):
+        asked_in_turn(play, *[BUSY] * (times - 1), answer, got=answer)
+    assert outcomes(play, tmp_path)[3:] == [["superseded"] * (times - 1) + ["answered"]] * 4
+
+
+def test_an_error_beside_another_is_no_try_before_it(tmp_path: Path) -> None:
+    """The second was asked before the first had failed: another client may have asked it."""
+    play = warmed_up()
+    front = play.front().asks(PAGE)
+    backs = [play.back(port).asks(PAGE) for port in (8080, 8081)]
+    for back in backs:
+        back.answers(BUSY).leaves()
+    front.answers(BUSY).leaves()
+    found = play.report(tmp_path).correlation
+    assert [len(pair.attempts) for pair in found.pairs] == [1] * 4
+    assert found.pairs[3].confidence is Confidence.LOW
+
+
+def test_a_set_stays_one_where_another_request_may_be_missing(tmp_path: Path) -> None:
+    """One backend exchange is left over that no client in the capture asked."""
+    play = warmed_up()
+    asked_in_turn(play, BUSY, BUSY, got=BUSY)
+    play.back().asks(PAGE).answers(BUSY).leaves()
+    found = play.report(tmp_path).correlation
+    assert [len(pair.attempts) for pair in found.pairs] == [1] * 4
+
+
 def side_by_side(separate: bool, failed_one: bool) -> Pairing:
     """Two backend exchanges under way at the same time, in one capture or in two; the one that
     began first failed, or the other.
