@@ -68,6 +68,8 @@ class Facts:
     cached: Column  # bool, the answer says it comes from a cache
     too_late: Column  # bool, see `_too_late`
     broken_off: Column  # bool, the connection ended upon it: its asker may not have used it
+    # bool, the body of its answer may be the balancer's (rewritten_bodies): it is unknown
+    rewritten: Column | None = None
 
     def __len__(self) -> int:
         return len(self.point)
@@ -78,7 +80,11 @@ class Facts:
 
     def exchange(self, number: int) -> Exchange:
         """An exchange, as an object: for a few, never for all."""
-        return self.table.exchange(number)
+        found = self.table.exchange(number)
+        if self.rewritten is None or found.response is None or not self.rewritten[number]:
+            return found
+        body = found.response.body._replace(complete=False)
+        return found._replace(response=found.response._replace(body=body))
 
     def trace_of(self, number: int) -> Trace:
         """The trace that an exchange is in."""
@@ -100,8 +106,10 @@ class Facts:
         return address
 
 
-def read(side: Side, table: SideTable) -> Facts:
-    """A side → its Facts. Both sides must be in one numbering."""
+def read(side: Side, table: SideTable, rewritten: Column | None = None) -> Facts:
+    """A side → its Facts. Both sides must be in one numbering. `rewritten`: which answers have a
+    body that may be the balancer's.
+    """
     q, r = table.requests, table.responses
     doubt = (table.marks & _UNSURE) != 0
     solid_start, solid_reply = (m.there & ((m.marks & _UNSURE) == 0) & ~doubt for m in (q, r))
@@ -127,6 +135,7 @@ def read(side: Side, table: SideTable) -> Facts:
         _cached(table, reply - start),
         _too_late(table),
         _broken_off(table),
+        rewritten,
     )
 
 

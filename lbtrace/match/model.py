@@ -20,6 +20,7 @@ from lbtrace.match import (
     fingerprint,
     id_conflict,
     repeats,
+    rewritten_bodies,
     unrelated_captures,
     whole_connections,
 )
@@ -44,7 +45,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Clock, Completeness, ConnectionBasis, ConnectionPair
 from lbtrace.model.trace import Trace
 from lbtrace.options import Options
-from lbtrace.tables.columns import among
+from lbtrace.tables.columns import Column, among
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.sides import both_sides
 
@@ -75,7 +76,26 @@ def match(
     hand.
     """
     front, back = both_sides(clients, backends) if tables is None else tables
-    client, backend = read(Side.CLIENT, front), read(Side.BACKEND, back)
+    changed = rewritten_bodies.find(front, back)
+    if changed is not None:
+        found = _matched(
+            (rewritten_bodies.without(front, changed.client), changed.client),
+            (rewritten_bodies.without(back, changed.backend), changed.backend),
+            options,
+        )
+        if rewritten_bodies.hold(found.pairs, found.clocks, front, back):
+            return found
+    return _matched((front, None), (back, None), options)
+
+
+def _matched(
+    front_side: tuple[SideTable, Column | None],
+    back_side: tuple[SideTable, Column | None],
+    options: Options,
+) -> Matching:
+    """Both sides, each with its answers whose bodies are unknown → Matching."""
+    (front, _), (back, _) = front_side, back_side
+    client, backend = read(Side.CLIENT, *front_side), read(Side.BACKEND, *back_side)
     pairs = Pairing(client, backend)
     found = _telling(same_packets(client, backend), front, back)
     by_connection.same_packets(pairs, found)
