@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbtrace.match.drawn import drawn
-from lbtrace.match.exchange_times import Facts
+from lbtrace.match.exchange_times import Facts, body_keys
 from lbtrace.match.tokens import OF_REQUESTS, RARE, RESPONSE, Tokens, collect
 from lbtrace.model.pairing import Reason
 from lbtrace.tables.columns import distinct, group_starts, parts_of
@@ -166,7 +166,7 @@ def candidates(client: Facts, backend: Facts) -> Candidates:
     code = np.repeat(left_owner, size) * np.int64(n_backend)
     code += parts_of(right_owner, begin, size)
     del left_owner, left_token, right_owner, right_token, begin, size
-    alone = _tell_alone(tokens, distinct(token))
+    alone = _tell_alone(tokens, distinct(token), client, backend)
     order = np.lexsort((~alone[token], -weight[token], code))
     code, token = code[order], token[order]
     codes, first = np.unique(code, return_index=True)
@@ -189,15 +189,38 @@ def _rarest_own(code: Column, token: Column, single: Column, codes: Column) -> C
     return out
 
 
-def _tell_alone(tokens: Tokens, used: Column) -> Column:
+def _tell_alone(tokens: Tokens, used: Column, client: Facts, backend: Facts) -> Column:
     """Per token, whether it looks drawn at random and stands in a request or is the balancer's: no
     other exchange anywhere has it. Only the used ones are looked at. Any digest of a body looks
     drawn.
+
+    A session's value is drawn at random, too, and comes with each of its requests. So what a cookie
+    or a credential says tells no request alone, nor does what one side shows in different requests.
     """
+    asked = used[(tokens.of_kind(OF_REQUESTS) & tokens.header & ~tokens.of_session)[used]]
     out = np.zeros(len(tokens), bool)
-    asked = used[(tokens.of_kind(OF_REQUESTS) & tokens.header)[used]]
     out[asked] = list(map(drawn, tokens.values(asked)))
+    for facts, (owner, token) in ((client, tokens.client), (backend, tokens.backend)):
+        held = out[token]
+        out[_in_several(facts, owner[held], token[held])] = False
     return out
+
+
+def _in_several(facts: Facts, owner: Column, token: Column) -> Column:
+    """The tokens that different requests of a side hold: another method, target or body."""
+    order = np.argsort(token, kind="stable")
+    owner, token = owner[order], token[order]
+    requests, bodies = facts.table.requests, body_keys(facts.table.requests)
+    found = [token[:0]]
+    for what, known in (
+        (facts.table.method, requests.there),
+        (requests.start, requests.there),
+        (bodies, bodies > 0),
+    ):
+        which = known[owner]
+        held, said = token[which], what[owner[which]]
+        found.append(held[1:][(held[1:] == held[:-1]) & (said[1:] != said[:-1])])
+    return np.concatenate(found)
 
 
 def _two_best(whom: Column, score: Column, count: int) -> tuple[Column, Column]:

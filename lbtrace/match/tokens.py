@@ -21,6 +21,7 @@ import numpy as np
 
 from lbtrace import compiled
 from lbtrace.http_fields.lines import lowered
+from lbtrace.http_fields.secrets import is_secret
 from lbtrace.match import minted_ids
 from lbtrace.match.drawn import COMMON_FIELDS
 from lbtrace.match.exchange_times import Facts, body_key, body_keys, body_size, body_sizes
@@ -80,6 +81,7 @@ class Tokens:
     kind: Column
     code: Column
     bits: Column  # what it can tell at most, by its own length
+    of_session: Column  # bool: a request has it in a cookie or a credential
     book: _Book
 
     def __len__(self) -> int:
@@ -241,9 +243,13 @@ def collect(client: Facts, backend: Facts) -> Tokens:
         [],
     ]  # per side, in the order in which an exchange shows them: request, response, target
     frequent: list[Column] = []
+    of_session = np.zeros(0, np.int64)
     for way, of in ((_REQUEST, "requests"), (RESPONSE, "responses")):
         messages: list[Messages] = [getattr(table, of) for table in sides]
         lines = _of_lines(book, messages, way)
+        if way is _REQUEST:
+            secret = np.flatnonzero(words.fields_named(is_secret))
+            of_session = lines.entries(secret, secret)[1]
         _measure_bodies(book, messages, way.body)
         for side, held in enumerate(messages):
             common = _common(held.heads, len(words.line_list))
@@ -268,7 +274,7 @@ def collect(client: Facts, backend: Facts) -> Tokens:
     for side, table in enumerate(sides):
         owner = np.flatnonzero(table.requests.there)
         parts[side].append(targets.entries(owner, table.requests.start[owner]))
-    return _numbered(book, parts, frequent)
+    return _numbered(book, parts, frequent, of_session)
 
 
 def _of_balancer(book: _Book, client: Facts, backend: Facts) -> tuple[_Held, _Held]:
@@ -409,7 +415,12 @@ def _target_pieces(book: _Book, targets: list[str]) -> tuple[Column, Column, Col
     )
 
 
-def _numbered(book: _Book, parts: Sequence[list[_Entries]], frequent: Sequence[Column]) -> Tokens:
+def _numbered(
+    book: _Book,
+    parts: Sequence[list[_Entries]],
+    frequent: Sequence[Column],
+    of_session: Column,
+) -> Tokens:
     """What can make candidates, numbered as the client side shows it first: among tokens that tell
     as much, the first one is named. `parts` are as large as the captures' heads, and are let go on
     the way.
@@ -425,6 +436,8 @@ def _numbered(book: _Book, parts: Sequence[list[_Entries]], frequent: Sequence[C
         fine &= there
     for tokens in frequent:
         fine[_dense(tokens, begins)] = False
+    secret = np.zeros(count, bool)
+    secret[_dense(of_session, begins)] = True
     kinds_of_entry, (mine, theirs) = len(parts[0]), (_taken_out(held, fine) for held in parts)
     owner, token, part = mine
     # where the client side shows it first: by exchange, then by kind of entry
@@ -442,7 +455,7 @@ def _numbered(book: _Book, parts: Sequence[list[_Entries]], frequent: Sequence[C
         sides.append((owner.astype(np.int32), token.astype(np.int32)))
     kind = np.searchsorted(begins, found, "right") - 1
     code = found - begins[kind]
-    return Tokens(sides[0], sides[1], kind, code, BITS * book.told(kind, code), book)
+    return Tokens(sides[0], sides[1], kind, code, BITS * book.told(kind, code), secret[found], book)
 
 
 def _dense(token: Column, begins: Column) -> Column:

@@ -74,3 +74,59 @@ def test_an_answer_that_says_it_was_kept_asked_nobody() -> None:
     assert len(recorded.own) > 5
     found = correlate(recorded.clients, recorded.backends, DEFAULT)
     assert not {p.client for p in found.pairs} & recorded.own
+
+
+DRAWN = "5f1c9a7e03b84d26a1e7c0d95b3f8246"
+
+
+def renamed(field: str, value: str, more: int) -> Recording:
+    """One client sends a value with its requests, another an id of its own with each. The backend
+    got the first request under another target; the client capture holds this one alone of the
+    first client's.
+    """
+    simulation = Simulation(seed=5, backends=TWO)
+    one, other = simulation.client("192.168.0.5"), simulation.client("192.168.0.6")
+    dice = random.Random(6)
+    for i in range(1 + more):
+        one.asks("GET", f"/mine/{i}?page={i}", at_ms=50 * i, headers=[(field, value)])
+    for i in range(12):
+        ids = [("X-Request-Id", f"{dice.getrandbits(128):032x}")]
+        other.asks("GET", f"/other/{i}?page={i % 4}", at_ms=10 * i + 5, headers=ids)
+    whole = simulation.run()
+    (front,) = whole.clients
+    kept = [e for e in front.exchanges if e.request and e.request.target != "/mine/1?page=1"]
+    return renamed_behind(replace(whole, clients=[replace(front, exchanges=kept)]))
+
+
+def renamed_behind(recorded: Recording) -> Recording:
+    """The backend got the first request under another path."""
+
+    def rename(e: Exchange) -> Exchange:
+        q = e.request
+        return (
+            e
+            if q is None or q.target != "/mine/0?page=0"
+            else e._replace(request=q._replace(target="/theirs?page=0"))
+        )
+
+    (back,) = recorded.backends
+    return replace(recorded, backends=[replace(back, exchanges=list(map(rename, back.exchanges)))])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "more", "paired"),
+    [
+        ("X-Request-Id", DRAWN, 0, True),
+        ("X-Client-Ref", DRAWN, 1, False),  # it comes with different requests
+        ("Cookie", f"session={DRAWN}", 0, False),  # it comes with each request of a session
+        ("X-Session-Token", DRAWN, 0, False),
+    ],
+)
+def test_a_value_outweighs_another_target_only_where_it_is_one_requests_own(
+    field: str, value: str, more: int, paired: bool
+) -> None:
+    recorded = renamed(field, value, more)
+    found = correlate(recorded.clients, recorded.backends, DEFAULT)
+    by_value = [p for p in found.pairs if p.reasons[0].value == value]
+    assert bool(by_value) == paired
+    assert sum(p.tier is Tier.RARE_TOKEN for p in found.pairs) == 12 + paired
