@@ -11,6 +11,7 @@ above it:
     frames         the frames behind a claim, as Evidence
     claims         the values of a sentence
     nat            the addresses by which a client is known behind a NAT
+    passed_on      whether the only capture was taken on a balancer, and holds both of its sides
     proxies        which messages came through a proxy, and so where one capture alone was taken
     checks         which exchanges and connections are health checks
     counts         SYNs, connections and requests of each side

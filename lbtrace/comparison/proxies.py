@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
-from lbtrace.comparison.sides import Sides
+from lbtrace.comparison.passed_on import PassedOnSides
 from lbtrace.http_fields import ADDED_BY_PROXIES, Meaning, fields_of, is_forwarding
 from lbtrace.model.net import Side
 from lbtrace.model.report import NotCaptured
@@ -38,7 +38,7 @@ def added_to_responses(name: str) -> bool:
     return name in _OF_PROXIES_AND_CACHES
 
 
-class Proxies(Sides):
+class Proxies(PassedOnSides):
     """Two sides, and what on each came through a proxy."""
 
     def proxied_requests(self, side: Side) -> Column:
@@ -68,6 +68,10 @@ class Proxies(Sides):
     def not_captured(self) -> NotCaptured:
         """Which side of a balancer is not in the only capture, if its messages tell."""
         (side,) = self.captured
+        if self.passed_on is not None:
+            return NotCaptured.NOTHING
+        if self.takes_and_opens:
+            return NotCaptured.PERHAPS_NOTHING
         table = self.table(side)
         asked = _mostly(table, self.proxied_requests(side))
         answered = _mostly(table, self.proxied_responses(side))

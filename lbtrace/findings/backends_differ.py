@@ -112,6 +112,8 @@ def _answered(comparison: Comparison, side: Side) -> Column:
     known &= (r.digest != 0) | (r.length == 0)
     if side is Side.BACKEND and not comparison.alone:
         known &= ~comparison.check_exchanges
+    if comparison.alone and comparison.passed_on is not None:  # a balancer is no backend
+        known &= table.servers[table.connection] != comparison.passed_on.front
     return np.flatnonzero(known)
 
 

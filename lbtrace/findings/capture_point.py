@@ -3,16 +3,22 @@
 Meaning:
     Whether the messages of one capture came through a proxy before they were captured: requests
     that did were captured behind it, responses that did were captured in front of it. What one
-    capture does not hold, the other side of the balancer, stays unknown.
+    capture does not hold, the other side of the balancer, stays unknown. A capture taken on the
+    balancer holds both sides: each request that was passed on is in it twice.
 Decided by:
     Fields that only proxies write into requests (Via, trace ids of balancers), a PROXY header, and
     fields that proxies and caches write into responses (Via, X-Cache), in the messages for more
     than half of the targets. X-Forwarded-For and its kin do not decide it: a client can write them.
+    Both sides are in a capture where requests to one server lie inside requests to another, for the
+    same target, and do not come from who asked that one: three of them or more, or one that the
+    server in front is seen to send.
 Evidence:
     The first messages that have such a field.
 Remedy:
-    Capture on both sides of the balancer at the same time, and compare the two captures.
+    Capture on both sides of the balancer at the same time, and compare the two captures. A capture
+    that holds both sides is compared with `lbtrace compare --lb`.
 Variants:
+    both-sides: it was taken on a balancer.
     behind-a-proxy: requests came through one.
     in-front-of-a-proxy: responses came through one.
     forwarding-fields: requests state a client or a proxy, and nothing shows who wrote that.
@@ -25,8 +31,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison.passed_on import PassedOn
 from lbtrace.comparison.proxies import added_to_requests, added_to_responses
 from lbtrace.findings._kind import FindingKind
+from lbtrace.findings._names import few
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence
@@ -47,6 +55,9 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         return
     (side,) = comparison.captured
     where = comparison.not_captured
+    if comparison.passed_on is not None:
+        yield _both_sides(comparison, side, comparison.passed_on)
+        return
     if where is NotCaptured.BEHIND:
         rows = np.flatnonzero(comparison.proxied_responses(side))
         yield _finding(comparison, side, rows, "in-front-of-a-proxy")
@@ -57,6 +68,22 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     )
     if len(rows):
         yield _finding(comparison, side, rows, "behind-a-proxy" if behind else "forwarding-fields")
+
+
+def _both_sides(comparison: Comparison, side: Side, seen: PassedOn) -> Finding:
+    table = comparison.table(side)
+    return KIND.finding(
+        "both-sides",
+        Severity.INFO,
+        Confidence.HIGH,
+        "This capture was taken on a balancer: what {front} was asked was passed on to {behind}, "
+        "so requests are in it twice.",
+        (comparison.request_frame(side, table.ref(row)) for row in (seen.asked, seen.passed_on)),
+        note="a request, and what was made of it",
+        remedy="lbtrace compare --lb tells the two sides apart, and what the balancer did.",
+        front=str(table.endpoint(seen.front)),
+        behind=few(str(table.endpoint(server)) for server in seen.behind),
+    )
 
 
 STATEMENT = {

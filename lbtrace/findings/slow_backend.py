@@ -5,9 +5,9 @@ Meaning:
     of their requests are slow, and the balancer goes on sending it its share.
 Decided by:
     The time from the last byte of a request to the first byte of its response, per server, without
-    health checks. The median of one server is a tenth of a second or more and five times that of
-    every other, and most of its answers took longer than nearly all of theirs. Each answered three
-    requests or more.
+    health checks, and without the balancer itself where it is in the capture. The median of one
+    server is a tenth of a second or more and five times that of every other, and most of its
+    answers took longer than nearly all of theirs. Each answered three requests or more.
 Evidence:
     Requests to the slow server with their responses, and one to another server.
 Remedy:
@@ -74,6 +74,8 @@ def _timed(comparison: Comparison, side: Side) -> Column:
     known &= table.responses.first_ns >= table.requests.last_ns
     if side is Side.BACKEND and not comparison.alone:
         known &= ~comparison.check_exchanges
+    if comparison.alone and comparison.passed_on is not None:  # a balancer is no backend
+        known &= table.servers[table.connection] != comparison.passed_on.front
     return np.flatnonzero(known)
 
 

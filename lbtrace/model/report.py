@@ -438,6 +438,8 @@ class NotCaptured(StrEnum):
     OTHER_SIDE = "other-side"  # the packets do not show on which side the capture was taken
     IN_FRONT = "in-front"  # its requests came through a proxy: it was taken behind one
     BEHIND = "behind"  # its responses came through a proxy: it was taken in front of one
+    NOTHING = "nothing"  # it was taken on a balancer, and holds both of its sides
+    PERHAPS_NOTHING = "perhaps-nothing"  # its host takes connections and opens others
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _write(page: Page, report: CaptureReport, held: _HeldCapture, most: tuple[in
     several = len(report.captures) > 1
     if several:
         trace.title(page, report, held.number)
-    elif report.problems:
+    elif report.problems or report.not_captured in trace.BOTH_SIDES:
         page.blank()
     trace.counted(page, held.trace, held.counts, held.listed)
     for sentence in held.blind_spots:

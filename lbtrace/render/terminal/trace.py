@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from lbtrace.language import N, tr
 from lbtrace.listing import ListingAlone
 from lbtrace.model.http import Application, Exchange, Mark, Protocol
-from lbtrace.model.report import CaptureCounts, CaptureReport
+from lbtrace.model.report import CaptureCounts, CaptureReport, NotCaptured
 from lbtrace.model.selection import NO_STATUS
 from lbtrace.model.stream import Connection
 from lbtrace.model.trace import Trace
@@ -23,6 +23,15 @@ from lbtrace.tables.captures import capture_counts
 CONNECTIONS = 12
 EXCHANGES = 25
 _TIME, _WIDE = 2, 60  # the column of the time of day, and the page that has room for it
+BOTH_SIDES = {
+    NotCaptured.NOTHING: N(
+        "Taken on a balancer: each request that it passed on is in here twice. What it did:"
+    ),
+    NotCaptured.PERHAPS_NOTHING: N(
+        "Taken on a host that takes connections and opens others. If it is a balancer, compare its "
+        "two sides:"
+    ),
+}
 _WIDER = 100  # the page whose rows have room for how a gRPC call ended
 
 
@@ -35,6 +44,13 @@ def summary(page: Page, report: CaptureReport) -> None:
         page.line(_compare([alone.trace for alone in report.captures]), indent=3)
     else:
         _summary(page, report.trace, found, "verdict")
+        if report.not_captured in BOTH_SIDES:
+            page.prose(tr(BOTH_SIDES[report.not_captured]))
+            page.line(shown(f"lbtrace compare --lb {_paths(report.trace)}"), indent=3)
+
+
+def _paths(trace: Trace) -> str:
+    return shlex.join(file.path for file in trace.files)
 
 
 def _summary(page: Page, trace: Trace, problems: int, style: str = "") -> None:

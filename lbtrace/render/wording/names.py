@@ -78,6 +78,10 @@ NOT_CAPTURED: dict[NotCaptured, str] = {
     "taken, and the other side is not in it.",
     NotCaptured.IN_FRONT: "{which}: its requests came through a balancer or proxy. What is in "
     "front of that is not in it.",
+    NotCaptured.NOTHING: "{which}, taken on a balancer: both sides are in it, and each request "
+    "that was passed on is counted twice. lbtrace compare --lb tells the sides apart.",
+    NotCaptured.PERHAPS_NOTHING: "{which}, taken on a host that takes connections and opens "
+    "others. If that is a balancer, both sides are in it: lbtrace compare --lb.",
     NotCaptured.BEHIND: "{which}: its responses came through a balancer or proxy. What is behind "
     "that is not in it.",
 }
