@@ -1,0 +1,98 @@
+"""Handshakes of TLS that an end began and nobody answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lbtrace.model.report import Severity
+from lbtrace.pipeline import show
+from tests.findings.simulated import values
+from tests.findings.test_protocol_mismatch import frames, told
+from tests.findings.test_tls_alerts import SERVER_HELLO
+from tests.http.test_detect import hello
+from tests.simulator.script import Script, Spoken
+
+HELLO = hello("a.example", [])
+
+
+def gives_up(spoken: Spoken) -> None:
+    spoken.asks(HELLO).gives_up(5000)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_port_that_waits_for_a_line_of_http(others: int, tmp_path: Path) -> None:
+    play = Script()
+    for _ in range(2):
+        gives_up(play.back(8443))
+    for _ in range(others):
+        play.back(8443).asks(HELLO).answers(SERVER_HELLO).leaves()
+    play.write(tmp_path)
+    report = show([[str(tmp_path / "backend.pcap")]])
+    (said,) = (f for f in report.findings if f.slug == "unanswered-hellos")
+    assert said.severity is (Severity.LOW if others else Severity.MEDIUM)
+    got = values(said)
+    assert (got["server"], got["count"], got["of"]) == ("10.0.9.11:8443", 2, 2 + others)
+    assert 5_000_000_000 <= int(got["shortest"]) < 5_001_000_000
+    assert "the client end closed" in said.statement.format_map(got)
+    assert [frame.number for frame in said.evidence[0].frames] == [4, 6, 11, 13]
+
+
+def test_what_a_balancer_passed_on_is_told_of_its_backend(tmp_path: Path) -> None:
+    play = Script()
+    front = play.front(443).asks(HELLO)
+    back = play.back(8443).asks(HELLO)
+    front.gives_up(5000)
+    back.gives_up()
+    (said,) = told(play.report(tmp_path), "unanswered-hellos")
+    assert said.slug == "unanswered-hellos.backend"
+    assert frames(said) == [("backend", 4), ("backend", 6)]
+
+
+def the_server_waits_no_longer(spoken: Spoken) -> None:
+    spoken.asks(HELLO).script.wait(3000)
+    spoken.closes()
+
+
+def test_a_server_that_closes_after_its_own_time_limit(tmp_path: Path) -> None:
+    play = Script()
+    the_server_waits_no_longer(play.back(8443))
+    play.write(tmp_path)
+    report = show([[str(tmp_path / "backend.pcap")]])
+    (said,) = (f for f in report.findings if f.slug == "unanswered-hellos")
+    assert "{answerer} closed" in said.statement
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        lambda b: b.asks(HELLO).answers(SERVER_HELLO).gives_up(5000),
+        lambda b: b.asks(HELLO).gives_up(500),  # it waited no second
+        lambda b: b.asks(HELLO),  # the capture ended
+        lambda b: b.asks_in_vain(HELLO, 3),  # it never arrived
+        lambda b: b.asks(b"GET / HTTP/1.1\r\n\r\n").gives_up(5000),
+        lambda b: b.gives_up(5000),
+        lambda b: b.asks(HELLO).closes(),  # at once: another finding
+    ],
+    ids=["an answer", "half a second", "no end", "lost", "no TLS", "nothing", "closed at once"],
+)
+def test_what_is_no_hello_without_an_answer(
+    says: Callable[[Spoken], object], tmp_path: Path
+) -> None:
+    play = Script()
+    says(play.back(8443))
+    play.write(tmp_path)
+    report = show([[str(tmp_path / "backend.pcap")]])
+    assert not [f.slug for f in report.findings if f.slug.startswith("unanswered-hellos")]
+
+
+def test_an_answer_that_the_capture_lost_is_one(tmp_path: Path) -> None:
+    play = Script()
+    spoken = play.back(8443).asks(HELLO)
+    spoken.sent[1] += 100  # what the server said was not captured
+    spoken.gives_up(5000)
+    play.write(tmp_path)
+    report = show([[str(tmp_path / "backend.pcap")]])
+    assert not [f.slug for f in report.findings if f.slug.startswith("unanswered-hellos")]
