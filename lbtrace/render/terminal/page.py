@@ -24,6 +24,8 @@ from lbtrace.render import View
 from lbtrace.render.terminal.theme import THEME
 from lbtrace.render.wording.escape import cut
 
+_IN_NUMBER = re.compile(r"(?<=[0-9]) (?=[0-9]{3}(?![0-9]))")
+_UNBROKEN = "\ue000"  # for private use (Unicode §23.5): one column wide, and no blank
 _ASCII = str.maketrans(
     dict(zip("─▶◀┆│└→·−–×“”’≈\xa0", '-><||`>*--x""\'~ ', strict=True))
     | {"…": "...", "±": "+/-", "µ": "u", "→": "->", "↔": "<->", "—": "--"}
@@ -151,7 +153,7 @@ class Page:
     def hanging(self, lead: Sequence[Cell], *parts: Cell, indent: int = 1) -> int:
         """A paragraph that begins behind `lead` and goes on below itself; the column it has."""
         label, column = self.text(*lead), indent + self.text(*lead).cell_len
-        body = self.text(*parts).wrap(self._console, self.prose_width - column, overflow="fold")
+        body = self._wrapped(self.text(*parts), self.prose_width - column)
         for number, part in enumerate(body):
             line = Text(" " * column if number else " " * indent)
             if not number:
@@ -159,6 +161,16 @@ class Page:
             line.append_text(part)
             self._console.print(line, no_wrap=True, overflow="ignore", crop=False)
         return column
+
+    def _wrapped(self, text: Text, width: int) -> Sequence[Text]:
+        """The lines of a paragraph. The blanks in a number ("3 000 000") are no place to break."""
+        if _UNBROKEN in text.plain:  # of the capture itself
+            return list(text.wrap(self._console, width, overflow="fold"))
+        text.plain = _IN_NUMBER.sub(_UNBROKEN, text.plain)
+        lines = text.wrap(self._console, width, overflow="fold")
+        for line in lines:
+            line.plain = line.plain.replace(_UNBROKEN, " ")
+        return list(lines)
 
     def raw(self, line: str) -> None:
         """A line that a Page has written."""

@@ -142,3 +142,17 @@ def test_a_paragraph_hangs_behind_its_lead(lead: str, words: list[str]) -> None:
     told = [first[column:], *(line[column:] for line in others)]
     assert " ".join(told).split() == words
     assert all(len(line) <= 80 for line in (first, *others))
+
+
+@pytest.mark.parametrize("width", range(40, 80))
+def test_a_number_is_not_broken_at_its_blanks(width: int) -> None:
+    out = io.StringIO()
+    text = "it has 3 000 000 bytes or more, and in 2 034 cases \ue000 12 345 or 404 500"
+    Page(out, View(width=width)).hanging(["P1 "], text.replace("\ue000 ", ""))
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    assert " ".join(lines).split() == ["P1", *text.replace("\ue000 ", "").split()]
+    assert any("3 000 000" in line for line in lines)
+    assert any("2 034" in line for line in lines)
+    assert any("12 345" in line for line in lines)
+    Page(out, View(width=width)).hanging(["P2 "], text)
+    assert "\ue000" in out.getvalue()
