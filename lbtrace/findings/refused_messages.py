@@ -294,11 +294,17 @@ def _form(
         remedy=LENGTH if request and (status == LENGTH_REQUIRED).all() else COMPARE,
         count=len(failed),
         good=len(worked),
-        status=listed(map(str, status.tolist())) if request else None,
+        status=_statuses(status) if request else None,
         what="; ".join(found),
         side=named(comparison, side),
     )
     yield compared_with(finding, _worked(comparison, side, worked))
+
+
+def _statuses(status: Column) -> str:
+    """With what these were refused; how often each, if there are several."""
+    every = distinct(status)
+    return str(every[0]) if len(every) == 1 else listed(map(str, status.tolist()))
 
 
 def _telling(unheard: list[tuple[str, Column]]) -> Iterator[tuple[str, Column]]:

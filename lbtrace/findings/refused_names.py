@@ -108,8 +108,8 @@ def _finding(
         "",
         Severity.MEDIUM if status >= 500 else Severity.LOW,
         Confidence.HIGH,
-        "All {count} answered requests for {names} got {status}, and none of the {others} for "
-        "{spared} did.",
+        "Each answered request for the name {names} got {status} ({count}), and none of the "
+        "{others} for {spared} did.",
         frames(rows[: FRAMES_PER_SIDE // 2]),
         note="requests and their answers",
         remedy=REMEDY,

@@ -247,7 +247,7 @@ def test_each_that_was_refused_may_have_a_form_of_its_own(tmp_path: Path) -> Non
         request("/3", "Host: b.example"),
     ]
     (finding,) = found(refusing(asks, BAD), tmp_path)
-    assert finding.text.startswith("Each of 4 requests that were refused with 400 ×4 has something")
+    assert finding.text.startswith("Each of 4 requests that were refused with 400 has something")
     assert values(finding)["what"] == (
         "Content-Length twice ×1; a blank before a colon ×2; Host twice ×2"
     )

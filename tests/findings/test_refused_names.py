@@ -30,7 +30,8 @@ def found(asked: Sequence[tuple[str, str]], folder: Path) -> list[Finding]:
 def test_a_name_that_is_not_served(tmp_path: Path) -> None:
     (said,) = found([GOOD, BAD, GOOD, BAD, BAD], tmp_path)
     assert said.text == (
-        "All 3 answered requests for a.example:8443 got 404, and none of the 2 for a.example did."
+        "Each answered request for the name a.example:8443 got 404 (3), and none of the 2 for "
+        "a.example did."
     )
     assert (said.severity, bool(said.remedy)) == (Severity.LOW, True)
     wrong, right = said.evidence
