@@ -2,12 +2,15 @@
 
 Meaning:
     Requests that took a second or longer in one capture, and which part took the time: sending the
-    request, waiting for the first byte of the response, or receiving the response.
+    request, waiting for the first byte of the response, or receiving the response. Requests that
+    all waited equally long tell of a time limit, or of a pause of fixed length.
 Decided by:
     The times of the first and last byte of request and response in that capture. Tunnels, streams
     (server-sent events, gRPC calls of several messages in one direction), which are meant to take
     long, and messages of which the capture lacks bytes are left out. How long a balancer and its
-    backend took of the waiting, one capture does not show.
+    backend took of the waiting, one capture does not show. Two requests or more are alike if nearly
+    all of their time was waiting, and the longest wait is at most a twentieth longer than the
+    shortest.
 Evidence:
     Request and response of the slowest.
 Remedy:
@@ -17,12 +20,12 @@ Remedy:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from lbtrace.comparison import Comparison
-from lbtrace.comparison.claims import ns
+from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._calls import of_exchanges
 from lbtrace.findings._event_streams import event_streams
 from lbtrace.findings._kind import FindingKind
@@ -45,8 +48,13 @@ EXAMPLES = 2
 DAMAGED = bits_of(
     (Mark.HEAD_TRUNCATED, Mark.BODY_TRUNCATED, Mark.RESYNCED, Mark.LOST, Mark.PAIRED_BY_ORDER)
 )
+NEARLY_ALL = 0.95  # of the time of a request
+ALIKE = 0.05  # by which the longest of alike waits is longer than the shortest, at most
 PARTS = ("sending", "waiting", "receiving")
 REMEDY = {
+    "alike": "Look for a time limit of that length, here or behind the server end: what it waited "
+    "for shows in a capture on its other side. A SYN that is lost is sent again after one second, "
+    "then after three and seven (RFC 6298).",
     "sending": "Sending took most of the time of the slowest: look at the size of the request, at "
     "the client and at loss.",
     "waiting": "Waiting took most of the time of the slowest: look at the server end, and capture "
@@ -96,14 +104,19 @@ def _finding(comparison: Comparison, side: Side, known: Column, slow: Column) ->
         "receiving": int(r.last_ns[worst] - r.first_ns[worst]),
     }
     others = np.setdiff1d(known, slow)
+    waits = (r.first_ns - q.last_ns)[slow]
+    least, most = int(waits.min()), int(waits.max())
+    alike = len(slow) > 1 and most - least <= ALIKE * least
+    alike &= bool((waits >= NEARLY_ALL * (r.last_ns - q.first_ns)[slow]).all())
+    part = max(PARTS, key=took.__getitem__)
     return KIND.finding(
         "",
         Severity.LOW,
         Confidence.HIGH,
         "{count} of {of} requests took a second or longer"
         + (" (the others {median} in the median)" if len(others) else "")
-        + ". The slowest, {target}, took {longest}: {sending} to send it, {waiting} until the "
-        "first byte of the response, {receiving} to receive it.",
+        + "."
+        + (_alike(differ(least, most)) if alike else _slowest(part, took)),
         (
             look(side, table.ref(row))
             for row in slow[:EXAMPLES].tolist()
@@ -117,5 +130,34 @@ def _finding(comparison: Comparison, side: Side, known: Column, slow: Column) ->
         sending=ns(took["sending"]),
         waiting=ns(took["waiting"]),
         receiving=ns(took["receiving"]),
-        remedy=REMEDY[max(PARTS, key=took.__getitem__)],
+        least=ns(least) if alike else None,
+        most=ns(most) if alike and differ(least, most) else None,
+        remedy=REMEDY["alike" if alike else part],
     ).about(comparison.asked(side, slow))
+
+
+def _alike(both: bool) -> str:
+    """What slow requests have in common that waited equally long."""
+    return (
+        " They waited {least}"
+        + (" to {most}" if both else "")
+        + " for the first byte of the response, as alike as a time limit, or a pause of fixed "
+        "length, makes them."
+    )
+
+
+def _slowest(part: str, took: Mapping[str, int]) -> str:
+    """Which part of the slowest took the time."""
+    if took[part] < NEARLY_ALL * sum(took.values()):
+        return (
+            " The slowest, {target}, took {longest}: {sending} to send it, {waiting} until the "
+            "first byte of the response, {receiving} to receive it."
+        )
+    if part == "sending":
+        return " The slowest, {target}, took {longest}, nearly all of it to send the request."
+    if part == "waiting":
+        return (
+            " The slowest, {target}, took {longest}, nearly all of it until the first byte of the "
+            "response."
+        )
+    return " The slowest, {target}, took {longest}, nearly all of it to receive the response."

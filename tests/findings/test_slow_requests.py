@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
+
+import pytest
 
 from lbtrace.model.grpc import GrpcCall
 from lbtrace.model.trace import SET_BACK, Diagnostic, Trace
+from lbtrace.pipeline import show
 from tests.findings.simulated import (
     judge_alone,
     judge_recording,
@@ -15,8 +19,12 @@ from tests.findings.simulated import (
     with_exchanges,
 )
 from tests.simulator import Balancer, Simulation
+from tests.simulator.script import Script
 
 SECOND = 1_000_000_000
+PARTS = ("sending", "waiting", "receiving")
+ASK = b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def quick() -> Simulation:
@@ -57,6 +65,45 @@ def test_the_part_that_took_the_time_has_its_remedy() -> None:
         assert sum(int(values(found)[p]) for p in ("sending", "waiting", "receiving")) == int(
             values(found)["longest"]
         )
+
+
+def test_a_part_that_took_nearly_all_is_told_alone() -> None:
+    told = [judge_alone(stretched(part)).one("slow-requests").statement for part in PARTS]
+    assert [s.rpartition("nearly all of it ")[2] for s in told] == [
+        "to send the request.",
+        "until the first byte of the response.",
+        "to receive the response.",
+    ]
+    trace = stretched("waiting")
+    response = trace.exchanges[1].response
+    assert response is not None
+    both = response._replace(last_ns=response.last_ns + SECOND)
+    judged = judge_alone(with_exchanges(trace, e1=trace.exchanges[1]._replace(response=both)))
+    assert "{sending} to send it, {waiting} until" in judged.one("slow-requests").statement
+
+
+@pytest.mark.parametrize(
+    ("waits_ms", "alike", "both"),
+    [
+        ([3000, 3000], True, False),
+        ([3000, 3100, 3149], True, True),
+        ([3000, 3100, 3160], False, False),
+        ([3000], False, False),
+        ([1000, 2000], False, False),
+    ],
+)
+def test_waits_of_one_length_tell_of_a_time_limit(
+    waits_ms: list[int], alike: bool, both: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    play.front().asks(ASK).answers(OK).leaves()
+    for wait in waits_ms:
+        play.front().asks(ASK).answers(OK, pause_ms=wait).leaves()
+    path, _ = play.write(tmp_path)
+    (said,) = (f for f in show([[str(path)]]).findings if f.slug == "slow-requests")
+    assert ("They waited {least}" in said.statement) == alike
+    assert ("least" in values(said), "most" in values(said)) == (alike, both)
+    assert ("time limit" in said.remedy) == alike
 
 
 def test_what_is_quick_is_not_told_and_two_captures_tell_more() -> None:
