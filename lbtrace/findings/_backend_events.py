@@ -71,12 +71,12 @@ def handshake_failures(
     captured, or of which too little was. A SYN that was sent once, in a capture that lacks packets
     or says that it dropped some, may have been answered: who sends it again had no answer.
     """
-    attempted, again = _attempted(connections), connections.syn_retransmissions
+    tried, again = attempted(connections), connections.syn_retransmissions
     waited = capture_end_ns - connections.first_ns >= PATIENCE_NS
     waited = (again > 0) | (waited & (not dropped) & (not connections.lacks_packets))
     refused = connections.ends.rsts[1::2] > 0
     waited &= ~_unheard(connections)
-    return np.select([attempted & refused, attempted & waited], [REFUSED, NO_ANSWER], NO_EVENT)
+    return np.select([tried & refused, tried & waited], [REFUSED, NO_ANSWER], NO_EVENT)
 
 
 def _unheard(connections: ConnectionTable) -> Column:
@@ -89,7 +89,7 @@ def _unheard(connections: ConnectionTable) -> Column:
     return among(server, server[lacks])
 
 
-def _attempted(connections: ConnectionTable) -> Column:
+def attempted(connections: ConnectionTable) -> Column:
     """Which connections are attempts that came to nothing, for all that was captured."""
     syns, again = (
         connections.syns.astype(np.int64),
@@ -99,11 +99,11 @@ def _attempted(connections: ConnectionTable) -> Column:
         {n: getattr(connections.ends, n)[end::2].astype(np.int64) for n in ("packets", "rsts")}
         for end in (0, 1)
     )
-    attempted: Column = (syns > 0) & (connections.synacks == 0) & ~connections.opened
+    tried: Column = (syns > 0) & (connections.synacks == 0) & ~connections.opened
     # where it went on, there was an answer that is not in the capture
-    attempted &= client["packets"] <= syns + again + client["rsts"]
-    attempted &= server["packets"] <= server["rsts"]
-    return attempted
+    tried &= client["packets"] <= syns + again + client["rsts"]
+    tried &= server["packets"] <= server["rsts"]
+    return tried
 
 
 def failed_attempts(trace: Trace, connections: ConnectionTable) -> Column:
@@ -111,7 +111,7 @@ def failed_attempts(trace: Trace, connections: ConnectionTable) -> Column:
     events = handshake_failures(connections, trace.last_ns, trace.dropped > 0)
     turned_away = {(e.source, e.target) for e in trace.icmp if e.kind is not IcmpKind.TOO_BIG}
     if turned_away:
-        tried = np.flatnonzero(_attempted(connections) & (events != REFUSED)).tolist()
+        tried = np.flatnonzero(attempted(connections) & (events != REFUSED)).tolist()
         held = ((i, trace.connections[i]) for i in tried)
         events[[i for i, c in held if (c.client, c.server) in turned_away]] = UNREACHABLE
     return events

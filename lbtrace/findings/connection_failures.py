@@ -9,8 +9,9 @@ Decided by:
     than SYNs was sent, there was an answer that was not captured. A capture that ends within a
     second of a SYN does not show that nobody answers, nor does one that lacks the packets of that
     server. Nor does a SYN that was sent once, where other packets are missing for certain. Health
-    checks are counted apart. Where packets are passed on, a SYN that is in no capture behind the
-    balancer, though these ran, did not get that far.
+    checks are counted apart. Requests that were answered well and spent a second or longer at the
+    balancer, while it made these attempts, waited for them. Where packets are passed on, a SYN that
+    is in no capture behind the balancer, though these ran, did not get that far.
 Evidence:
     The SYNs, and the ICMP messages.
 Remedy:
@@ -31,12 +32,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison.claims import ns
 from lbtrace.comparison.counts import counted_once
 from lbtrace.findings import _icmp
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, UNREACHABLE, failed_attempts
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import named, told, variant
+from lbtrace.findings._waited_meanwhile import waited_meanwhile
+from lbtrace.findings._where_time_went import Slow
 from lbtrace.findings.lost_syn import REMEDY as SYNS_DROPPED
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side
@@ -77,6 +81,17 @@ HAIRPIN = (
     "(hairpin): the answer must come back through the balancer."
 )
 OPENED = " {opened} other connections there opened."
+WAITED = (
+    " Meanwhile {waiting} requests waited at the balancer, {waited} at most, until it asked "
+    "{answering}."
+)
+SOONER = {
+    "no-answer": " Until then, let the balancer wait less for a connection (nginx: "
+    "proxy_connect_timeout; HAProxy: timeout connect; Envoy: connect_timeout), and let health "
+    "checks take the server out.",
+    "refused": " Until then, let the balancer ask another server sooner (HAProxy: option "
+    "redispatch, retries; nginx: proxy_next_upstream), and let health checks take this one out.",
+}
 NOT_BEHIND = " None of them is in the backend capture."
 DROPPED = (
     "They were dropped before the backend capture, or went to a backend without one: look at the "
@@ -115,6 +130,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             alone = comparison.alone and kind == "no-answer"
             opened = _opened(table, connections) if alone else 0
             dropped = kind == "no-answer" and _not_behind(comparison, side, connections)
+            slow = _waited(comparison, side, connections)
+            asked = comparison.sides[1].connection[slow.pairs.backend] if slow else None
             icmp = (
                 _icmp.of_connections(comparison, side, connections, False, _icmp.NOT_DELIVERED)
                 if event == UNREACHABLE
@@ -129,10 +146,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 )
                 + (HAIRPIN if hairpins else "")
                 + (NOT_BEHIND if dropped else "")
-                + (OPENED if opened else ""),
+                + (OPENED if opened else "")
+                + (WAITED if slow else ""),
                 [
                     *comparison.opening_frames(side, connections)[: 2 if icmp else None],
                     *_icmp.frames(icmp[:2]),
+                    *(comparison.request_frames(slow.pairs[:2]) if slow else ()),
                 ],
                 count=len(connections),
                 targets=few(str(table.endpoint(server)) for server in servers),
@@ -145,8 +164,24 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 if dropped
                 else SYNS_DROPPED
                 if opened
-                else (f"{SOURCE_NAT} " if hairpins else "") + REMEDY[kind],
+                else (f"{SOURCE_NAT} " if hairpins else "")
+                + REMEDY[kind]
+                + (SOONER.get(kind, "") if slow else ""),
+                waiting=len(slow.pairs) if slow else None,
+                waited=ns(int(slow.parts["held"].max())) if slow else None,
+                answering=few(str(table.endpoint(s)) for s in table.servers[asked].tolist())
+                if slow
+                else None,
             ).on(comparison.failed(side, connections))
+
+
+def _waited(comparison: Comparison, side: Side, connections: Column) -> Slow | None:
+    """The requests that waited while these attempts failed; None without any."""
+    if side is Side.CLIENT or comparison.alone:
+        return None
+    waited = waited_meanwhile(comparison)
+    those = waited.on(connections)
+    return waited.slow.where(those) if len(those) else None
 
 
 def _datagrams(comparison: Comparison, side: Side) -> Iterator[Finding]:

@@ -27,10 +27,11 @@ Variants:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs, confidence_of
+from lbtrace.comparison import Comparison, Pairs, confidence_of, once
 from lbtrace.comparison.arrival import parts, spread_ns
 from lbtrace.comparison.claims import ns
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
@@ -60,26 +61,35 @@ STREAMS = (
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """Requests that were held back, then responses."""
+    yield from _requests(comparison)
+    yield from _responses(comparison)
+
+
+@once
+def requests_held(comparison: Comparison) -> tuple[Pairs, Column]:
+    """The pairs whose request was sent slowly, and which of them the balancer held back."""
+    client, backend = comparison.sides
     timed = comparison.timed
     timed = timed.where(timed.alone)
-    yield from _requests(comparison, timed)
-    yield from _responses(comparison, timed)
-
-
-def _requests(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
-    client, backend = comparison.sides
     slow = timed.where(spread_ns(client.requests, timed.client) >= LONG_NS)
     sent = spread_ns(client.requests, slow.client)
     passed_on = spread_ns(backend.requests, slow.backend)
     asked, width = on_client_clock(comparison, slow, backend.requests.first_ns[slow.backend])
     after = (width == NO_CLOCK) | (asked + width >= client.requests.last_ns[slow.client])
-    held = (4 * passed_on <= sent) & after
+    return slow, (4 * passed_on <= sent) & after
+
+
+def _requests(comparison: Comparison) -> Iterator[Finding]:
+    client, backend = comparison.sides
+    slow, held = requests_held(comparison)
     if not held.any():
         return
     pairs = slow.where(held)
+    sent = spread_ns(client.requests, pairs.client)
+    passed_on = spread_ns(backend.requests, pairs.backend)
     yield KIND.finding(
         "request",
-        Severity.LOW if sent[held].max() >= NOTICED_NS else Severity.INFO,
+        Severity.LOW if sent.max() >= NOTICED_NS else Severity.INFO,
         confidence_of(pairs),
         "The balancer asked the backend only when it had the whole request (request buffering), in "
         "{count} of {of} requests that clients sent slowly. They took up to {sent} to send what "
@@ -88,13 +98,32 @@ def _requests(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
         remedy=UPLOADS,
         count=len(pairs),
         of=len(slow),
-        sent=ns(int(sent[held].max())),
-        passed_on=ns(int(passed_on[held].max())),
+        sent=ns(int(sent.max())),
+        passed_on=ns(int(passed_on.max())),
     )
 
 
-def _responses(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
+class _Sent(NamedTuple):
+    """Pairs whose response was sent slowly: how long it came and was sent for, when its first byte
+    was there on each side, in how many parts it came and was sent; which of them were held back.
+    """
+
+    pairs: Pairs
+    front: Column
+    behind: Column
+    waits: Column
+    answers: Column
+    arrived: Column
+    sent: Column
+    held: Column
+
+
+@once
+def responses_held(comparison: Comparison) -> _Sent:
+    """The pairs whose response was sent slowly, and which of them the balancer held back."""
     client, backend = comparison.sides
+    timed = comparison.timed
+    timed = timed.where(timed.alone)
     slow = timed.where(spread_ns(backend.responses, timed.backend) >= LONG_NS)
     front, behind = (
         spread_ns(table.responses, rows)
@@ -108,7 +137,12 @@ def _responses(comparison: Comparison, timed: Pairs) -> Iterator[Finding]:
     )
     at_once = (2 * (waits - answers) >= behind) & (2 * front <= behind)
     after_head = (sent > 2) & (arrived == 2) & (2 * front >= behind)
-    held = at_once | after_head
+    return _Sent(slow, front, behind, waits, answers, arrived, sent, at_once | after_head)
+
+
+def _responses(comparison: Comparison) -> Iterator[Finding]:
+    backend = comparison.sides[1]
+    slow, front, behind, waits, answers, arrived, sent, held = responses_held(comparison)
     if not held.any():
         return
     pairs, shown = slow.where(held), int(np.flatnonzero(held)[0])

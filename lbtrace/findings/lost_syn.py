@@ -27,17 +27,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison, Pairs
+from lbtrace.comparison import Comparison, Pairs, once
 from lbtrace.comparison.claims import differ, ns
 from lbtrace.comparison.counts import counted_once
 from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import named, told, variant
+from lbtrace.findings._waited_meanwhile import waits_explained
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column
+from lbtrace.tables.columns import Column, among
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 
@@ -67,10 +68,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 
 def _sent_again(comparison: Comparison, side: Side) -> Iterator[Finding]:
     table = comparison.table(side)
-    again, opened = table.of_connections("syn_retransmissions"), table.of_connections("opened")
-    late = np.flatnonzero((again > 0) & opened & counted_once(table))
-    waited = (table.of_connections("established_ns") - table.of_connections("syn_ns"))[late]
-    late, waited = late[waited >= AT_ONCE_NS], waited[waited >= AT_ONCE_NS]
+    late, waited = _opened_late(table)
     if not len(late):
         return
     delayed = int(comparison.used(side)[late].sum())
@@ -87,24 +85,38 @@ def _sent_again(comparison: Comparison, side: Side) -> Iterator[Finding]:
         remedy=REMEDY,
         side=named(comparison, side),
         count=len(late),
-        of=int(opened.sum()),
+        of=int(table.of_connections("opened").sum()),
         shortest=ns(int(waited.min())) if _differ(waited) else None,
         longest=ns(int(waited.max())),
         delayed=delayed or None,
     )
 
 
+def _opened_late(table: SideTable) -> tuple[Column, Column]:
+    """The connections that opened after their SYN was sent again, and how long that took."""
+    again, opened = table.of_connections("syn_retransmissions"), table.of_connections("opened")
+    late = np.flatnonzero((again > 0) & opened & counted_once(table))
+    waited = (table.of_connections("established_ns") - table.of_connections("syn_ns"))[late]
+    return late[waited >= AT_ONCE_NS], waited[waited >= AT_ONCE_NS]
+
+
+def delayed_exchanges(comparison: Comparison) -> Column:
+    """The backend exchanges that waited for a SYN that was lost."""
+    backend = comparison.sides[1]
+    late, _ = _opened_late(backend)
+    seen = np.flatnonzero(_firsts(backend) & among(backend.connection, late))
+    pairs, those, _ = _lost_before(comparison)
+    return np.concatenate((seen, pairs.where(those).backend))
+
+
 def _before_the_capture(comparison: Comparison) -> Iterator[Finding]:
     """Requests for which the backend connection came late by what a host waits before it sends a
     SYN again.
     """
-    pairs, waited = _waits(comparison)
-    late = np.zeros(len(waited), bool)
-    for after in AFTER_NS:
-        late |= (waited >= after) & (waited <= after + LATE_NS)
-    others = waited[~late]
-    if not late.any() or (others > AT_ONCE_NS).any():
+    pairs, late, waited = _lost_before(comparison)
+    if not late.any():
         return
+    others = waited[~late]
     delayed = pairs.where(late)
     yield KIND.finding(
         "before-backend-capture",
@@ -128,6 +140,18 @@ def _before_the_capture(comparison: Comparison) -> Iterator[Finding]:
     )
 
 
+@once
+def _lost_before(comparison: Comparison) -> tuple[Pairs, Column, Column]:
+    """(the pairs for which a backend connection was opened, which of them waited as long as a lost
+    SYN costs, how long each waited); none of them if others waited for something else.
+    """
+    pairs, waited = _waits(comparison)
+    late = np.zeros(len(waited), bool)
+    for after in AFTER_NS:
+        late |= (waited >= after) & (waited <= after + LATE_NS)
+    return pairs, late & ~(waited[~late] > AT_ONCE_NS).any(), waited
+
+
 def _waits(comparison: Comparison) -> tuple[Pairs, Column]:
     """The pairs for which a backend connection was opened, and how long each waited before its SYN
     came: since the last thing that the balancer had to wait for in front of it.
@@ -141,6 +165,8 @@ def _waits(comparison: Comparison) -> tuple[Pairs, Column]:
         comparison, pairs, backend.of_connections("syn_ns")[pairs.backend_connection]
     )
     known = (width != NO_CLOCK) & (width < LATE_NS)
+    # who waited for a server that did not answer: see connection-failures
+    known &= ~among(pairs.client, waits_explained(comparison))
     pairs, opened, width = pairs.where(known), opened[known], width[known]
     established = client.of_connections("established_ns")[pairs.client_connection]
     asked, after = client.requests.last_ns[pairs.client], client.requests.there[pairs.client]

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import Comparison
+from lbtrace.comparison import Comparison, once
 from lbtrace.comparison.claims import ns
 from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.model.frame_parts import FramePart
@@ -50,6 +50,25 @@ REMEDY = (
 
 def find(comparison: Comparison) -> Iterator[Finding]:
     """At most one finding."""
+    found = _slowest(comparison)
+    if found is not None:
+        yield _finding(comparison, comparison.captured[-1], *found)
+
+
+def slow_exchanges(comparison: Comparison) -> Column:
+    """The exchanges of the server that is slower than all others; none without one."""
+    found = _slowest(comparison)
+    if found is None:
+        return np.zeros(0, np.int64)
+    rows, slow, _, _ = found
+    return rows[slow]
+
+
+@once
+def _slowest(comparison: Comparison) -> tuple[Column, Column, int, int] | None:
+    """(the exchanges whose time is known, which of them the slow server answered, its median, the
+    highest median of the others).
+    """
     side = comparison.captured[-1]
     table = comparison.table(side)
     rows = _timed(comparison, side)
@@ -57,14 +76,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     server = table.servers[table.connection[rows]]
     names, counts = np.unique(server, return_counts=True)
     if not 2 <= len(names) <= MOST or counts.min() < FEW:
-        return
+        return None
     medians = {name: median_low(took[server == name]) for name in names.tolist()}
     slowest = max(medians, key=medians.__getitem__)
     others = took[server != slowest]
     highest = max(median for name, median in medians.items() if name != slowest)
     if medians[slowest] < max(SLOW_NS, TIMES * highest) or medians[slowest] <= _nearly_all(others):
-        return
-    yield _finding(comparison, side, rows, server == slowest, medians[slowest], highest)
+        return None
+    return rows, server == slowest, medians[slowest], highest
 
 
 def _timed(comparison: Comparison, side: Side) -> Column:

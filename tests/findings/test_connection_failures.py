@@ -20,6 +20,7 @@ from lbtrace.tables.connections import ConnectionTable
 from tests.findings import files
 from tests.findings.files import Talk
 from tests.findings.simulated import FOUR, four, judge_recording, judge_simulation, values
+from tests.findings.through import exchange, message, request, told
 from tests.simulator import Balancer
 from tests.simulator.script import BACKEND, CLIENT, FRONT, Packet, Script, icmp
 from tests.tcp.wire import Wire
@@ -291,3 +292,66 @@ def test_one_syn_in_a_capture_that_lacks_packets_may_have_been_answered(
     table = ConnectionTable.of([tried, other])
     event = handshake_failures(table, tried.first_ns + 2 * SECOND, dropped).tolist()[0]
     assert ("" if event == NO_EVENT else SLUGS[event]) == what
+
+
+def waits(play: Script, n: int, refused: bool) -> None:
+    """A request for which the balancer tries one server for 1.5 s, then asks another one."""
+    front = play.front().asks(request(f"/{n}"))
+    attempt = play.attempt(behind=True, port=9090)
+    if refused:
+        attempt.closes(reset=True)
+    play.wait(1500)
+    page = message("200 OK", f"page {n}")
+    play.back().asks(request(f"/{n}", f"X-Forwarded-For: {CLIENT}")).answers(page)
+    front.answers(page).leaves()
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_requests_that_waited_for_a_server_that_did_not_answer(
+    refused: bool, tmp_path: Path
+) -> None:
+    """The attempts lie between the request in front and the one behind."""
+    play = Script()
+    exchange(play, "/before")
+    for n in range(2):
+        waits(play, n, refused)
+    for n in range(12):
+        exchange(play, f"/after/{n}")
+    (said,) = told(play, tmp_path, "connection-failures")
+    assert (values(said)["count"], values(said)["waiting"]) == (2, 2)
+    assert "Meanwhile 2 requests waited at the balancer, 1.5 s at most" in said.text
+    assert "until it asked 10.0.9.11:8080." in said.text
+    assert ("redispatch" in said.remedy) is refused
+    assert ("proxy_connect_timeout" in said.remedy) is not refused
+    found = {f.slug for f in play.report(tmp_path).findings}
+    assert not {slug for slug in found if slug.startswith(("slow-requests", "lost-syn"))}
+
+
+def test_an_attempt_outside_the_wait_is_not_what_a_request_waited_for(tmp_path: Path) -> None:
+    play = Script()
+    exchange(play, "/before")
+    play.attempt(behind=True, port=9090).closes(reset=True)
+    play.wait(200)
+    front = play.front().asks(request("/late"))
+    play.wait(1500)
+    page = message("200 OK", "late")
+    play.back().asks(request("/late", f"X-Forwarded-For: {CLIENT}")).answers(page)
+    front.answers(page).leaves()
+    (said,) = told(play, tmp_path, "connection-failures")
+    assert "waiting" not in values(said)
+    (slow,) = told(play, tmp_path, "slow-requests")
+    assert slow.slug == "slow-requests.held"
+
+
+def test_a_backend_that_is_slow_is_not_told_as_a_wait_for_a_connection(tmp_path: Path) -> None:
+    play = Script()
+    exchange(play, "/before")
+    front = play.front().asks(request("/late"))
+    play.attempt(behind=True, port=9090).closes(reset=True)
+    page = message("200 OK", "late")
+    play.back().asks(request("/late", f"X-Forwarded-For: {CLIENT}")).answers(page, 1500)
+    front.answers(page).leaves()
+    (said,) = told(play, tmp_path, "connection-failures")
+    assert "waiting" not in values(said)
+    (slow,) = told(play, tmp_path, "slow-requests")
+    assert slow.slug == "slow-requests.answering"
