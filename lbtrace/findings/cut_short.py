@@ -10,6 +10,8 @@ Decided by:
     had not closed before. A body that lasts until the connection closes has no other end: a FIN
     says that it is whole. Where the balancer cut, the response behind it is looked at: whether it
     was over when the balancer closed that connection, and how long the backend had sent nothing.
+    Where the balancer had closed its window there, the backend could not send. A client that had
+    closed its window for a second or more had not read.
 Evidence:
     The head of the response, the FIN or RST, and what the client got.
 Remedy:
@@ -60,6 +62,7 @@ EARLY_REMEDY = (
     "for it: proxy_read_timeout (nginx), timeout server (HAProxy)."
 )
 MIN_PAUSE_NS = 100_000_000  # a silence worth a word
+UNREAD_NS = 1_000_000_000  # a closed window that a time limit of writing may end
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -79,6 +82,17 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         for side, those in kind.items():
             if those.any():
                 yield tell(comparison, side, np.flatnonzero(those), len(passed[id(kind)]))
+
+
+READER_REMEDY = (
+    "Find out why the client did not read, or let the balancer wait longer for it: send_timeout "
+    "(nginx), timeout client (HAProxy)."
+)
+STOPPED_REMEDY = (
+    "Look at the error log of the balancer at that moment: a time limit for the backend (nginx: "
+    "proxy_read_timeout; HAProxy: timeout server), a full disk or a limit for temporary files "
+    "(nginx: proxy_temp_path), a restart."
+)
 
 
 class _Behind(NamedTuple):
@@ -164,6 +178,9 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> F
     )
     pause = int(early.silent_ns.min()) if len(early.backend) else 0
     pause = pause if pause >= MIN_PAUSE_NS else 0
+    blocked = len(early.backend) > 0 and bool(_shut(comparison, early.backend).all())
+    shut = 0 if behind or comparison.alone else int(_closed_ns(table, rows).min())
+    reader = shut if shut >= UNREAD_NS and not (pause and not blocked) else 0
     return KIND.finding(
         variant(comparison, "", side),
         Severity.MEDIUM,
@@ -175,13 +192,27 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> F
         + (" {passed} of them reached clients like that." if behind and passed else "")
         + (
             " Behind it, the backend had not finished {early} of them when the balancer closed "
-            "that connection" + (", and had sent nothing for {pause} or more." if pause else ".")
+            "that connection"
+            + (
+                "; it could not send, for the balancer had closed its window."
+                if blocked
+                else ", and had sent nothing for {pause} or more."
+                if pause
+                else "."
+            )
             if len(early.backend)
             else ""
-        ),
+        )
+        + (" The client had not read: its window was closed for {reader}." if reader else ""),
         _evidence(comparison, side, rows, early.backend),
         note="the response, and the end of the connection",
-        remedy=EARLY_REMEDY if len(early.backend) else REMEDY.format(server=server),
+        remedy=READER_REMEDY
+        if reader
+        else EARLY_REMEDY
+        if pause and not blocked
+        else STOPPED_REMEDY
+        if len(early.backend)
+        else REMEDY.format(server=server),
         server=server,
         count=len(rows),
         of=int(r.there.sum()),
@@ -189,7 +220,8 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: int) -> F
         declared=size(declared) if declared else None,
         passed=passed if behind and passed else None,
         early=len(early.backend) or None,
-        pause=ns(pause) if pause else None,
+        pause=ns(pause) if pause and not blocked else None,
+        reader=ns(reader) if reader else None,
         side=named(comparison, side),
     ).about(comparison.asked(side, rows))
 
@@ -216,6 +248,19 @@ def _reset_finding(comparison: Comparison, side: Side, rows: Column, passed: int
         passed=passed or None,
         side=named(comparison, side),
     ).about(comparison.asked(side, rows))
+
+
+def _closed_ns(table: SideTable, rows: Column) -> Column:
+    """How long the client end of each of these exchanges had closed its window."""
+    closed: Column = table.of_ends("window_closed_for_ns", server=False)[table.connection[rows]]
+    return closed
+
+
+def _shut(comparison: Comparison, rows: Column) -> Column:
+    """Per backend exchange, whether the balancer had closed its window on that connection for as
+    long as a silence is worth a word.
+    """
+    return _closed_ns(comparison.sides[1], rows) >= MIN_PAUSE_NS
 
 
 def _evidence(

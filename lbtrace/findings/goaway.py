@@ -8,7 +8,8 @@ Meaning:
     they are lost. With another code the connection failed.
 Decided by:
     GOAWAY frames (RFC 9113 §6.8), of each connection and sender the last one: a first one that
-    names the highest stream there can be only announces another. Requests of the client end on
+    names the highest stream there can be only announces another. If the last has NO_ERROR and one
+    before it an error, that error counts. Requests of the client end on
     later streams that got no answer. Such a request came again if one with the same method, target
     and body follows from the same host within ten seconds. Requests on streams that the server
     end still takes, whose answer was cut by the end of the connection, are counted too.
@@ -49,7 +50,7 @@ from lbtrace.http_fields.quoting import short
 from lbtrace.model.http import Mark
 from lbtrace.model.http2 import LAST_OF_ALL, ControlKind, Http2Error, error_name
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.pairing import Confidence
+from lbtrace.model.pairing import Confidence, ConnectionBasis
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
 from lbtrace.tables.words import marked
@@ -72,9 +73,41 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side, sender and code."""
     for side in comparison.captured:
         goaways = steered(comparison, side, ControlKind.GOAWAY)
-        last = {(each.number, each.frame.from_client): each for each in goaways}
-        for group, those in grouped(last.values()).items():
+        for group, those in grouped(_last(comparison, side, goaways)).items():
             yield _told(comparison, side, group, those)
+
+
+def _last(comparison: Comparison, side: Side, goaways: list[Steered]) -> list[Steered]:
+    """Of each connection and sender what its last GOAWAY says of streams, with the code that an
+    earlier one gave, if the last has none: an end that fails may close in order afterwards. What a
+    balancer that copies bytes passed on is told of the backend.
+    """
+    last: dict[tuple[int, bool], Steered] = {}
+    for each in goaways:
+        key = each.number, each.frame.from_client
+        known = last.get(key)
+        if known and known.frame.code != Http2Error.NO_ERROR == each.frame.code:
+            frame = known.frame._replace(value=each.frame.value)
+            last[key] = known._replace(frame=frame)
+        else:
+            last[key] = each
+    if side is Side.CLIENT and not comparison.alone:
+        pairs = comparison.joined_connections
+        copied = ~pairs.by(ConnectionBasis.EXCHANGES, ConnectionBasis.TIME)
+        behind = {
+            (each.number, each.frame.from_client, each.frame.code, each.frame.text)
+            for each in steered(comparison, Side.BACKEND, ControlKind.GOAWAY)
+        }
+        for front, twin, same in zip(
+            pairs.client.tolist(), pairs.backend.tolist(), copied.tolist(), strict=True
+        ):
+            for key in ((front, True), (front, False)):
+                # a proxy that ends HTTP/2 sends a GOAWAY of its own, but not another's words
+                frame = last[key].frame if key in last else None
+                said = frame and (twin, frame.from_client, frame.code, frame.text)
+                if said in behind and frame and (same or frame.text):
+                    del last[key]
+    return list(last.values())
 
 
 def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]) -> Finding:
@@ -95,8 +128,8 @@ def _told(comparison: Comparison, side: Side, group: Group, those: list[Steered]
         else ""
     )
     statement += (
-        " {below} answers to requests that it had taken were cut short by the end of the "
-        "connection."
+        " {below} answers to requests that it had taken {below:was|were} cut short by the end of "
+        "the connection."
         if len(below)
         else ""
     )

@@ -12,7 +12,7 @@ Decided by:
     X-Forwarded-Proto the backend got, and with the address of the backend. A request in TLS, or one
     that says https in X-Forwarded-Proto or `:scheme`, asked for an https URL. A redirect to the
     very URL that was asked for is a loop, unless it sets a cookie and happens less than three times
-    in a row.
+    in a row. A cookie that three of them set, and that no request brings back, is named.
 Evidence:
     The requests and the responses of the exchanges, on both sides where they are paired.
 Remedy:
@@ -46,6 +46,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._scheme import for_https
 from lbtrace.http_fields import (
+    COOKIE,
     HOST,
     LOCATION,
     SET_COOKIE,
@@ -233,6 +234,7 @@ def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Findin
         return
     sent, got = _protocols(comparison, looping)
     overwritten = is_https(sent) and bool(got) and not is_https(got)
+    lost = None if overwritten else _cookie_lost(comparison, looping)
     yield KIND.finding(
         "loop",
         Severity.HIGH,
@@ -245,20 +247,81 @@ def _loops(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Findin
             "it with {got}, and the backend redirects to https again."
             if overwritten
             else ""
+        )
+        + (
+            " {setting} of them set the cookie {cookie}, and no request brings it back"
+            + (
+                ": its Path {path} does not cover {target}."
+                if lost.path
+                else ": it is Secure, and clients asked for plain http."
+                if lost.secure
+                else "."
+            )
+            if lost
+            else ""
         ),
         _frames(comparison, looping),
         count=len(looping),
         of=len(redirects),
         example=looping[0].location,
         **({"field": spelling(X_FORWARDED_PROTO), "sent": sent, "got": got} if overwritten else {}),
+        setting=lost.setting if lost else None,
+        cookie=lost.name if lost else None,
+        path=lost.path or None if lost else None,
+        target=looping[0].asked.path if lost and lost.path else None,
         remedy=(
             "Let the balancer pass X-Forwarded-Proto on as it came from the proxy that ends TLS, "
             "and let the backend trust it."
             if overwritten
+            else "Let the balancer rewrite the cookie, so that clients send it back (nginx: "
+            "proxy_cookie_path, proxy_cookie_domain, proxy_cookie_flags; Apache httpd: "
+            "ProxyPassReverseCookiePath)."
+            if lost
             else "Find out which URL the backend takes the request for: Host and X-Forwarded-Proto "
             "tell it what the client asked for."
         ),
     )
+
+
+class _CookieLost(NamedTuple):
+    """A cookie that redirects set and no client sends back. `path` is its Path where that does not
+    cover the URL; `secure`: whether it is for TLS alone, and clients asked in the clear.
+    """
+
+    name: str
+    setting: int
+    path: str
+    secure: bool
+
+
+def _cookie_lost(comparison: Comparison, looping: list[Redirect]) -> _CookieLost | None:
+    """The cookie that three or more redirects of a loop set and no request of it carries: the
+    backend sends the client back because it does not come.
+    """
+    setting = [r for r in looping if r.sets_cookie]
+    if len(setting) < MIN_TURNS:
+        return None
+    given = _of_client(comparison, SET_COOKIE, response=True)
+    brought = _of_client(comparison, COOKIE)
+    name, _, rest = (given.text(setting[-1].exchange) or "").partition("=")
+    name, attributes = name.strip(), [a.partition("=")[0].strip().lower() for a in rest.split(";")]
+    known = comparison.sides[0].requests.whole_heads[[r.exchange for r in looping]].all()
+    back = any(f"{name}=" in (brought.text(r.exchange) or "") for r in looping)
+    if back or not name or not known:
+        return None
+    path, asked = _attribute(rest, "path"), setting[-1].asked
+    covers = not path.startswith("/") or _below(asked.path, path.rstrip("/"))
+    secure = "secure" in attributes[1:] and asked.scheme == "http"
+    return _CookieLost(name, len(setting), "" if covers else path, secure)
+
+
+def _attribute(cookie: str, attribute: str) -> str:
+    """The value of an attribute of a Set-Cookie as it was written; "" without it."""
+    for each in cookie.split(";")[1:]:
+        name, _, value = each.partition("=")
+        if name.strip().lower() == attribute:
+            return value.strip()
+    return ""
 
 
 def _lost_method(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:

@@ -130,6 +130,47 @@ def test_a_balancer_that_does_not_wait_for_the_rest(
     assert "proxy_read_timeout" in said.remedy
 
 
+@pytest.mark.parametrize(
+    ("front_ms", "back_ms", "told_of_it", "limit"),
+    [
+        (0, 0, "had sent nothing for 2 s or more.", "proxy_read_timeout"),
+        (0, 1000, "it could not send, for the balancer had closed its window.", "temporary files"),
+        (1500, 1000, "The client had not read: its window was closed for 1.5 s.", "send_timeout"),
+    ],
+)
+def test_who_reads_nothing_lets_nobody_send(
+    front_ms: int, back_ms: int, told_of_it: str, limit: str, tmp_path: Path
+) -> None:
+    """The balancer closes its window behind when it cannot pass on what it has; after two seconds
+    it gives up.
+    """
+    play = Script()
+    for n in range(2):
+        front = play.front().asks(ask(n))
+        play.back().asks(ask(n)).answers(WHOLE).closes()
+        front.answers(WHOLE).closes()
+    front, back = play.front().asks(ask(7)), play.back().asks(ask(7)).answers(HALF)
+    front.answers(HALF)
+    if front_ms:
+        front.window(0)
+    if back_ms:
+        back.window(0)
+    play.wait(1000)
+    if back_ms:
+        back.window(100)
+    play.wait(500)
+    if front_ms:
+        front.window(100)
+    play.wait(500)
+    back.gives_up()
+    front.closes()
+    (said,) = found(play, tmp_path)
+    assert said.slug == "cut-short.client"
+    assert told_of_it in said.text
+    assert limit in said.remedy
+    assert ("had sent nothing" in said.text) is (back_ms == 0)
+
+
 def test_a_balancer_that_cuts_a_response_that_was_over(tmp_path: Path) -> None:
     play = played(WHOLE.replace(b"1000\r\n", b"5000\r\n", 1) + b"x" * 4000, passed_on=HALF)
     (said,) = found(play, tmp_path)

@@ -98,6 +98,21 @@ def test_an_error_says_what_it_says() -> None:
     assert "pings less often" in found.remedy
 
 
+def test_an_error_counts_though_the_connection_then_ends_in_order() -> None:
+    """Node says GOAWAY again when it destroys a session."""
+    talk = Http2Talk()
+    talk.asks("/a")
+    goaway(talk, code=11, last=2**31 - 1, text=b"too_many_pings")
+    talk.send(False, bytes([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]))
+    talk.closes()
+    (found,) = of(told(talk), "goaway")
+    said = values(found)
+    assert found.slug == "goaway.error"
+    assert (said["code"], said["said"]) == ("ENHANCE_YOUR_CALM", "too_many_pings")
+    assert said["below"] == 1
+    assert "pings less often" in found.remedy
+
+
 def test_a_client_that_says_goodbye() -> None:
     talk = Http2Talk()
     talk.asks("/a")

@@ -182,6 +182,32 @@ def test_a_redirect_to_itself_that_sets_a_cookie_loops_from_the_third_time(
     assert [values(f)["count"] for f in judged.of("redirects.loop")] == [loops][: bool(loops)]
 
 
+@pytest.mark.parametrize(
+    ("cookie", "brought", "said_of_it"),
+    [
+        ("seen=1; Path=/app; HttpOnly", "", "its Path /app does not cover /login."),
+        ("seen=1; Path=/login; Secure", "", "it is Secure, and clients asked for plain http."),
+        ("seen=1; Path=/", "", "no request brings it back."),
+        ("seen=1; Path=/", "seen=1", ""),
+        ("seen=1; Path=/app", "other=2; seen=1", ""),
+    ],
+)
+def test_a_cookie_that_does_not_come_back_is_why_a_login_loops(
+    cookie: str, brought: str, said_of_it: str
+) -> None:
+    fields = (("Location", "/login"), ("Set-Cookie", cookie))
+    sent = (("Cookie", brought),) if brought else ()
+    judged = visit(Balancer(), ("/login", "302 Found", fields), times=3, sent=sent)
+    said = judged.one("redirects.loop")
+    if said_of_it:
+        assert said.text.endswith(said_of_it)
+        assert "3 of them set the cookie seen" in said.text
+        assert "proxy_cookie_path" in said.remedy
+    else:
+        assert "cookie" not in said.text
+        assert "X-Forwarded-Proto" in said.remedy
+
+
 def test_a_cookie_for_the_backends_own_host_is_refused() -> None:
     fields = (("Set-Cookie", "sid=1; Path=/; Domain=app.internal"),)
     judged = visit(Balancer(host="app.internal"), ("/login", "200 OK", fields))
