@@ -103,9 +103,9 @@ def _last(comparison: Comparison, side: Side, goaways: list[Steered]) -> list[St
         ):
             for key in ((front, True), (front, False)):
                 # a proxy that ends HTTP/2 sends a GOAWAY of its own, but not another's words
-                frame = last[key].frame if key in last else None
-                said = frame and (twin, frame.from_client, frame.code, frame.text)
-                if said in behind and frame and (same or frame.text):
+                own = last[key].frame if key in last else None
+                said = own and (twin, own.from_client, own.code, own.text)
+                if said in behind and own and (same or own.text):
                     del last[key]
     return list(last.values())
 
