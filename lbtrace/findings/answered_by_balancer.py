@@ -31,6 +31,7 @@ import numpy as np
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
 from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
+from lbtrace.findings._first_words import silent_servers
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._own import KINDS, own_answers, remedy_of, stated_reason
@@ -71,6 +72,15 @@ WHAT_TO_DO = {  # by what happened behind the balancer
     "the attempt away.",
     "checks": "Mend the health checks first: without a healthy server the balancer asks none.",
 }
+ALL_CLOSED = (
+    "That server ended every connection at its first bytes: look at what it expects there (TLS, a "
+    "PROXY header, plain HTTP), then at its log."
+)
+FORBIDDEN = 403
+DENIED = (
+    "The balancer's own rules refuse these: look at its access lists (nginx: deny, HAProxy: "
+    "http-request deny, a web application firewall) and at its log."
+)
 NOT_FOUND = 404
 NOT_SERVED = (
     "The balancer passed these on to no server: compare their Host and path with the routes that "
@@ -173,8 +183,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 remedy=(
                     stated
                     if (stated := "" if event else remedy_of((status,), reason))
-                    else (NOT_SERVED if status == NOT_FOUND else "")
+                    else (
+                        NOT_SERVED if status == NOT_FOUND else DENIED if status == FORBIDDEN else ""
+                    )
                     if status < 500
+                    else ALL_CLOSED
+                    if event == "closed" and silent_servers(comparison, Side.BACKEND)[failed].all()
                     else WHAT_TO_DO[event]
                     if event
                     else SOMETHING_BEHIND

@@ -10,7 +10,8 @@ Decided by:
     (RFC 9113 §3.4), a start line (RFC 9112 §2.1), a PROXY header. Or the server says so: "The plain
     HTTP request was sent to HTTPS port". A PROXY header counts as refused if no connection to that
     server that begins with one was answered but by 400, an alert or the end of the connection. An
-    answer that comes before any request can only be about the header.
+    answer that comes before any request can only be about the header. A server does not speak TLS,
+    or hangs, if it acknowledged every ClientHello and sent no byte for a second or longer.
 Evidence:
     What the client said first, and the answer or the end of the connection.
 Remedy:
@@ -32,6 +33,8 @@ Variants:
     tls-missing, tls-missing-client, tls-missing-backend: a server that answers only TLS.
     unanswered, unanswered-client, unanswered-backend: a server that ended every connection without
         a byte of answer.
+    tls-unheard, tls-unheard-client, tls-unheard-backend: a server that acknowledged each
+        ClientHello and sent nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import Comparison
+from lbtrace.comparison.claims import ns
 from lbtrace.findings._first_words import (
     SPOKEN,
     Opening,
@@ -58,17 +62,19 @@ from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._side import named, variant
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Exchange, Protocol
-from lbtrace.model.known_reasons import PLAIN_TO_TLS, among
+from lbtrace.model.known_reasons import PLAIN_TO_TLS
+from lbtrace.model.known_reasons import among as among_reasons
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, RowsByKey, distinct
+from lbtrace.tables.columns import Column, RowsByKey, among, distinct
 from lbtrace.tables.connections import NEVER
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.PROXY_HEADER, FramePart.TLS, FramePart.END)
 ONE_CAPTURE = True
 PLAIN_HTTP = (Protocol.HTTP1, Protocol.HTTP2)
+HANGS_NS = 1_000_000_000  # a server that is busy may take as long
 BAD_REQUEST = 400  # RFC 9110 §15.5.1
 VARIANTS = {
     (Protocol.HTTP1, Protocol.TLS): "http1-to-tls",
@@ -85,6 +91,10 @@ PLAIN = (
 ENCRYPTED = (
     "That port does not expect TLS: send plain HTTP to it, or let it end TLS (ssl on the listen or "
     "bind line)."
+)
+UNHEARD = (
+    "Look at whether that port is one of TLS. If it is not, send plain HTTP to it, or let it end "
+    "TLS (ssl on the listen or bind line); if it is, look at why that server hangs."
 )
 OLD = (
     "That port does not expect HTTP/2: send HTTP/1.1 to it, or switch HTTP/2 without TLS (h2c) on "
@@ -124,6 +134,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield from _refused(comparison, side, [o for o in odd if o.application.proxy])
         yield from _missing(comparison, side)
         yield from _unanswered(comparison, side)
+        yield from _unheard(comparison, side)
 
 
 def _spoke_to(comparison: Comparison, side: Side, server: int) -> int:
@@ -223,7 +234,7 @@ def _saying(comparison: Comparison, side: Side) -> Column:
         texts[digest]
         for trace in comparison.traces(side)
         for digest, reason in trace.reasons.items()
-        if digest in texts and among(reason, PLAIN_TO_TLS)
+        if digest in texts and among_reasons(reason, PLAIN_TO_TLS)
     ]
     rows: Column = np.flatnonzero(table.responses.there & np.isin(table.responses.digest, said))
     return rows
@@ -408,6 +419,64 @@ def _unanswered(comparison: Comparison, side: Side) -> Iterator[Finding]:
             words=listed(_words(comparison, side, row) for row in rows.tolist()),
             side=named(comparison, side),
         ).on(comparison.failed(side, rows))
+
+
+def _unheard(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Servers that took every ClientHello and sent nothing. Where backends do, the balancer in
+    front of them that copies bytes does, too.
+    """
+    both = side is Side.CLIENT and Side.BACKEND in comparison.captured
+    if both and len(_hellos_unheard(comparison, Side.BACKEND)[0]):
+        return
+    table, (rows, waited) = comparison.table(side), _hellos_unheard(comparison, side)
+    for server in distinct(table.servers[rows]).tolist():
+        mine = table.servers[rows] == server
+        those, shortest = rows[mine], int(waited[mine].min())
+        yield KIND.finding(
+            variant(comparison, "tls-unheard", side),
+            Severity.MEDIUM,
+            Confidence.MEDIUM,
+            "{server} answered none of {count} TLS {count:ClientHello|ClientHellos}: it "
+            "acknowledged {count:it|them}, and sent no byte for {waited} or more. It may not speak "
+            "TLS on that port, and wait for the end of a line.",
+            shown(
+                (
+                    first_words(comparison, side, row),
+                    *comparison.end_frames(side, np.array([row]), "fin_frame", "fin_ns", (False,)),
+                )
+                for row in those.tolist()
+            ),
+            note="the ClientHello, and the end of the connection",
+            remedy=UNHEARD,
+            server=str(table.endpoint(server)),
+            count=len(those),
+            waited=ns(shortest),
+            side=named(comparison, side),
+        ).on(comparison.failed(side, those))
+
+
+def _hellos_unheard(comparison: Comparison, side: Side) -> tuple[Column, Column]:
+    """The connections on which a server acknowledged a ClientHello and said nothing, of servers
+    that answered none; and for how long at least. None where a clock was set back.
+    """
+    table = comparison.table(side)
+    nothing = np.zeros(0, np.int64)
+    if not all(trace.steady for trace in comparison.traces(side)):
+        return nothing, nothing
+    in_tls, _ = _tls_and_plain(comparison, side)
+    in_tls &= table.of_ends("first_payload_ns", server=False) != NEVER
+    silent = in_tls & (table.of_connections("synacks") > 0)
+    for name, server in (("bytes", True), ("missing", True), ("unacked", False)):
+        silent &= table.of_ends(name, server) == 0
+    last = np.repeat(
+        [trace.last_ns for trace in comparison.traces(side)],
+        [len(connections) for connections in table.connections],
+    )
+    ended = np.minimum(last, np.minimum(table.ended_ns(True), table.ended_ns(False)))
+    waited = ended - table.of_ends("first_payload_ns", server=False)
+    silent &= waited >= HANGS_NS
+    silent &= ~among(table.servers, table.servers[in_tls & ~silent])
+    return np.flatnonzero(silent), waited[silent]
 
 
 def _whole_request(comparison: Comparison, side: Side, number: int) -> bool:

@@ -83,6 +83,8 @@ class Meaning(Flag):
     """Holds a credential or a session (RFC 9110 §11, RFC 6265, pages of the vendors)."""
     COOKIE = auto()
     """Gives the client a cookie, or gives it back (RFC 6265)."""
+    ONE_VALUE = auto()
+    """A browser refuses a response that has it twice (Fetch Standard, CORS check)."""
 
 
 _M = Meaning  # the table below is long
@@ -306,6 +308,12 @@ GRPC_MESSAGE: Final = _field("grpc-message", _M.CALL_STATUS, _GRPC)
 GRPC_TIMEOUT: Final = _field("grpc-timeout", _M.CALL_LIMIT, _GRPC)
 GRPC_PREVIOUS_RPC_ATTEMPTS: Final = _field(
     "grpc-previous-rpc-attempts", _M.CALL_LIMIT, "https://github.com/grpc/proposal, A6"
+)
+ACCESS_CONTROL_ALLOW_ORIGIN: Final = _field(
+    "Access-Control-Allow-Origin", _M.ONE_VALUE | _M.SOFTWARE, "Fetch Standard, CORS check"
+)
+ACCESS_CONTROL_ALLOW_CREDENTIALS: Final = _field(
+    "Access-Control-Allow-Credentials", _M.ONE_VALUE | _M.SOFTWARE, "Fetch Standard, CORS check"
 )
 SEC_WEBSOCKET_EXTENSIONS: Final = _field("Sec-WebSocket-Extensions", _M.NONE, "RFC 6455 §11.3.2")
 # whoever ends a WebSocket and begins it anew draws its own

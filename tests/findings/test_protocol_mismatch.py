@@ -273,3 +273,70 @@ def test_a_connection_on_which_one_end_alone_spoke_shows_no_common_protocol(
         other.asks(GET).leaves()
     (finding,) = told(play.report(tmp_path), "protocol-mismatch.unanswered")
     assert (values(finding)["count"], values(finding)["of"]) == (1, 1)
+
+
+HELLO = hello("a.example", [])
+BACK_HELLO = b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"  # a ServerHello begins like this
+
+
+@pytest.mark.parametrize("passes", [False, True])
+def test_a_server_that_takes_each_client_hello_and_says_nothing(
+    passes: bool, tmp_path: Path
+) -> None:
+    """A plain port whose service waits for the end of a line; the balancer speaks TLS itself, or
+    copies the bytes of its clients.
+    """
+    play = Script()
+    for _ in range(2):
+        front = play.front(443).asks(HELLO if passes else GET)
+        back = play.back().asks(HELLO)
+        back.gives_up(2000)
+        if not passes:
+            front.answers(GATEWAY)
+        front.leaves()
+    (said,) = told(play.report(tmp_path))
+    assert (said.slug, said.severity) == ("protocol-mismatch.tls-unheard-backend", Severity.MEDIUM)
+    assert (values(said)["count"], values(said)["server"]) == (2, "10.0.9.11:8080")
+    assert 2_000_000_000 <= int(values(said)["waited"]) < 2_100_000_000
+    assert "ssl on the listen" in said.remedy
+
+
+@pytest.mark.parametrize(
+    ("waits_ms", "answers", "other"),
+    [
+        (800, b"", b""),  # it may only be slow
+        (2000, BACK_HELLO, b""),  # it speaks TLS
+        (2000, b"", BACK_HELLO),  # … with others
+    ],
+)
+def test_a_client_hello_that_is_not_said_to_be_unheard(
+    waits_ms: int, answers: bytes, other: bytes, tmp_path: Path
+) -> None:
+    play = Script()
+    if other:
+        play.back().asks(HELLO).answers(other).leaves()
+    back = play.back().asks(HELLO)
+    if answers:
+        back.answers(answers)
+    back.gives_up(waits_ms)
+    assert not told(play.report(tmp_path), "protocol-mismatch.tls-unheard")
+
+
+def test_a_client_hello_that_nobody_acknowledged_was_lost(tmp_path: Path) -> None:
+    play = Script()
+    play.back().asks_in_vain(HELLO, 4)
+    assert not told(play.report(tmp_path), "protocol-mismatch.tls-unheard")
+
+
+def test_an_error_after_a_server_that_closes_everything_asks_what_it_expects(
+    tmp_path: Path,
+) -> None:
+    play = Script()
+    for n in range(2):
+        get = GET.replace(b"/a", b"/%d" % n)[:-2] + b"X-Id: 7f3a9c0d51e24b8%d\r\n\r\n" % n
+        front = play.front().asks(get)
+        play.back(8443).asks(get).closes()
+        front.answers(GATEWAY).leaves()
+        play.wait(100)
+    (error_told,) = told(play.report(tmp_path), "answered-by-balancer.error")
+    assert "TLS, a PROXY header" in error_told.remedy
