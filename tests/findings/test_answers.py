@@ -495,7 +495,6 @@ def test_what_the_page_of_an_error_says_decides_what_to_do(
         (b"429 Too Many Requests", "limit_req", "limit_req"),
         (b"404 Not Found", "routes", "which field"),
         (b"403 Forbidden", "access lists", "which field"),
-        (b"405 Method Not Allowed", "", "which field"),
     ],
 )
 def test_what_the_status_of_an_error_says_decides_what_to_do(
