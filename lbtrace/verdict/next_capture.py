@@ -15,7 +15,7 @@ from lbtrace.comparison import Comparison
 from lbtrace.model.http import Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.report import Kind
-from lbtrace.verdict.nothing import at_one_time, taken_on_balancer
+from lbtrace.verdict.nothing import all_own, at_one_time, taken_on_balancer
 from lbtrace.verdict.unrelated import apart_in_time
 
 UNDECIDED = (Kind.INCONCLUSIVE, Kind.AMBIGUOUS, Kind.UNRELATED)
@@ -26,7 +26,16 @@ def next_capture(comparison: Comparison, kind: Kind) -> str:
     """A sentence with a command; "" where the verdict decides."""
     if kind not in UNDECIDED:
         return ""
-    for lack in (_other_side, _empty_side, _both_in_one, _whole, _at_once, _failed, _plain):
+    for lack in (
+        _other_side,
+        _empty_side,
+        _both_in_one,
+        _own,
+        _whole,
+        _at_once,
+        _failed,
+        _plain,
+    ):
         sentence = lack(comparison)
         if sentence:
             return sentence
@@ -98,6 +107,14 @@ def _empty_side(comparison: Comparison) -> str:
                 f"tcpdump -i any --immediate-mode -U -s 0 -w {side}.pcap tcp."
             )
     return ""
+
+
+def _own(comparison: Comparison) -> str:
+    """Requests that the balancer answered itself, all of them."""
+    if not all_own(comparison):
+        return ""
+    commands = " and ".join(tcpdump(f"{side}.pcap", comparison, side) for side in Side)
+    return f"Capture a request that the balancer passes on, on both sides at once: {commands}."
 
 
 def _whole(comparison: Comparison) -> str:

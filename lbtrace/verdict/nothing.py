@@ -12,7 +12,7 @@ from lbtrace.http_fields import VIA
 from lbtrace.http_fields.addresses import is_loopback, is_public
 from lbtrace.language import N
 from lbtrace.language.plurals import noun
-from lbtrace.model.http import Protocol
+from lbtrace.model.http import MIN_SERVER_ERROR, Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
     Clock,
@@ -38,6 +38,7 @@ LOOKED_FOR = (
 )
 
 
+ALL_OWN = N("As far as it shows, the balancer answered every request itself.")
 ENOUGH_PAIRS = 3  # of MEDIUM confidence; fewer may be chance
 ENOUGH_TELLING = 2  # with the same target of some length and the same body
 TELLING_TARGET = 4  # bytes
@@ -402,7 +403,26 @@ def _no_request(comparison: Comparison) -> str:
         if comparison.check_exchanges.any()
         else N("The backend capture holds no request of a client.")
     )
+    if all_own(comparison):
+        said = f"{said} {ALL_OWN}"
     return f"{said} {_silent(comparison, front=False)}".rstrip()
+
+
+def all_own(comparison: Comparison) -> bool:
+    """Whether the balancer answered every captured request itself and well, as far as a capture
+    shows that ran behind it meanwhile.
+    """
+    client = comparison.sides[0]
+    own = comparison.numbers(
+        Side.CLIENT,
+        [
+            u.ref
+            for u in comparison.correlation.unpaired
+            if u.reason is OWN and u.side == Side.CLIENT
+        ],
+    )
+    every = 0 < int(client.requests.there.sum()) == len(own)
+    return every and bool((client.responses.start[own] < MIN_SERVER_ERROR).all())
 
 
 def _cut(comparison: Comparison) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,9 @@ from lbtrace.model.report import Kind, Verdict
 from lbtrace.model.stream import Direction
 from lbtrace.model.trace import CaptureFile, Trace
 from lbtrace.verdict.next_capture import UNDECIDED
+from tests.findings.through import message, request
 from tests.simulator import Balancer, Recording, Simulation
+from tests.simulator.script import Script
 from tests.verdict.test_nothing import hidden
 from tests.verdict.test_verdict import TRUTH, XFF, simulation, verdict
 
@@ -155,3 +158,22 @@ def test_a_side_that_speaks_something_else_hides_nothing_in_tls(side: str) -> No
         for trace in traces
     ]
     assert "TLS" not in undecided(recorded).next_step
+
+
+@pytest.mark.parametrize(("status", "own"), [("302 Found", True), ("503 Busy", False)])
+def test_a_balancer_that_answers_everything_itself_passes_nothing_on(
+    status: str, own: bool, tmp_path: Path
+) -> None:
+    """The backend gets health checks alone: the page asks for a request that goes through."""
+    play = Script()
+    for n in range(6):
+        check = b"GET /healthz HTTP/1.1\r\nHost: a.example\r\nUser-Agent: check\r\n\r\n"
+        play.back().asks(check).answers(message("200 OK", "fine")).leaves()
+        if n == 3:
+            answer = message(status, "", "Location: https://a.example/home")
+            play.front().asks(request("/home")).answers(answer).leaves()
+        play.wait(400)
+    said = play.report(tmp_path).verdict
+    assert said.kind is Kind.INCONCLUSIVE
+    assert ("the balancer answered every request itself" in said.reason) is own
+    assert ("Capture a request that the balancer passes on" in said.next_step) is own
