@@ -262,10 +262,14 @@ def unexplained_near(
 
 
 def _time_behind(comparison: Comparison, exchange: int, point: int) -> tuple[int, int]:
-    """When a client exchange went on, by the clock of a backend capture."""
+    """When a client exchange went on, by the clock of a backend capture: until its answer, or the
+    end of its connection.
+    """
     client = comparison.sides[0]
     asked = int(client.requests.first_ns[exchange])
     answered = int(client.responses.first_ns[exchange])
+    if not client.responses.there[exchange]:
+        answered = int(client.ended_ns(True)[client.connection[exchange]])
     clock = comparison.clock(int(client.point[exchange]), point)
     if clock is None:
         return asked - MINUTE_NS, answered + MINUTE_NS

@@ -48,6 +48,7 @@ CAUSES = (
     "protocol-mismatch.unanswered",  # an end without an answer, and no word on why
     "no-http-answer",
     "cut-short",
+    "not-passed-on",
     "half-closed",
     "gave-up",
     "grpc-errors",
