@@ -34,6 +34,7 @@ from lbtrace.findings._backend_events import NO_EVENT, SLUGS, TEXT
 from lbtrace.findings._first_words import silent_servers
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
+from lbtrace.findings._open_behind import open_behind
 from lbtrace.findings._own import KINDS, own_answers, remedy_of, stated_reason
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
@@ -90,6 +91,10 @@ NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
     "and which servers it takes for healthy."
 )
+FULL = (
+    "Raise the limit of requests or connections that are open at once (nginx: max_conns; HAProxy: "
+    "maxconn; Envoy: circuit breakers), let requests wait for a place, or make the backend faster."
+)
 ONLY_CHECKS = (
     "None of them is seen behind it: look at whether the balancer takes the answers to its health "
     "checks for healthy, and what else it has configured."
@@ -102,6 +107,7 @@ SOMETHING_BEHIND = (
     "Look at the backend packets named here: about that time a connection began, or a request "
     "came, that is not known to belong to another request."
 )
+FEW = 2  # answers: one may come by chance while others are open
 MAX_LOOKED_AT = 50  # answers of one kind, for what happened behind them
 MINUTE_NS = 60_000_000_000
 NOTICED_NS = 1_000_000_000  # an error that comes later comes by a time limit, or after retries
@@ -142,7 +148,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         asked = client.requests.there[own.exchange[members]].all()
         waits = _waits(comparison, own.exchange[members]) if status >= MIN_ERROR else None
         silent = status >= 500 and not event and not behind
-        checks = _checks(comparison) if silent else ""
+        busy = _busy(comparison, own.exchange[members]) if silent else 0
+        checks = _checks(comparison) if silent and not busy else ""
         yield (
             KIND.finding(
                 what.replace(" ", "-"),
@@ -165,6 +172,12 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 + (": {event}." if event else ".")
                 + (' The answer says "{reason}".' if reason else "")
                 + (
+                    " When they were answered, {busy} requests {busy:was|were} open behind "
+                    "the balancer, and never more: so does a limit that is reached."
+                    if busy
+                    else ""
+                )
+                + (
                     " The captured backends answered their health checks with {checks}."
                     if checks
                     else ""
@@ -178,10 +191,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 reason=reason or None,
                 event=TEXT[event] if event else None,
                 checks=checks or None,
+                busy=busy or None,
                 shortest=ns(waits[0]) if waits else None,
                 longest=ns(waits[1]) if waits and differ(*waits) else None,
                 remedy=(
-                    stated
+                    FULL
+                    if busy
+                    else stated
                     if (stated := "" if event else remedy_of((status,), reason))
                     else (
                         NOT_SERVED if status == NOT_FOUND else DENIED if status == FORBIDDEN else ""
@@ -200,6 +216,23 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             .about(comparison.asked(Side.CLIENT, own.exchange[members]))
             .on(comparison.failed(Side.BACKEND, failed))
         )
+
+
+def _busy(comparison: Comparison, exchanges: Column) -> int:
+    """How many requests are open behind the balancer at most, if that many were open when each of
+    these client exchanges was answered, and there are several; else 0.
+    """
+    client, behind = comparison.sides[0], open_behind(comparison)
+    if behind is None or len(exchanges) < FEW:
+        return 0
+    times = []
+    answered = client.responses.first_ns[exchanges].tolist()
+    for point, at in zip(client.point[exchanges].tolist(), answered, strict=True):
+        clock = comparison.clock(point, behind.point)
+        if clock is None:
+            return 0
+        times.append(at - clock.delta_ns(at - clock.middle_ns))
+    return behind.most if (behind.at(np.array(times)) == behind.most).all() else 0
 
 
 def _checks(comparison: Comparison) -> str:

@@ -43,6 +43,7 @@ from lbtrace.comparison.latency import NO_CLOCK, on_client_clock
 from lbtrace.findings import held_back, lost_syn, slow_backend
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
+from lbtrace.findings._open_behind import open_behind
 from lbtrace.findings._waited_meanwhile import waits_explained
 from lbtrace.findings._where_time_went import (
     PARTS as BOTH_PARTS,
@@ -256,22 +257,17 @@ def _limit(comparison: Comparison, slow: Slow) -> int:
     """How many requests are open behind the balancer at most, if that many were open most of
     the time of each of these waits, and one of them ended just before its end; else 0.
     """
-    backend = comparison.sides[1]
-    q, r = backend.requests, backend.responses
-    known = np.flatnonzero(q.there & r.there & ~comparison.check_exchanges)
-    begins, ends = np.sort(q.first_ns[known]), np.sort(r.last_ns[known])
-    if len(np.unique(backend.point[known])) != 1:
-        return 0  # of several captures it is not known what was open at the same time
-    asked = q.first_ns[slow.pairs.backend]
+    behind = open_behind(comparison)
+    if behind is None:
+        return 0
+    asked = comparison.sides[1].requests.first_ns[slow.pairs.backend]
     waited = np.minimum(slow.parts["held"], asked)
-    most = int((np.arange(1, len(begins) + 1) - np.searchsorted(ends, begins, "right")).max())
     # most of the time: at the moment at which one takes the place of another, fewer are open
     moments = asked - waited * np.array([[1], [2], [3]]) // 4
-    open_then = np.searchsorted(begins, moments, "right") - np.searchsorted(ends, moments, "right")
-    full = np.median(open_then, axis=0) == most
-    last_end = ends[np.maximum(np.searchsorted(ends, asked, "right") - 1, 0)]
+    full = np.median(behind.at(moments), axis=0) == behind.most
+    last_end = behind.last_end(asked)
     freed = (last_end <= asked) & (asked - last_end < NEAR_NS)
-    return most if (full & freed).all() else 0
+    return behind.most if (full & freed).all() else 0
 
 
 def _one_at_a_time(comparison: Comparison, slow: Slow) -> int:

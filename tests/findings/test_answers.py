@@ -35,6 +35,7 @@ from tests.findings.simulated import (
     values,
     with_exchanges,
 )
+from tests.findings.through import message, request
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
 from tests.simulator.script import Script
@@ -646,3 +647,34 @@ def test_what_the_answer_says_is_told_where_it_says_more_than_its_status(
     play.back().asks(CHECK).answers(FINE).closes()
     (own,) = (f for f in play.report(tmp_path).findings if f.slug == "answered-by-balancer.error")
     assert (f'The answer says "{told}".' in own.text) == (not told.startswith("503"))
+
+
+@pytest.mark.parametrize(("together", "limit"), [(True, 2), (False, None)])
+def test_errors_that_come_only_while_a_limit_is_reached(
+    together: bool, limit: int | None, tmp_path: Path
+) -> None:
+    """Two requests are open behind the balancer when others are turned away; or they are over."""
+    play = Script()
+    busy = message("502 Bad Gateway", "<title>502 Bad Gateway</title>")
+    for turn in range(2):
+        asks = [request(f"/{turn}/{n}", f"X-Id: 7f3a9c0d51e24b8{turn}{n}") for n in range(4)]
+        pages = [message("200 OK", f"page {turn} {n}") for n in range(2)]
+        fronts = [play.front().asks(ask) for ask in asks[:2]]
+        backs = [play.back().asks(ask) for ask in asks[:2]]
+        play.wait(100)
+        if not together:
+            for front, back, page in zip(fronts, backs, pages, strict=True):
+                back.answers(page)
+                front.answers(page).leaves()
+        for ask in asks[2:]:
+            play.front().asks(ask).answers(busy).leaves()
+        if together:
+            for front, back, page in zip(fronts, backs, pages, strict=True):
+                back.answers(page)
+                front.answers(page).leaves()
+        play.wait(300)
+    (said,) = of(play.report(tmp_path), "answered-by-balancer.error")
+    assert not together or values(said)["count"] == 4
+    assert values(said).get("busy") == limit
+    assert ("max_conns" in said.remedy) is together
+    assert ("Nothing was seen to happen" in said.remedy) is not together
