@@ -179,7 +179,7 @@ def late(play: Script, target: str, part: str) -> None:
     play.wait(100)
 
 
-PARTS = {
+SAID = {
     "sending": "the client sent them",
     "held": "at the balancer",
     "answering": "began to answer",
@@ -188,7 +188,7 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", SAID)
 def test_two_captures_say_where_the_time_went(part: str, tmp_path: Path) -> None:
     play = Script()
     for n in range(3):
@@ -196,7 +196,7 @@ def test_two_captures_say_where_the_time_went(part: str, tmp_path: Path) -> None
     late(play, "/late", part)
     (said,) = told(play, tmp_path, "slow-requests")
     assert said.slug == f"slow-requests.{part}"
-    assert PARTS[part] in said.text
+    assert SAID[part] in said.text
     assert (values(said)["count"], values(said)["of"]) == (1, 4)
     assert values(said)["target"] == "/late"
     assert int(values(said)["median"]) < SECOND // 10
