@@ -76,9 +76,13 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         Confidence.HIGH,
         "The server end closed the {count:connection|connections} of {count} open requests without "
         "an answer"
-        + (", {shortest}" if steady else "")
-        + (" to {longest}" if both else "")
-        + (" after {count:it was|they were} sent." if steady else "."),
+        + (
+            ", {shortest} to {longest} after {count:it was|they were} sent."
+            if both
+            else ", {shortest} after {count:it was|they were} sent."
+            if steady
+            else "."
+        ),
         (
             frame
             for row in which[:EXAMPLES].tolist()

@@ -101,9 +101,13 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         Confidence.HIGH,
         ("The server end" if server else "The client end")
         + " reset the {count:connection|connections} of {count} open requests"
-        + (", {shortest}" if steady else "")
-        + (" to {longest}" if both else "")
-        + (" after {count:it was|they were} sent" if steady else "")
+        + (
+            ", {shortest} to {longest} after {count:it was|they were} sent"
+            if both
+            else ", {shortest} after {count:it was|they were} sent"
+            if steady
+            else ""
+        )
         + ("; {answering} of them had been answered in part." if answering else "."),
         _frames(comparison, side, cut, rst, rst_ns),
         count=len(cut),
