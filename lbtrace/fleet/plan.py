@@ -114,11 +114,7 @@ class _Reading:
             str(self._folder / self._text("output", "found")),
             tuple(clients),
             tuple(backends),
-            tuple(
-                p
-                for i, each in enumerate(self._texts("keylogs"))
-                for p in self._paths(each, "keylogs")
-            ),
+            tuple(p for each in self._texts("keylogs") for p in self._paths(each, "keylogs")),
             self._offset(),
             self._number("slice_exchanges", SLICE_EXCHANGES),
             self._size("shard_bytes", SHARD_BYTES),
@@ -177,9 +173,10 @@ class _Reading:
         return tuple(dict.fromkeys(found))
 
     def _paths(self, pattern: str, *place: str | int) -> list[str]:
-        """The files of a pattern, by name."""
+        """The files of a pattern, by name. The folder of the plan is no part of the pattern."""
         path = str(self._folder / pattern)
-        found = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, glob(path)))
+        every = (str(self._folder / name) for name in glob(pattern, root_dir=self._folder))
+        found = [path] if os.path.isfile(path) else sorted(filter(os.path.isfile, every))
         if not found:
             raise self._error(f"no file is there for {pattern!r}", *place)
         return found

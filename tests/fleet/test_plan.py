@@ -43,6 +43,23 @@ def test_points_have_the_files_of_their_patterns_by_name(folder: Path) -> None:
     assert (read.slice_exchanges, read.shard_bytes) == (SLICE_EXCHANGES, SHARD_BYTES)
 
 
+def test_only_the_pattern_is_one_not_the_folder_of_the_plan(tmp_path: Path) -> None:
+    folder = tmp_path / "run[1]"
+    folder.mkdir()
+    for name in ("c1.pcap", "b.pcap"):
+        (folder / name).write_bytes(b"")
+    (client,) = plan(folder, TWO_SIDES).clients
+    assert client.files == (str(folder / "c1.pcap"),)
+
+
+def test_a_pattern_may_be_a_whole_path(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (elsewhere := tmp_path_factory.mktemp("in") / "c7.pcap").write_bytes(b"")
+    (client,) = plan(folder, TWO_SIDES.replace("c*", f"{elsewhere.parent}/c*")).clients
+    assert client.files == (str(elsewhere),)
+
+
 def test_options(folder: Path) -> None:
     head = 'output = "o"\nkeylogs = ["key*"]\nclock_offset = "-250ms"\nslice_exchanges = 7\n'
     read = plan(folder, head + 'shard_bytes = "2MB"\n' + TWO_SIDES)
