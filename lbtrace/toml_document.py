@@ -1,12 +1,13 @@
 """A TOML file → its keys with their values and lines.
 
 TOML 1.0 (toml.io) is read by `tomllib`, which keeps no positions. So the lines of keys are found
-apart: a statement is the fewest lines that tomllib reads alone, and its key is the one tomllib
-finds in it.
+apart, in a text that tomllib has read: a statement ends with its line, unless a string or a bracket
+is open there, and its key is the one tomllib finds in it.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,6 +15,14 @@ from typing import Any, NamedTuple
 from lbtrace.errors import OptionError
 
 MOST_BYTES = 1_000_000  # of a file that people write
+# what a line end or a bracket in it means nothing: strings, up to three quotes at the end of those
+# of several lines, and comments; then brackets and line ends
+_TOKEN = re.compile(
+    r'''"""(?:[^"\\]|\\.|"(?!""))*"{3,5}'''
+    r"|'''(?:[^']|'(?!''))*'{3,5}"
+    r"""|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\#[^\n]*|[][{}\n]""",
+    re.DOTALL,
+)
 
 
 class Document(NamedTuple):
@@ -50,6 +59,8 @@ def read(path: str, slug: str, kind: str) -> Document:
         raise OptionError(f"{slug}no-toml", f"{path}: is not UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
         raise OptionError(f"{slug}no-toml", f"{path}: is not TOML: {error}.") from error
+    except RecursionError as error:
+        raise OptionError(f"{slug}no-toml", f"{path}: is nested too deeply: no {kind}.") from error
     return Document(path, content, dict(_lines(text)))
 
 
@@ -76,20 +87,19 @@ def _lines(text: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """(first line, text) of each statement: the fewest lines that are TOML by themselves."""
-    held: list[str] = []
-    first = 1
-    for number, line in enumerate(text.split("\n"), 1):
-        if not held:
-            first = number
-        held.append(line)
-        statement = "\n".join(held)
-        try:
-            tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
+    """(first line, text) of each statement, and of each line without one."""
+    begin = depth = 0
+    line = first = 1
+    for token in _TOKEN.finditer(text):
+        if token[0] != "\n":
+            line += token[0].count("\n")
+            depth += (token[0] in "[{") - (token[0] in "]}")
             continue
-        yield first, statement
-        held = []
+        line += 1
+        if not depth:
+            yield first, text[begin : token.start()]
+            begin, first = token.end(), line
+    yield first, text[begin:]
 
 
 def _path(statement: str) -> Iterator[str]:

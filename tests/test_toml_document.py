@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,26 @@ from lbtrace.toml_document import Document, _lines, read
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,8}", fullmatch=True)
 VALUES = st.sampled_from(
-    ["1", '"a"', "true", '"a = 1"', "[\n  1,\n  2,\n]", '"""\nx = 1\n[y]\n"""', "{ a = 1, b = 2 }"]
+    [
+        "1",
+        '"a"',
+        "true",
+        '"a = 1"',
+        "{ a = 1, b = 2 }",
+        "'# [ {'",
+        r'"\"[ # "',
+        '""',
+        "[\n  1, # ]\n  2,\n]",
+        '["]", [\n{ a = "}" },\n], \'[\']',
+        '"""\nx = 1\n[y]\n"""',
+        '"""""a""b\n"""""',
+        '"""\n\\"""\n#""""',
+        r"'C:\'",
+        "'''[\n\\'''",
+        "'''''[\n''''",
+    ]
 )
-BLANKS = st.sampled_from(["", "# x = 1", "   ", "# [table]"])
+BLANKS = st.sampled_from(["", "# x = 1", "   ", "# [table]", '# """ \''])
 
 
 @given(
@@ -57,6 +75,22 @@ def test_a_key_of_an_inline_table_has_the_line_of_the_table() -> None:
     assert document.line("nothing") == 1
 
 
+def test_what_is_read_to_find_the_lines_grows_with_the_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "files = [\n" + '  "edge/file.pcap",\n' * 1000 + "]\n"
+    read_again = 0
+
+    def counting(part: str) -> dict[str, Any]:
+        nonlocal read_again
+        read_again += len(part)
+        return {"files": 0}
+
+    monkeypatch.setattr(tomllib, "loads", counting)
+    assert dict(_lines(text)) == {("files",): 1}
+    assert read_again <= 2 * len(text)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -64,6 +98,7 @@ def test_a_key_of_an_inline_table_has_the_line_of_the_table() -> None:
         (b"a = 1\na = 2", r"is not TOML: Cannot overwrite"),
         (b"\xff", "UTF-8"),
         (b"a" * 2_000_000, "larger"),
+        (b"a = " + b"[" * 20_000 + b"]" * 20_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_toml_is_one_line(content: bytes, says: str, tmp_path: Path) -> None:
