@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from lbtrace.errors import InputError
 from lbtrace.model.behaviour import Behaviour, Fact, Share, ShownHead
 from lbtrace.model.net import FrameRef, Side
-from lbtrace.model.report import Evidence
+from lbtrace.model.report import Evidence, Severity
 
 REPORT = "lbtrace-report"
 _LOOKED_AT = 1 << 16  # characters of a first line
@@ -27,7 +27,7 @@ def stored(path: str) -> Behaviour:
             found = _object(file)
     except OSError as error:
         raise InputError("report-unreadable", f"{path}: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or nested without end
         raise InputError(
             "no-report",
             f"{path}: is no JSON report.",
@@ -41,7 +41,7 @@ def stored(path: str) -> Behaviour:
         )
     try:
         return _behaviour(found)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             "damaged-report", f"{path}: the behaviour in it is damaged.", "Make it anew."
         ) from error
@@ -101,9 +101,12 @@ def _frame(f: dict[str, Any]) -> FrameRef:
 
 
 def _fact(fact: dict[str, Any]) -> Fact:
+    name, value = str(fact["name"]), fact["value"]
+    if name.startswith("findings."):
+        value = Severity(value).value
     return Fact(
-        str(fact["name"]),
-        fact["value"],
+        name,
+        value if isinstance(value, str) else _whole(value),
         str(fact["seen"]),
         fact["unit"],
         tuple(
@@ -116,12 +119,19 @@ def _fact(fact: dict[str, Any]) -> Fact:
             )
             for share in fact["shares"]
         ),
-        fact["low"],
-        fact["high"],
+        _whole(fact["low"]),
+        _whole(fact["high"]),
         tuple(str(value) for value in fact["values"]),
         tuple(_evidence(fact["evidence"])),
         str(fact["unknown"]),
     )
+
+
+def _whole(number: Any) -> int | None:
+    """A number of a fact, or that there is none. TypeError when it is anything else."""
+    if number is not None and type(number) is not int:
+        raise TypeError(number)
+    return number
 
 
 def _evidence(items: list[dict[str, Any]]) -> Iterator[Evidence]:

@@ -21,6 +21,29 @@ def _written(sample: str) -> str:
     return out.getvalue()
 
 
+def _holding(key: str, value: str) -> str:
+    """A report with one fact, in which this key has this value."""
+    held = {"name": '"latency.added-max"', "value": "3", "unit": '"ns"', "low": "3", "high": "3"}
+    held |= {"seen": '""', "shares": "[]", "values": "[]", "evidence": "[]", "unknown": '""'}
+    whole = {"exchanges": "4", "undecided": '""', "one_sided": "false"}
+    for each in (held, whole):
+        if key in each:
+            each[key] = value
+    whole["facts"] = f"[{_object(held)}]"
+    return _object({"format": '"lbtrace-report"', "behaviour": _object(whole)})
+
+
+def _object(keys: dict[str, str]) -> str:
+    return "{" + ",".join(f'"{key}":{value}' for key, value in keys.items()) + "}"
+
+
+def test_a_fact_alone_is_a_behaviour(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(_holding("value", "7"), "utf-8")
+    (fact,) = stored(str(path)).facts
+    assert (fact.value, fact.low, fact.high) == (7, 3, 3)
+
+
 @pytest.mark.parametrize("sample", samples())
 def test_what_is_written_is_read_back(sample: str, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
@@ -44,6 +67,14 @@ def test_another_program_may_have_written_it_anew(tmp_path: Path) -> None:
         ('{"format":"lbtrace-report"}', "report-without-behaviour"),
         ('{"format":"lbtrace-report","behaviour":{"facts":[{}]}}', "damaged-report"),
         ('{"format":"lbtrace-report","behaviour":[]}', "damaged-report"),
+        ("[" * 200_000, "no-report"),
+        ('{"format":"lbtrace-report","x":' + "[" * 200_000, "no-report"),
+        (_holding("exchanges", "Infinity"), "damaged-report"),
+        (_holding("value", "1.5"), "damaged-report"),
+        (_holding("value", "[]"), "damaged-report"),
+        (_holding("low", '"a"'), "damaged-report"),
+        (_holding("high", "Infinity"), "damaged-report"),
+        (_holding("name", '"findings.resets"'), "damaged-report"),
     ],
 )
 def test_what_is_no_report_is_refused_in_one_line(text: str, slug: str, tmp_path: Path) -> None:
