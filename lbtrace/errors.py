@@ -7,7 +7,10 @@ that says what is wrong and what to do; the command line turns it into exit code
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError: nothing more fits
 
 
 class LbtraceError(Exception):
@@ -37,6 +40,17 @@ class OptionError(LbtraceError):
 
 class LabError(LbtraceError):
     """The lab cannot run on this machine: not root, not Linux, a program is missing."""
+
+
+def unread(error: OSError) -> tuple[str, str]:
+    """Why a file that was named cannot be read: what is wrong with it, and what to do ("" where
+    that is not known).
+    """
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file.", "Check the name."
+    if isinstance(error, IsADirectoryError):
+        return "this is a directory.", "Name a file."
+    return f"{error.strerror or error}.", ""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lbtrace.errors import OptionError
+from lbtrace.errors import OptionError, unread
 
 MOST_BYTES = 1_000_000  # of a file that people write
 # what a line end or a bracket in it means nothing: strings, up to three quotes at the end of those
@@ -49,7 +49,8 @@ def read(path: str, slug: str, kind: str) -> Document:
         with open(path, "rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise OptionError(f"{slug}unreadable", f"{path}: {error.strerror or error}.") from error
+        wrong, hint = unread(error)
+        raise OptionError(f"{slug}unreadable", f"{path}: {wrong}", hint) from error
     if len(raw) > MOST_BYTES:
         raise OptionError(f"{slug}too-large", f"{path}: larger than {MOST_BYTES} bytes: no {kind}.")
     try:

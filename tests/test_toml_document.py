@@ -110,5 +110,5 @@ def test_what_is_no_toml_is_one_line(content: bytes, says: str, tmp_path: Path) 
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="No such file"):
+    with pytest.raises(OptionError, match="there is no such file"):
         read(str(tmp_path / "nothing.toml"), "expect-", "file of expectations")

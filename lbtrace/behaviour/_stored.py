@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from lbtrace.errors import InputError
+from lbtrace.errors import InputError, unread
 from lbtrace.model.behaviour import Behaviour, Fact, Share, ShownHead
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.report import Evidence, Severity
@@ -26,7 +26,8 @@ def stored(path: str) -> Behaviour:
         with open(path, encoding="utf-8") as file:
             found = _object(file)
     except OSError as error:
-        raise InputError("report-unreadable", f"{path}: {error.strerror or error}.") from error
+        wrong, hint = unread(error)
+        raise InputError("report-unreadable", f"{path}: {wrong}", hint) from error
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or nested without end
         raise InputError(
             "no-report",

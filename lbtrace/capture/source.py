@@ -26,7 +26,7 @@ from typing import BinaryIO, Protocol
 from lbtrace import guard
 from lbtrace.capture.spool import Spool, full_text
 from lbtrace.capture.unsupported_format import may_be_capture
-from lbtrace.errors import InputError
+from lbtrace.errors import InputError, unread
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.packets import Buffer
 
@@ -162,10 +162,10 @@ def _missing(path: str) -> InputError:
             f"{path}: is a URL; lbtrace reads files.",
             "Pipe it in: curl -s URL | lbtrace show -, or download it first.",
         )
-    pattern = "No file has a name like this pattern." if set("*?[") & set(path) else ""
-    return InputError(
-        "input-missing", f"{path}: there is no such file.", pattern or "Check the name."
-    )
+    wrong, hint = unread(FileNotFoundError())
+    if set("*?[") & set(path):
+        hint = "No file has a name like this pattern."
+    return InputError("input-missing", f"{path}: {wrong}", hint)
 
 
 def captures_in(folder: str) -> list[str]:

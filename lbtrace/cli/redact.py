@@ -11,7 +11,7 @@ import click
 from lbtrace.cli import completing
 from lbtrace.cli.folder import check_folder, made_folder
 from lbtrace.cli.progress import ProgressBar
-from lbtrace.errors import OptionError
+from lbtrace.errors import OptionError, unread
 
 if TYPE_CHECKING:
     from lbtrace.redact import Redacted
@@ -101,8 +101,8 @@ def _key(path: str) -> bytes:
         with open(path, "rb") as file:
             held = file.read(1 << 20)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OptionError("key-unreadable", f"--key {path}: {reason}.") from error
+        wrong, hint = unread(error)
+        raise OptionError("key-unreadable", f"--key {path}: {wrong}", hint) from error
     if len(held) < LEAST_KEY_BYTES:
         raise OptionError(
             "key-too-short",

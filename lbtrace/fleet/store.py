@@ -20,7 +20,8 @@ from uuid import uuid4
 import zstandard
 
 from lbtrace._version import __version__
-from lbtrace.errors import InputError, OptionError
+from lbtrace.errors import InputError, OptionError, unread
+from lbtrace.guard import unfinished
 
 FORMAT: Final = 1  # of the files; another one makes other names
 _ENDS: Final = 1 << 16  # bytes of a capture that are looked at, at its beginning and its end
@@ -64,16 +65,19 @@ def content_of(path: str) -> str:
             file.seek(max(size - _ENDS, 0))
             ends += file.read(_ENDS)
     except OSError as error:
-        raise InputError("input-unreadable", f"{path}: {error.strerror or error}.") from error
+        wrong, hint = unread(error)
+        raise InputError("input-unreadable", f"{path}: {wrong}", hint) from error
     return blake2b(size.to_bytes(8) + ends, digest_size=16).hexdigest()
 
 
 def write(path: str, thing: object) -> None:
     """Keep a thing."""
     beside = f"{path}.{uuid4().hex}.part"
-    with open(beside, "wb") as file, zstandard.ZstdCompressor(_LEVEL).stream_writer(file) as out:
-        pickle.dump(thing, out, 5)
-    os.replace(beside, path)
+    with unfinished(beside):
+        compressor = zstandard.ZstdCompressor(_LEVEL)
+        with open(beside, "wb") as file, compressor.stream_writer(file) as out:
+            pickle.dump(thing, out, 5)
+        os.replace(beside, path)
 
 
 def read(path: str) -> Any:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from lbtrace.errors import InputError
+from lbtrace.errors import InputError, unread
 from lbtrace.model.trace import Diagnostic
 from lbtrace.tables.packets import TLS_SECRETS
 
@@ -173,7 +173,7 @@ def _read(path: str, secrets: Secrets) -> None:
             secrets.add(rest)
     except OSError as error:
         raise InputError(
-            "keylog-unreadable", f"{path}: {error.strerror or error}.", "Check --keylog."
+            "keylog-unreadable", f"{path}: {unread(error)[0]}", "Check --keylog."
         ) from error
     except ValueError as error:  # a name with a NUL
         raise InputError("keylog-unreadable", f"{path!r}: {error}.", "Check --keylog.") from error

@@ -142,6 +142,27 @@ def test_a_directory_stands_for_its_captures(
     assert "in 4 requests" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fleet", "NAMED"],
+        ["check", CLIENT, BACKEND, "--expect", "NAMED"],
+        ["check", CLIENT, BACKEND, "--profile", "nginx", "--baseline", "NAMED"],
+        ["check", "--report", "NAMED", "--profile", "nginx"],
+        ["check", "--validate", "NAMED"],
+        ["redact", CLIENT, "-o", "out", "--key", "NAMED"],
+        ["show", CLIENT, "--keylog", "NAMED"],
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_file_that_is_not_there_is_told_in_the_same_words_everywhere(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, told in (("none", "there is no such file."), ("folder", "this is a directory.")):
+        assert run([name if word == "NAMED" else word for word in words]) == 2
+        assert f"{name}: {told} " in capsys.readouterr().err
+
+
 def test_a_capture_without_packets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none.pcap").write_bytes(pcap())
     assert run(["show", str(tmp_path / "none.pcap")]) == 0

@@ -125,7 +125,7 @@ def test_two_points_of_a_side_have_different_names(folder: Path) -> None:
 
 
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="No such file"):
+    with pytest.raises(OptionError, match="there is no such file"):
         read_plan(str(tmp_path / "none.toml"))
 
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from lbtrace.errors import InputError
+from lbtrace.errors import InputError, unread
 
 MOST = 4  # results; each holds all exchanges of its captures
 
@@ -46,5 +46,6 @@ def identity(path: str) -> Identity:
     try:
         there = os.stat(path)
     except OSError as error:
-        raise InputError("input-unreadable", f"{path}: {error.strerror}.") from error
+        wrong, hint = unread(error)
+        raise InputError("input-unreadable", f"{path}: {wrong}", hint) from error
     return path, there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns

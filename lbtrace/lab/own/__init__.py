@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lbtrace.errors import LabError, OptionError
+from lbtrace.errors import LabError, OptionError, unread
 from lbtrace.lab.addresses import APP_PORT, IPV4
 from lbtrace.lab.key_logs import OF_BALANCER
 
@@ -157,7 +157,7 @@ def read(path: Path) -> str:
             raise wrong(path, 0, f"larger than {MOST_BYTES} bytes: no configuration.")
         return raw.decode("utf-8")
     except OSError as error:
-        raise wrong(path, 0, f"{error.strerror or error}.") from error
+        raise wrong(path, 0, *unread(error)) from error
     except UnicodeDecodeError as error:
         raise wrong(path, 0, "is not UTF-8 text.") from error
 

@@ -51,7 +51,7 @@ def test_only_the_last_few_are_kept() -> None:
 
 
 def test_a_file_that_is_gone() -> None:
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="there is no such file"):
         KeptResults().of("", ["/nowhere/at/all"], object)
 
 

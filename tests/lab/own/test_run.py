@@ -91,7 +91,7 @@ def test_what_the_product_refuses_is_one_line(
     [
         (["nat", "--config", str(SHOP)], "nat takes no configuration of your own"),
         (["nginx", "--host", "a.test"], "--host and --below need --config"),
-        (["nginx", "--config", "nothing.conf"], "No such file"),
+        (["nginx", "--config", "nothing.conf"], "there is no such file"),
         (["nginx", "--config", str(SHOP), "--below", "api"], "begins with /"),
     ],
 )
