@@ -27,13 +27,13 @@ from lbtrace import compiled
 from lbtrace._version import __version__
 from lbtrace.cli.interrupted import hear_again, is_interrupt
 from lbtrace.cli.truncated import tell_truncation
-from lbtrace.errors import LbtraceError, nearest
+from lbtrace.errors import NO_ROOM, LbtraceError, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 DONE, COULD_NOT_RUN, BUG, INTERRUPTED = 0, 2, 70, 130
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NOT_WRITTEN = (*NO_ROOM, errno.EIO)
 _NOT_LOADED = ("failed to map segment", os.strerror(errno.ENOMEM))
 _LONG = 300  # characters of a message of click that are shown
 COMMANDS = {
@@ -205,7 +205,7 @@ def _without_memory(error: BaseException | None) -> bool:
 def _unforeseen(error: Exception) -> int:
     """Say what no command has foreseen, in one line; the exit code."""
     number = error.errno if isinstance(error, OSError) else None
-    if number in _NO_ROOM and isinstance(error, OSError) and error.filename is None:
+    if number in _NOT_WRITTEN and isinstance(error, OSError) and error.filename is None:
         _complain(f"Cannot write to standard output: {os.strerror(number or 0)}.")
     elif number in (errno.EMFILE, errno.ENFILE):
         _complain("more files are open than the system allows. Allow more: ulimit -n 1024.")

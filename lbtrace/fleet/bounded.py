@@ -9,7 +9,6 @@ only its owner may enter, and that is gone afterwards.
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from lbtrace import in_parts
 from lbtrace.capture import spool
 from lbtrace.capture.on_disk import no_room
+from lbtrace.errors import NO_ROOM
 from lbtrace.fleet.borders import Border, PointClock, slice_of
 from lbtrace.fleet.engine import Local
 from lbtrace.fleet.inspected import ShardIndex, indexed
@@ -50,7 +50,7 @@ def compare_in_slices(
         try:
             return _compared(clients, backends, options, folder, progress)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in NO_ROOM:
                 raise
             raise no_room() from error
 

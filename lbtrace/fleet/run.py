@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from shlex import quote
 from typing import Final
 
 import numpy as np
 
 from lbtrace._version import __version__
+from lbtrace.errors import NO_ROOM, OptionError
 from lbtrace.fleet import reduced, store
 from lbtrace.fleet.borders import Border, PointClock, borders, point_clocks
 from lbtrace.fleet.engine import Engine, Task, done
@@ -38,6 +41,7 @@ from lbtrace.tables.trace_joining import joined_diagnostics
 
 PARTS: Final = "parts"  # the folder, in the output, of what a further run can use
 TABLES: Final = "pairs"  # that of the tables
+_TABLE: Final = re.compile(r"slice-\d{4,}\.parquet")
 NO_CLOCK: Final = (
     "Nothing tells how far the clocks of all capture points are apart, so nothing was cut: all was "
     "compared at once."
@@ -49,8 +53,21 @@ SET_CLOCK: Final = (
 
 def run(plan: Plan, engine: Engine, progress: Progress = quiet) -> FleetReport:
     """What the captures of a plan show. InputError when one cannot be read, OptionError when the
-    output folder cannot be used.
+    output folder cannot be used, or has no room.
     """
+    try:
+        return _found(plan, engine, progress)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise OptionError(
+            "output-unwritable",
+            f"{plan.output}: {error.strerror}.",
+            "It needs about as much room as the captures.",
+        ) from error
+
+
+def _found(plan: Plan, engine: Engine, progress: Progress) -> FleetReport:
     folder = store.prepared(os.path.join(store.prepared(plan.output), PARTS))
     planned = (*plan.clients, *plan.backends)
     split = split_points(
@@ -140,16 +157,21 @@ class Slicing:
         return found, self._named(tables)
 
     def _named(self, tables: Sequence[str]) -> list[str]:
-        """The tables, in the folder for people, by the numbers of their slices."""
+        """The tables, in the folder for people, by the numbers of their slices. Those of a run
+        before go; whatever else is there stays.
+        """
         if not tables:
             return []
         folder = store.prepared(os.path.join(self.plan.output, TABLES))
-        for old in os.listdir(folder):
+        for old in filter(_TABLE.fullmatch, os.listdir(folder)):
             os.unlink(os.path.join(folder, old))
         named = []
         for number, table in enumerate(tables, 1):
             named.append(os.path.join(folder, f"slice-{number:04}.parquet"))
-            os.link(table, named[-1])
+            try:
+                os.link(table, named[-1])
+            except OSError:  # a file system without hard links
+                shutil.copyfile(table, named[-1])
         return named
 
     def _path(self, stage: str, key: object) -> str:
@@ -352,26 +374,48 @@ class Slicing:
         )
 
     def _command(self, first_ns: int, last_ns: int) -> str:
-        """The command that compares the files of a slice."""
-        words = ["lbtrace", "compare"]
-        for side in Side:
-            words.append(f"--{side.value}")
-            for k, point in enumerate(self.planned):
-                if point.side is side:
-                    shift_ns = self.clocks[k].shift_ns
-                    words += (
-                        quote(f.path)
-                        for f in self.split[k].files
-                        if f.first_ns is not None
-                        and f.last_ns is not None
-                        and f.first_ns + shift_ns <= last_ns
-                        and f.last_ns + shift_ns >= first_ns
-                    )
+        """The command that compares the files of a slice; "" where `compare` takes no such
+        captures: those of a balancer beside others, or of one side alone.
+        """
+        files = {
+            k: [
+                f.path
+                for f in self.split[k].files
+                if f.first_ns is not None
+                and f.last_ns is not None
+                and f.first_ns + self.clocks[k].shift_ns <= last_ns
+                and f.last_ns + self.clocks[k].shift_ns >= first_ns
+            ]
+            for k in range(len(self.planned))
+        }
+        if any(point.on_balancer for point in self.planned):
+            words = self._on_balancer(files)
+        else:
+            words = self._of_sides(files)
+        if not words:
+            return ""
         if self.plan.clock_offset_ns is not None:
             words.append(f"--clock-offset={self.plan.clock_offset_ns}ns")
-        for path in self.plan.keylogs:
-            words.append(f"--keylog={quote(os.path.abspath(path))}")
-        return " ".join(words)
+        words += (f"--keylog={os.path.abspath(path)}" for path in self.plan.keylogs)
+        return shlex.join(["lbtrace", "compare", *words])
+
+    def _of_sides(self, files: Mapping[int, Sequence[str]]) -> list[str]:
+        words: list[str] = []
+        for side in Side:
+            given = [f for k, p in enumerate(self.planned) if p.side is side for f in files[k]]
+            if not given:
+                return []
+            words += (f"--{side.value}", *given)
+        return words
+
+    def _on_balancer(self, files: Mapping[int, Sequence[str]]) -> list[str]:
+        """Of one balancer, which is a point of each side."""
+        point = self.planned[0]
+        if len(self.planned) > 2 or not files[0]:
+            return []
+        words = [word for path in files[0] for word in ("--lb", path)]
+        words += (word for each in point.addresses for word in ("--lb-address", each))
+        return words + [word for each in point.ports for word in ("--lb-port", str(each))]
 
 
 def _when_it_ran(split: Sequence[SplitPoint], clocks: Sequence[PointClock]) -> tuple[int, int]:

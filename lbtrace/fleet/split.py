@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -21,6 +22,7 @@ from lbtrace.capture import writing
 from lbtrace.decode.shards import divisible, shard_of_frames
 from lbtrace.fleet import store
 from lbtrace.fleet.engine import Engine, Task, done
+from lbtrace.guard import unfinished
 from lbtrace.model.trace import CaptureFile, Diagnostic
 from lbtrace.options import Progress, quiet
 from lbtrace.tables.columns import Column
@@ -174,13 +176,23 @@ def _divisible(files: Sequence[CaptureFile], lots: _Lots) -> bool:
 
 
 def split(lot: Lot) -> SplitLot:
-    """Split the files of a lot. InputError when one cannot be read."""
+    """Split the files of a lot. InputError when one cannot be read; then no capture is left."""
+    beside = [f"{lot.capture_of(k)}.{os.getpid()}.part" for k in range(lot.shards)]
+    with ExitStack() as undo:
+        for path in beside:
+            undo.enter_context(unfinished(path))
+        return _split_into(lot, beside)
+
+
+def _split_into(lot: Lot, beside: Sequence[str]) -> SplitLot:
+    """Split the files of a lot. The capture of each shard is written beside its place, and moved
+    there when all are complete.
+    """
     files: list[CaptureFile] = []
     diagnostics: list[Diagnostic] = []
     secrets: list[tuple[int, bytes]] = []
     frames: list[list[Column]] = [[] for _ in range(lot.shards)]
     whole, first = True, 1
-    beside = [f"{lot.capture_of(k)}.{os.getpid()}.part" for k in range(lot.shards)]
     for path in beside:
         open(path, "wb").close()
     for path in lot.files:

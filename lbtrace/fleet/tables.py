@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from lbtrace.comparison import Comparison
+from lbtrace.guard import unfinished
 from lbtrace.model.pairing import CONFIDENCES, Tier
 from lbtrace.model.report import Report
 from lbtrace.model.trace import Trace
@@ -57,8 +58,9 @@ def write_pairs(path: str, comparison: Comparison, masked: Report, number: int) 
         for name, (values, there) in _columns(comparison, masked, number).items()
     }
     beside = f"{path}.{os.getpid()}.part"
-    parquet.write_table(pa.table(columns), beside, compression="zstd")
-    os.replace(beside, path)
+    with unfinished(beside):
+        parquet.write_table(pa.table(columns), beside, compression="zstd")
+        os.replace(beside, path)
 
 
 _Values = tuple[Any, Column | None]  # values, and which of them there are

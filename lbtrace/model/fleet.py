@@ -46,7 +46,8 @@ class FleetPoint:
 @dataclass(frozen=True, slots=True)
 class SliceSummary:
     """One slice. Times are by the clock of the first client point. `verdict` is that of the slice
-    alone. `clients` and `backends` are exchanges. `command` compares the files that it is in.
+    alone. `clients` and `backends` are exchanges. `command` compares the files that it is in,
+    "" where none does.
     """
 
     number: int

@@ -146,3 +146,8 @@ def test_a_capture_of_the_balancer_is_both_sides(words: dict[str, Any], tmp_path
     assert of_fleet(found).counts == of_compare(whole).counts
     assert of_fleet(found).pairs == of_compare(whole).pairs
     assert of_fleet(found).verdict == of_compare(whole).verdict
+    named = [f"--lb-address={a}" for a in addresses] + [
+        f"--lb-port={p}" for p in words.get("ports", ())
+    ]
+    said = " ".join(named).replace("=", " ")
+    assert found.slices[0].command == f"lbtrace compare --lb {both} {said}"

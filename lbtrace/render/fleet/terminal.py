@@ -274,10 +274,10 @@ def _where(report: FleetReport, view: View) -> Iterator[str]:
 
 
 def _shown_slices(report: FleetReport) -> list[int]:
-    """The slices that the page names."""
+    """The slices that the page names, as far as a command shows them."""
     named: Iterable[int] = (
         *(f.shown[0].number for f in report.findings if f.severity is not Severity.INFO),
         *(e.slice for e in report.slowest[:_MOST_SLOW]),
         *(number for _, slices in report.differing for number in slices[:1]),
     )
-    return sorted(set(named))
+    return sorted(number for number in set(named) if report.slices[number].command)
