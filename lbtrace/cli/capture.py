@@ -290,7 +290,8 @@ def _traffic(session: Session, words: Sequence[str], seconds: float | None) -> i
 
 def _run(words: Sequence[str]) -> int:
     """The user's command, to its end. Ctrl-C is for it alone; if lbtrace is told to end, so is it.
-    A signal that comes while it starts is kept until it is there.
+    A signal that comes while it starts is kept until it is there. OptionError when it cannot be
+    started.
     """
     from lbtrace.ending import Ended
 
@@ -309,7 +310,14 @@ def _run(words: Sequence[str]) -> int:
         signal.SIGHUP: end,
     }
     with _handled(handlers):
-        process = subprocess.Popen(words)
+        try:
+            process = subprocess.Popen(words)
+        except OSError as error:  # a script that does not say what runs it
+            raise OptionError(
+                "command-not-started",
+                f"{words[0]}: cannot be started: {error.strerror}.",
+                "COMMAND is no shell line; a script begins with #!.",
+            ) from error
         try:
             started.append(process)
             code = process.wait(0 if told else None)

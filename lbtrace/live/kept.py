@@ -44,7 +44,7 @@ def keep(raw: Path, kept: Path, origin: Origin, counted: TcpdumpCounts) -> int:
         try:
             with os.fdopen(number, "wb") as out:
                 out.writelines(_parts(recording, head, origin, counted))
-        except OSError:
+        except BaseException:  # Ctrl-C, too: a part of it is not what was captured
             kept.unlink()
             raise
     except OSError as error:

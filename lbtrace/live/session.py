@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,13 +46,14 @@ class Session:
         self.sudo = sudo
         self.taps: list[Tap] = []
         self.made_folder = self.listened = False
+        self._made: list[Path] = []
         self._changed = threading.Event()
 
     def __enter__(self) -> Session:
         self._make_folder()
         try:
             for name, place in self.wanted:
-                with os.fdopen(private_new_file(self.raw(name)), "wb") as out:
+                with os.fdopen(self._raw_file(name), "wb") as out:
                     argv = place.argv(self.filter, self.sudo)
                     self.taps.append(Tap(place, argv, out, self._changed))
             self._wait_until_all_listen()
@@ -122,7 +123,7 @@ class Session:
         """Make it, for nobody else. OptionError when that cannot be, or when it has such files."""
         for name, _ in self.wanted:
             for ending in (RAW, KEPT):
-                if (self.folder / f"{name}{ending}").exists():
+                if os.path.lexists(self.folder / f"{name}{ending}"):
                     raise OptionError(
                         "output-exists",
                         f"-o {self.folder}: it has a {name}{ending}.",
@@ -141,12 +142,23 @@ class Session:
                 "output-unwritable", f"-o {self.folder}: no permission to write there."
             )
 
+    def _raw_file(self, name: str) -> int:
+        """The number of the new file that a tcpdump writes to. InputError when it cannot be."""
+        path = self.raw(name)
+        try:
+            number = private_new_file(path)
+        except OSError as error:
+            raise InputError("output-unwritable", f"{path}: {error.strerror or error}.") from error
+        self._made.append(path)
+        return number
+
     def _forget(self) -> None:
-        """Before all listened there was nothing to capture."""
-        for name, _ in self.wanted:
-            self.raw(name).unlink(missing_ok=True)
+        """Before all listened there was nothing to capture: what was made here goes."""
+        for path in self._made:
+            path.unlink(missing_ok=True)
         if self.made_folder:
-            self.folder.rmdir()
+            with suppress(OSError):  # somebody else put something there
+                self.folder.rmdir()
 
 
 @contextmanager

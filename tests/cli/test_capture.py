@@ -185,6 +185,19 @@ def test_a_place_that_fails_meanwhile(
     ]
 
 
+def test_a_command_that_cannot_be_started_is_one_line(
+    programs: Programs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = Path("load").absolute()
+    script.write_text("curl http://shop.example/\n")
+    script.chmod(0o700)
+    assert run(["capture", *PLACES, "-o", "out", "--", str(script)]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert f"lbtrace: {script}: cannot be started: Exec format error. " in err.splitlines()[-1]
+    assert not programs.runs("front")
+
+
 @pytest.mark.parametrize(
     ("words", "slug"),
     [

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import lbtrace
 from lbtrace import capture
+from lbtrace.capture import writing
 from lbtrace.errors import InputError
 from lbtrace.live.kept import Origin, keep
 from lbtrace.live.tcpdump import TcpdumpCounts
@@ -118,6 +119,18 @@ def test_what_cannot_be_written_stays_a_pcap(tmp_path: Path) -> None:
         kept(tmp_path, SAMPLE.read_bytes())
     assert (tmp_path / "raw.pcap").read_bytes() == SAMPLE.read_bytes()
     assert (tmp_path / "kept.pcapng").read_bytes() == b"mine"
+
+
+def test_of_what_was_interrupted_the_pcap_alone_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_words: object, **_named: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "packet", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kept(tmp_path, SAMPLE.read_bytes())
+    assert [path.name for path in tmp_path.iterdir()] == ["raw.pcap"]
 
 
 @pytest.mark.tshark

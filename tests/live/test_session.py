@@ -14,7 +14,7 @@ from lbtrace.ending import Ended, told_to_end
 from lbtrace.errors import InputError, OptionError
 from lbtrace.live import session as room
 from lbtrace.live.place import place
-from lbtrace.live.session import Session, WantedCapture
+from lbtrace.live.session import Session, WantedCapture, private_new_file
 from lbtrace.live.tcpdump import TcpdumpCounts
 from tests.live.programs import Programs
 
@@ -57,6 +57,42 @@ def test_a_place_that_fails_ends_the_others(programs: Programs, tmp_path: Path) 
     assert "tcpdump -D" in found.value.hint
     assert not programs.runs("front")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_link_that_leads_nowhere_is_a_file_that_is_there(
+    programs: Programs, tmp_path: Path
+) -> None:
+    (tmp_path / "backend.pcap").symlink_to(tmp_path / "nowhere")
+    with (
+        pytest.raises(OptionError, match=r"it has a backend\.pcap"),
+        Session(BOTH, "tcp", tmp_path, sudo=False),
+    ):
+        raise AssertionError
+    assert not programs.runs("front")
+    assert os.path.lexists(tmp_path / "backend.pcap")
+    assert not (tmp_path / "client.pcap").exists()
+
+
+def test_a_file_that_came_in_between_stays(
+    programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+
+    def late(path: Path) -> int:
+        if path.name == "backend.pcap":
+            path.write_text("mine")
+        return private_new_file(path)
+
+    monkeypatch.setattr(room, "private_new_file", late)
+    with (
+        pytest.raises(InputError, match=r"out/backend\.pcap: File exists"),
+        Session(BOTH, "tcp", folder, sudo=False),
+    ):
+        raise AssertionError
+    assert not programs.runs("front")
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [
+        ("backend.pcap", "mine")
+    ]
 
 
 def test_a_program_that_is_not_there(
