@@ -118,11 +118,11 @@ def _files(given: Sequence[str]) -> list[str]:
 
 def points_of_any_side(files: Sequence[str], progress: Progress) -> list[list[str]]:
     """Files in any order → the files of each capture point, in the order given. Standard input is a
-    point of its own. A directory stands for the captures in it.
+    point of its own. A directory stands for the captures in it. No file is one point without any.
     """
     files = _files(files)
     named = [path for path in files if path != "-"]
-    found = points(named, progress, None) if named else []
+    found = points(named, progress, None) if named or "-" not in files else []
     if "-" in files:
         at = files.index("-")
         found.insert(sum(min(map(files.index, point)) < at for point in found), ["-"])

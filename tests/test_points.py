@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+import lbtrace
+from lbtrace.errors import InputError
 from lbtrace.model.net import Side
 from lbtrace.options import quiet
 from lbtrace.points import SEAM_NS, points, points_of_any_side
@@ -195,3 +197,8 @@ def test_files_without_any_frame_are_one_point(tmp_path: Path) -> None:
     for path in files:
         path.write_bytes(pcap([]))
     assert points(list(map(str, files)), quiet) == [list(map(str, files))]
+
+
+def test_no_file_is_no_capture() -> None:
+    with pytest.raises(InputError, match="no capture was named"):
+        lbtrace.show()

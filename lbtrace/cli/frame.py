@@ -70,6 +70,10 @@ def frame_numbers(texts: Sequence[str]) -> list[int]:
                 "Write it like 14 or 20-25.",
             )
         first, last = int(ends[0]), int(ends[-1])
+        if last < first:
+            raise OptionError(
+                "bad-frame", f"{text}: no range of frames.", "Write the smaller number first."
+            )
         if last - first >= MAX_FRAMES:
             raise OptionError(
                 "too-many-frames", f"{text}: more than {MAX_FRAMES} frames.", "Ask for fewer."

@@ -124,6 +124,7 @@ def test_numbers_and_ranges() -> None:
         ("1-", "not a frame number"),
         ("-1", "No such option"),
         ("1-5000", "more than 1000 frames"),
+        ("5-3", "no range of frames"),
         ("9" * 50, "not a frame number"),
     ],
 )
