@@ -1,7 +1,8 @@
 """One direction of an HTTP/2 connection → what becomes of its bytes (RFC 9113, RFC 7541).
 
-Frames stay but for three things: values in header blocks are masked in place, in the code they came
-in; padding, and what a GOAWAY adds for people, are blanked; DATA is scrambled where bodies are. A
+Frames stay but for four things: values in header blocks are masked in place, in the code they came
+in; padding, and what a GOAWAY adds for people, are blanked; so is what a frame of an unknown type
+carries (RFC 9113 §5.5); DATA is scrambled where bodies are. A
 value whose name was sent in bytes that the capture lost is masked whole: it may be anything. What
 is no frame, and header blocks that are cut, are kept by nobody, and so are blanked.
 """
@@ -113,7 +114,9 @@ class Http2Stream:
         if head is None:
             return False
         if is_extension(head):
-            return self._keep(HEAD + head.size)
+            self._keep(HEAD)
+            cursor.take(head.size, None)
+            return True
         if not can_be_frame(head):
             return False
         if head.kind == DATA:

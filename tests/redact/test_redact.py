@@ -317,6 +317,17 @@ def test_header_blocks_of_http2(huffman: bool, tmp_path: Path) -> None:
             assert secret not in held([path])
 
 
+def test_what_a_frame_of_an_unknown_type_carries_is_blanked(tmp_path: Path) -> None:
+    script = h2_play(True)
+    metadata = h2(0x4D, 4, 0, b"\x00\x05token" + bytes([len(TOKEN)]) + TOKEN[::-1])  # of Envoy
+    script.front(3333).asks(PREFACE + metadata + h2(6, 0, 0, bytes(8))).answers(h2(4, 0, 0, b""))
+    given = script.write(tmp_path)
+    written, done = redacted(given, tmp_path / "out")
+    assert TOKEN[::-1] in held(given)
+    assert TOKEN[::-1] not in held(written)
+    assert done.stream_bytes == len(metadata) - 9
+
+
 def said_in_http2(path: Path) -> list[tuple[str, str]]:
     """The fields that both ends of a capture of one HTTP/2 connection send, read by hpack."""
     with open(path, "rb") as file:
