@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lbtrace.cli import completing
-from lbtrace.cli.compare import SIDES, compared_on_balancer, options_of, repeated
+from lbtrace.cli.compare import SIDES, compared_on_balancer, options_of, repeated, typed
 from lbtrace.cli.output import Target, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.cli.whole_number import WholeNumber
@@ -215,20 +215,19 @@ class Comparing:
     def command(self, kept: Sequence[str]) -> str:
         """What to type for the same result."""
         client, backend = _of_sides(kept)
-        words = [*client, *backend]
         if self.on_balancer:
-            words = [word for path in kept for word in ("--lb", path)]
+            words = typed(lb=kept)
         elif len(client) > 1:
-            words = [SIDES[0], *client, SIDES[1], *backend]
-        offset = (self.clock_offset,) if self.clock_offset else ()
-        for option, values in (
-            ("--lb-address", self.lb_address),
-            ("--lb-port", self.lb_port),
-            ("--clock-offset", offset),
-            ("--keylog", self.keylogs),
-        ):
-            words += [word for value in values for word in (option, str(value))]
-        return shlex.join(["lbtrace", "compare", *words])
+            words = typed(client, backend)
+        else:
+            words = [*client, *backend]
+        how = typed(
+            lb_address=self.lb_address,
+            lb_port=self.lb_port,
+            clock_offset=self.clock_offset,
+            keylogs=self.keylogs,
+        )
+        return shlex.join(["lbtrace", "compare", *words, *how])
 
 
 def _of_sides(kept: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import click
 
 from lbtrace.cli import completing
-from lbtrace.cli.compare import CapturesGiven, FilesOfSides, side_options
+from lbtrace.cli.compare import CapturesGiven, FilesOfSides, side_options, typed
 from lbtrace.cli.output import Target, written_options
 from lbtrace.cli.progress import ProgressBar
 from lbtrace.cli.whole_number import WholeNumber
@@ -121,13 +121,10 @@ def command(
 
 def _command(given: CapturesGiven) -> str:
     """What shows the whole story of these captures; "" without any."""
-    named = {"--client": given.clients, "--backend": given.backends, "--lb": given.lb}
-    options = [
-        word for option, files in named.items() for word in ([option, *files] if files else ())
-    ]
     if _one_side(given) is not None:
-        return shlex.join(["lbtrace", "show", *given.clients, *given.backends])
-    return shlex.join(["lbtrace", "compare", *given.captures, *options]) if given.files else ""
+        words = ["show", *given.clients, *given.backends, *typed(keylogs=given.keylogs)]
+        return shlex.join(["lbtrace", *words])
+    return shlex.join(["lbtrace", "compare", *given.typed]) if given.files else ""
 
 
 def _valid(expect: str | None, captures: Sequence[str]) -> None:

@@ -54,6 +54,35 @@ def repeated(args: Sequence[str]) -> list[str]:
     return told
 
 
+def typed(
+    clients: Sequence[str] = (),
+    backends: Sequence[str] = (),
+    lb: Sequence[str] = (),
+    lb_address: Sequence[str] = (),
+    lb_port: Sequence[int] = (),
+    clock_offset: str | None = None,
+    keylogs: Sequence[str] = (),
+) -> list[str]:
+    """What captures there are, and how to read them, as words of a command line that
+    `side_options` understands.
+    """
+    words = [
+        word
+        for side, files in zip(SIDES, (clients, backends), strict=True)
+        if files
+        for word in (side, *files)
+    ]
+    for option, values in (
+        ("--lb", lb),
+        ("--lb-address", lb_address),
+        ("--lb-port", lb_port),
+        ("--clock-offset", (clock_offset,) if clock_offset else ()),
+        ("--keylog", keylogs),
+    ):
+        words += [word for value in values for word in (option, str(value))]
+    return words
+
+
 _OF_SIDES = (
     click.argument(
         "captures", nargs=-1, metavar="CLIENT BACKEND...", shell_complete=completing.files
@@ -145,6 +174,22 @@ class CapturesGiven:
     def inputs(self) -> tuple[str, ...]:
         """All that will be read."""
         return (*self.files, *self.keylogs)
+
+    @property
+    def typed(self) -> list[str]:
+        """The words that give the same again."""
+        return [
+            *self.captures,
+            *typed(
+                self.clients,
+                self.backends,
+                self.lb,
+                self.lb_address,
+                self.lb_port,
+                self.clock_offset,
+                self.keylogs,
+            ),
+        ]
 
     def check_lb(self) -> None:
         """OptionError when what is said of the balancer makes no sense."""

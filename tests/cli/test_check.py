@@ -133,3 +133,16 @@ def test_one_side_is_enough_for_what_it_shows(tmp_path: Path) -> None:
 def test_a_run_that_shows_nothing_pins_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert _code(ALB[0], RACE[1], "--init") == 2
     assert "this run pins nothing" in capsys.readouterr().err
+
+
+def test_the_whole_story_is_that_of_the_same_captures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = tmp_path / "lb.toml"
+    expected.write_text('[balancer]\nkind = "direct"\n')
+    both, address = str(tmp_path / "both.pcap"), ["--lb-address", "3.35.166.21"]
+    one, other = (Path(path).read_bytes() for path in ALB)
+    Path(both).write_bytes(one + other[24:])
+    assert _code("--lb", both, *address, "--expect", str(expected), "--width", "400") == 1
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told == f"For the whole story: lbtrace compare --lb {both} {' '.join(address)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.cli import run
-from lbtrace.cli.compare import repeated, sides
+from lbtrace.cli.compare import CapturesGiven, command, repeated, sides
 from lbtrace.errors import OptionError
 from lbtrace.model.net import Side
 from lbtrace.options import check_lb, parse_offset, quiet
@@ -182,3 +183,22 @@ def test_an_address_of_the_balancer_goes_with_its_capture(address: str) -> None:
     for wrong in ("192.0.2.1:80", "", "localhost"):
         with pytest.raises(OptionError, match="not an IP address"):
             check_lb(["both.pcap"], [address, wrong], [])
+
+
+def understood(words: list[str]) -> CapturesGiven:
+    """The captures that `compare` takes from these words."""
+    told = command.make_context("compare", words).params
+    return CapturesGiven(**{f.name: told[f.name] for f in fields(CapturesGiven)})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a.pcap", "b.pcap", "c.pcap"],
+        ["--client", "a.pcap", "b.pcap", "--backend", "c.pcap", "--clock-offset", "-250ms"],
+        ["--lb", "a.pcap", "--lb", "b.pcap", "--lb-address", "10.0.0.1", "--lb-port", "80"],
+        ["a.pcap", "b.pcap", "--keylog", "one.keys", "--keylog", "two.keys"],
+    ],
+)
+def test_the_words_that_give_the_same_again_do(words: list[str]) -> None:
+    assert understood(understood(words).typed) == understood(words)

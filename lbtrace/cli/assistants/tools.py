@@ -16,6 +16,7 @@ from typing import Any
 
 from lbtrace.cli.assistants.kept_results import KeptResults
 from lbtrace.cli.assistants.roots import Roots
+from lbtrace.cli.compare import typed
 from lbtrace.errors import InputError, OptionError
 from lbtrace.model.behaviour import Behaviour
 from lbtrace.model.net import Side
@@ -295,13 +296,19 @@ def _page(result: Report | CaptureReport, view: View) -> str:
 
 def _typed(given: Arguments) -> str:
     """What a person would type for the same."""
+    keylogs = given.get("keylog") or ()
     if given.get("captures"):
-        return shlex.join(["lbtrace", "show", *given["captures"]])
-    words = ["lbtrace", "compare"]
-    for option in ("client", "backend", "lb"):
-        if given.get(option):
-            words += [f"--{option}", *given[option]]
-    return shlex.join(words)
+        return shlex.join(["lbtrace", "show", *given["captures"], *typed(keylogs=keylogs)])
+    words = typed(
+        given.get("client") or (),
+        given.get("backend") or (),
+        given.get("lb") or (),
+        given.get("lb_address") or (),
+        given.get("lb_port") or (),
+        given.get("clock_offset"),
+        keylogs,
+    )
+    return shlex.join(["lbtrace", "compare", *words])
 
 
 TOOLS = (
