@@ -413,6 +413,7 @@ def _page_options() -> list[_Decorator]:
 
 def _options(formats: Sequence[str]) -> list[_Decorator]:
     """The options, the last one in the help first."""
+    notebooks = "notebooks (parquet, a folder), " if set(folder_formats()) & set(formats) else ""
     return [
         *_page_options(),
         click.option(
@@ -442,8 +443,8 @@ def _options(formats: Sequence[str]) -> list[_Decorator]:
         _OUTPUT,
         _format(
             formats,
-            "For people (terminal), a browser (html), programs (json, ndjson), notebooks (parquet, "
-            "a folder), tickets (markdown), GitHub Actions (github).",
+            "For people (terminal), a browser (html), programs (json, ndjson), "
+            f"{notebooks}tickets (markdown), GitHub Actions (github).",
         ),
     ]
 

@@ -1,8 +1,8 @@
 """What a file of expectations may hold, as values: texts, numbers with a bound, times.
 
 A bound is a number alone ("exactly"), or a text with an operator: ">= 3", "<= 5ms", "< 2". All
-functions raise Unfit, which says what is wrong in one sentence; `lbtrace.expect.toml` adds file and
-line.
+functions raise Unfit, which says what is wrong in one sentence; `lbtrace.expect` adds the file and
+the line.
 """
 
 from __future__ import annotations

@@ -66,7 +66,9 @@ def test_keys(given: list[str], tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_bytes(b"short")
     assert "5 bytes are no key" in refused(*given, "-o", tmp_path / "out", "--key", key)
-    assert "there is no such file" in refused(*given, "-o", tmp_path / "out", "--key", tmp_path / "none")
+    assert "there is no such file" in refused(
+        *given, "-o", tmp_path / "out", "--key", tmp_path / "none"
+    )
     key.write_bytes(bytes(range(32)))
     contents = []
     for name in ("one", "two"):
