@@ -60,9 +60,13 @@ class Roots:
         folder = self._below(given)
         if folder is None or not os.path.isdir(folder):
             raise self._error(given, "directory")
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:  # it may not be read, or is gone
+            raise self._error(given, "directory") from None
         return [
             (name, os.path.realpath(os.path.join(folder, name)))
-            for name in sorted(os.listdir(folder))
+            for name in names
             if self._is_file(folder, name)
         ]
 
@@ -83,8 +87,10 @@ class Roots:
         there = [path for path in inside if os.path.exists(path)]
         return there[0] if there else None
 
-    def listed(self, most: int) -> Iterator[str]:
-        """All captures below the roots, as real paths, of the first `most` files."""
+    def listed(self, most: int) -> Iterator[tuple[str, int]]:
+        """All captures below the roots, as real paths with their sizes in bytes, of the first
+        `most` files. One that goes meanwhile is left out.
+        """
         looked_at = 0
         for root in self.folders:
             for folder, folders, names in os.walk(root):
@@ -94,7 +100,11 @@ class Roots:
                     if looked_at > most:
                         return
                     if not os.path.islink(path) and os.path.isfile(path) and is_capture(path):
-                        yield path
+                        try:
+                            size = os.path.getsize(path)
+                        except OSError:
+                            continue
+                        yield path, size
 
     def _error(self, given: str, what: str) -> InputError:
         return InputError(

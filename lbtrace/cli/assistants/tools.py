@@ -7,7 +7,6 @@ question is one function and one row of TOOLS.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -203,7 +202,7 @@ def captures(desk: Desk, _given: Arguments) -> str:
     """The files below the roots that begin as captures do."""
     from lbtrace.render.wording.escape import shown
 
-    listed = [f"{path} ({os.path.getsize(path)} bytes)" for path in desk.roots.listed(MOST_FILES)]
+    listed = [f"{path} ({size} bytes)" for path, size in desk.roots.listed(MOST_FILES)]
     return "\n".join(map(shown, listed)) or "There is no capture below the roots."
 
 

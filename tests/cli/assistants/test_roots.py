@@ -69,7 +69,8 @@ def test_a_folder_stands_for_the_captures_in_it_that_are_below_a_root(tree: Path
     roots = Roots([str(tree / "root")])
     deep = str(tree / "root/sub/deep.pcap")
     assert roots.captures(["."]) == [str(tree / "root/in.pcap"), deep]
-    assert list(roots.listed(100)) == [str(tree / "root/in.pcap"), deep]
+    size = SAMPLE.stat().st_size
+    assert list(roots.listed(100)) == [(str(tree / "root/in.pcap"), size), (deep, size)]
     with pytest.raises(InputError, match="no such file"):
         roots.captures(["out/root/../secret.pcap"])
     with pytest.raises(InputError, match="no such directory"):
@@ -91,3 +92,22 @@ def test_a_root_is_a_directory(tree: Path) -> None:
         Roots([str(tree / "secret.pcap")])
     linked = Roots([str(tree / "root/out")])
     assert linked.folders == (str(tree),)  # whoever starts it may name a link
+
+
+def test_a_folder_that_cannot_be_read_is_none(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_folder: str) -> list[str]:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "listdir", refused)
+    with pytest.raises(InputError, match="there is no such directory below"):
+        Roots([str(tree / "root")]).folder_files("sub")
+
+
+def test_a_capture_that_goes_while_they_are_listed_is_left_out(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: str) -> int:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os.path, "getsize", gone)
+    assert list(Roots([str(tree / "root")]).listed(100)) == []
