@@ -55,10 +55,11 @@ def command(
     """
     from lbtrace.points import points_of_any_side
     from lbtrace.redact import redact
+    from lbtrace.redact.same_length import KEY_BYTES
 
     if captures.count("-") > 1:
         raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
-    drawn = secrets.token_bytes(32) if key is None else _key(key)
+    drawn = secrets.token_bytes(KEY_BYTES) if key is None else _key(key, KEY_BYTES)
     check_folder(folder, captures)
     with ProgressBar() as progress:
         points = points_of_any_side(captures, progress)
@@ -96,7 +97,8 @@ def _several(number: int, what: str) -> str:
     return f"{number:,} {noun if number == 1 else noun + 's'}{blank}{rest}"
 
 
-def _key(path: str) -> bytes:
+def _key(path: str, size: int) -> bytes:
+    """The key of so many bytes that a file stands for. OptionError when it holds too few."""
     try:
         with open(path, "rb") as file:
             held = file.read(1 << 20)
@@ -109,4 +111,4 @@ def _key(path: str) -> bytes:
             f"--key {path}: {len(held)} bytes are no key.",
             "Make one with: head -c 32 /dev/urandom > key",
         )
-    return blake2b(held, digest_size=32).digest()
+    return blake2b(held, digest_size=size).digest()

@@ -46,6 +46,7 @@ def test_the_page_names_the_files_of_its_frames(plan: str, tmp_path: Path) -> No
     assert page.startswith("L7 proxy (high confidence)\n")
     assert "client edge: 3 files" in page
     assert "All was compared at once." in page
+    assert "response fields: re-ordered in 4 of 4 pairs" in page
     assert f"of {tmp_path}/in/client-00" in page
     assert f"lbtrace compare --client {tmp_path}/in/client-000.pcap" in page
 

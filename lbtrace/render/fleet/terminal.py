@@ -198,9 +198,9 @@ def _changes(report: FleetReport, view: View) -> Iterator[str]:
     yield "Header fields"
     for c in report.changes[:_MOST_CHANGES]:
         pattern = c.pattern.value if c.pattern else "not the same in all slices"
+        what = f"{'request' if c.request else 'response'} {shown(c.name) or 'fields'}"
         yield from _wrapped(
-            f"{'request' if c.request else 'response'} {shown(c.name)}: {c.kind.value} in "
-            f"{c.count} of {c.of} pairs ({pattern})",
+            f"{what}: {c.kind.value} in {c.count} of {c.of} pairs ({pattern})",
             view,
             "  ",
         )
