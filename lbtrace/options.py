@@ -66,6 +66,22 @@ def quiet(_what: str, _fraction: float) -> None:
     """The Progress of whoever does not ask."""
 
 
+_SIZE = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?\s*([kmgt]?)(i?)b?\Z", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_size(text: str) -> int | None:
+    """ "2GB", "500 MiB", "1.5g", "1000" → bytes, of decimal units, and of binary ones if they say
+    so; None when it is no size.
+    """
+    match = _SIZE.match(text.strip())
+    if match is None or (match[4] and not match[3]):
+        return None
+    unit: int = (1024 if match[4] else 1000) ** _POWERS[match[3].lower()]
+    part = match[2] or ""
+    return int(match[1] + part) * unit // int("1" + "0" * len(part))
+
+
 _UNIT_NS = {
     "ns": 1,
     "us": 1_000,
@@ -165,7 +181,11 @@ def _is_address(text: str) -> bool:
 
 
 def check_captures(files: Sequence[str]) -> None:
-    """Raises OptionError where these are more than lbtrace takes at once."""
+    """Raises OptionError where these are more than lbtrace takes at once, or standard input is
+    named twice.
+    """
+    if files.count("-") > 1:
+        raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
     if len(files) > MAX_CAPTURES:
         raise OptionError(
             "too-many-captures",

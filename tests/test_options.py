@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.errors import OptionError
-from lbtrace.options import MAX_OFFSET_NS, Options, parse_duration
+from lbtrace.options import MAX_OFFSET_NS, Options, parse_duration, parse_size
 
 
 @given(st.integers(-MAX_OFFSET_NS, MAX_OFFSET_NS))
@@ -36,3 +36,9 @@ def test_no_length_of_time(text: str) -> None:
     with pytest.raises(OptionError, match="not a length of time") as found:
         parse_duration("--for", text)
     assert found.value.slug == "bad-duration"
+
+
+def test_sizes() -> None:
+    known = {"1000": 1000, "2GB": 2 * 10**9, "5 kB": 5000, "3M": 3_000_000, "1.5MiB": 3 << 19}
+    assert {text: parse_size(text) for text in known} == known
+    assert [parse_size(text) for text in ("-1", "many", "", "2iB", "1e9")] == [None] * 5

@@ -199,6 +199,7 @@ class CapturesGiven:
     def check(self) -> None:
         """OptionError when it is not said of which side each file is."""
         self.check_lb()
+        check_captures(self.lb)
         if not self.lb:
             sides(self.captures, self.clients, self.backends)
 
@@ -357,6 +358,4 @@ def sides(
         )
     every = [path for files in (*client, *backend) for path in files]
     check_captures(every)
-    if every.count("-") > 1:
-        raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
     return client, backend

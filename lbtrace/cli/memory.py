@@ -6,15 +6,10 @@ Sizes are those of decimal units, and of binary ones if they say so: 2GB are 2,0
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 import click
 
 from lbtrace.errors import OptionError
-
-_SIZE: Final = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?\s*([kmgt]?)(i?)b?\Z", re.IGNORECASE)
-_POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+from lbtrace.options import parse_size
 
 
 def parse_memory(text: str | None) -> int | None:
@@ -25,14 +20,11 @@ def parse_memory(text: str | None) -> int | None:
 
     if text is None:
         return None
-    match = _SIZE.match(text.strip())
-    if match is None or (match[4] and not match[3]):
+    size = parse_size(text)
+    if size is None:
         raise OptionError(
             "bad-max-memory", f"--max-memory {text}: no size.", 'Write it like "2GB" or "500MiB".'
         )
-    unit: int = (1024 if match[4] else 1000) ** _POWERS[match[3].lower()]
-    part = match[2] or "0"
-    size = int(match[1] + part) * unit // int("1" + "0" * len(part))
     if size < LEAST_BYTES:
         raise OptionError(
             "bad-max-memory",

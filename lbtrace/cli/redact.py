@@ -53,12 +53,12 @@ def command(
     queries and user names in URLs are masked, in every packet that carries them. What is not HTTP
     is blanked; TLS stays as it is, and its secrets are left out. SECURITY.md says what is promised.
     """
+    from lbtrace.options import check_captures
     from lbtrace.points import points_of_any_side
     from lbtrace.redact import redact
     from lbtrace.redact.same_length import KEY_BYTES
 
-    if captures.count("-") > 1:
-        raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
+    check_captures(captures)
     drawn = secrets.token_bytes(KEY_BYTES) if key is None else _key(key, KEY_BYTES)
     check_folder(folder, captures)
     with ProgressBar() as progress:

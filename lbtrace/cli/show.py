@@ -10,7 +10,6 @@ from lbtrace.cli import completing
 from lbtrace.cli.memory import max_memory_option, parse_memory
 from lbtrace.cli.output import Target, jobs_option, keylog_option, result_options
 from lbtrace.cli.progress import ProgressBar
-from lbtrace.errors import OptionError
 
 
 @click.command("show")
@@ -38,12 +37,11 @@ def command(
     captures of their own: nothing is compared. "-" is standard input.
     """
     from lbtrace.in_parts import on_disk
-    from lbtrace.options import Options
+    from lbtrace.options import Options, check_captures
     from lbtrace.pipeline import show
     from lbtrace.points import points_of_any_side
 
-    if captures.count("-") > 1:
-        raise OptionError("stdin-twice", 'Standard input ("-") can be only one of the captures.')
+    check_captures(captures)
     target.check([*captures, *keylogs])
     options = Options(keylogs=keylogs, jobs=jobs, max_memory=parse_memory(max_memory))
     with ProgressBar() as progress, on_disk(options):

@@ -19,7 +19,6 @@ A key that there is not, and a value that makes no sense, is one line that names
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from glob import glob
 from ipaddress import ip_address
@@ -28,7 +27,7 @@ from typing import Any, Final
 
 from lbtrace.errors import LbtraceError, OptionError, nearest
 from lbtrace.model.net import Side
-from lbtrace.options import parse_offset
+from lbtrace.options import parse_offset, parse_size
 from lbtrace.toml_document import Document
 from lbtrace.toml_document import read as read_document
 
@@ -39,8 +38,6 @@ _KEYS: Final = ("output", "keylogs", "clock_offset", "slice_exchanges", "shard_b
 _KINDS: Final = ("client", "balancer", "backend")
 _OF_POINT: Final = ("name", "files")
 _OF_BALANCER: Final = ("lb_addresses", "lb_ports")
-_SIZE: Final = re.compile(r"(\d{1,12}) *([kKMGT]?)B?\Z")
-_UNITS: Final = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +75,6 @@ class Plan:
 def read_plan(path: str) -> Plan:
     """A plan. OptionError when it cannot be read, or makes no sense."""
     return _Reading(read_document(path, "plan-", "plan of a fleet")).plan()
-
-
-def parse_size(text: str) -> int | None:
-    """ "2GB", "500 MB", "1000" → bytes; None when it is no size."""
-    match = _SIZE.match(text.strip())
-    return int(match[1]) * _UNITS[match[2]] if match else None
 
 
 class _Reading:

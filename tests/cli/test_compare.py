@@ -26,6 +26,8 @@ CLIENT, BACKEND = (str(SAMPLES / "alb-like" / f"{side}.pcap") for side in ("clie
     [
         (["--lb", CLIENT], "nothing in it tells the two sides of a balancer apart"),
         (["--lb", CLIENT, CLIENT], "give no other captures"),
+        (["--lb", "-", "--lb", "-"], "can be only one of the captures"),
+        (["-", "-"], "can be only one of the captures"),
         (["--lb-address", "10.0.0.1", CLIENT, CLIENT], "--lb-address needs --lb"),
         (["--lb-port", "80", CLIENT, CLIENT], "--lb-port needs --lb"),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lbtrace.errors import OptionError
-from lbtrace.fleet.plan import SHARD_BYTES, SLICE_EXCHANGES, Plan, parse_size, read_plan
+from lbtrace.fleet.plan import SHARD_BYTES, SLICE_EXCHANGES, Plan, read_plan
 from lbtrace.model.net import Side
 
 TWO_SIDES = """
@@ -127,10 +127,3 @@ def test_two_points_of_a_side_have_different_names(folder: Path) -> None:
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="there is no such file"):
         read_plan(str(tmp_path / "none.toml"))
-
-
-def test_sizes() -> None:
-    known = {"1000": 1000, "2GB": 2 * 10**9, "5 kB": 5000, "3M": 3_000_000}
-    assert {text: parse_size(text) for text in known} == known
-    assert parse_size("-1") is None
-    assert parse_size("2XB") is None
