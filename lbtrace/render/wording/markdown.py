@@ -7,7 +7,10 @@ spans, whose fence is longer than any run of back-ticks in them (CommonMark §6.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_RUN = re.compile("`+")
 
 
 def code(text: str) -> str:
@@ -30,7 +33,5 @@ def fenced(rows: Sequence[str], language: str) -> str:
 
 def _fence(rows: Sequence[str], least: int) -> str:
     """Back-ticks, so many that no row holds as many in a row."""
-    fence = "`" * least
-    while any(fence in row for row in rows):
-        fence += "`"
-    return fence
+    longest = max((len(run) for row in rows for run in _RUN.findall(row)), default=0)
+    return "`" * max(least, longest + 1)
