@@ -12,7 +12,10 @@ import click
 from lbtrace.errors import OptionError
 from lbtrace.model.selection import NO_STATUS, At, Moment, Selection, Statuses
 
-_STATUS = re.compile(r"(\d\d\d)|(\d)xx|(none)\Z", re.IGNORECASE)
+_STATUS = re.compile(r"([1-9]\d\d)|([1-9])xx|(none)", re.IGNORECASE | re.ASCII)
+_ENDPOINT = re.compile(
+    r"(?:\[(?P<bracketed>[^][]*)\]|(?P<dotted>[^][:]*))(?::(?P<port>[0-9]{1,5}))?|(?P<bare>[^][]*)"
+)
 _TIME_OF_DAY = re.compile(r"(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?\Z")
 _S = 1_000_000_000
 
@@ -106,19 +109,17 @@ def statuses(text: str) -> list[Statuses]:
 
 def endpoint(option: str, text: str) -> At:
     """ "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]:80"."""
-    address, port = text, ""
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    elif text.count(":") == 1:
-        address, _, port = text.partition(":")
+    match = _ENDPOINT.fullmatch(text)
+    if match is None:
+        raise _no_endpoint(option, text)
     try:
-        host = str(ip_address(address))
+        host = str(ip_address(match["bracketed"] or match["dotted"] or match["bare"] or ""))
     except ValueError as error:
         raise _no_endpoint(option, text) from error
-    if port and not (port.isascii() and port.isdigit() and int(port[:6]) <= 65535):
+    port = match["port"]
+    if port is not None and int(port) > 65535:
         raise _no_endpoint(option, text)
-    return At(host, int(port) if port else None)
+    return At(host, None if port is None else int(port))
 
 
 def _no_endpoint(option: str, text: str) -> OptionError:

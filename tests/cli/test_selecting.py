@@ -65,6 +65,14 @@ def test_one_capture(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--status", "6"], "no status"),
         (["--status", "5xx,"], "no status"),
+        (["--status", "0xx"], "no status"),  # 0 is no answer, which is called "none"
+        (["--status", "000"], "no status"),
+        (["--from", "192.0.2.1:"], "not an address"),
+        (["--from", "192.0.2.1:0000080"], "not an address"),
+        (["--to", "[2001:db8::1]80"], "not an address"),
+        (["--to", "[2001:db8::1"], "not an address"),
+        (["--to", "[192.0.2.1:80"], "not an address"),
+        (["--to", ""], "not an address"),
         (["--from", "example.com"], "not an address"),
         (["--from", "192.0.2.1:http"], "not an address"),
         (["--to", "[2001:db8::1]:99999"], "not an address"),
@@ -90,6 +98,8 @@ def test_what_makes_no_sense_is_one_line(
         ("2001:DB8:0::1", At("2001:db8::1", None)),
         ("[2001:db8::1]:80", At("2001:db8::1", 80)),
         ("[2001:db8::1]", At("2001:db8::1", None)),
+        ("::1", At("::1", None)),
+        ("1::2", At("1::2", None)),
     ],
 )
 def test_an_address_with_or_without_a_port(text: str, at: At) -> None:
