@@ -43,10 +43,10 @@ def every(directory: Path) -> tuple[str, ...]:
 def take_out(log: Path, into: Path) -> None:
     """Move the secrets that stand among other lines of a log to a key log, each once."""
     rows = log.read_bytes().splitlines()
-    secrets = [row for row in rows if _SECRET.fullmatch(row)]
+    secrets = dict.fromkeys(row for row in rows if _SECRET.fullmatch(row))
     with into.open("ab") as file:
-        file.writelines(row + b"\n" for row in dict.fromkeys(secrets))
-    log.write_bytes(b"".join(row + b"\n" for row in rows if row not in set(secrets)))
+        file.writelines(row + b"\n" for row in secrets)
+    log.write_bytes(b"".join(row + b"\n" for row in rows if row not in secrets))
 
 
 def finish(directory: Path) -> None:
