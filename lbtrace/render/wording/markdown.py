@@ -33,5 +33,8 @@ def fenced(rows: Sequence[str], language: str) -> str:
 
 def _fence(rows: Sequence[str], least: int) -> str:
     """Back-ticks, so many that no row holds as many in a row."""
-    longest = max((len(run) for row in rows for run in _RUN.findall(row)), default=0)
-    return "`" * max(least, longest + 1)
+    fence = "`" * least
+    for run in (run for row in rows for run in _RUN.findall(row)):
+        if run.startswith(fence):
+            fence = f"{run}`"
+    return fence
