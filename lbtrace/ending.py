@@ -2,7 +2,7 @@
 way out.
 
 Invariant: what the signals did before is restored; a SIGHUP that is ignored (nohup) stays ignored.
-Signals go to the main thread: in another one nothing is changed.
+Signals go to the main thread: in another one nothing is changed. Windows has no SIGHUP.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+
+_TO_END = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Ended(KeyboardInterrupt):
@@ -27,7 +29,7 @@ def told_to_end() -> Iterator[None]:
 
     with ExitStack() as after:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in _TO_END:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     after.callback(signal.signal, number, signal.signal(number, end))
         yield

@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
-from select import PIPE_BUF
 from signal import SIGTERM
 from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
 
@@ -34,6 +33,7 @@ WORTH: int = 8_000_000  # bytes to read that are worth a process: it costs some 
 _Result = TypeVar("_Result")
 _TELL_S = 0.1  # between two words on the progress
 _ALIGNED = 64  # bytes: where an array may begin
+_AT_ONCE = 512  # bytes that a pipe takes whole or not at all (POSIX, PIPE_BUF)
 _EXIT_FAILED = 1
 
 
@@ -140,7 +140,7 @@ class _Told:
         self._last = now
         line = f"{fraction:.4f} {what}".replace("\n", " ").encode(errors="replace")
         try:
-            os.write(self._pipe, line[: PIPE_BUF - 1] + b"\n")
+            os.write(self._pipe, line[: _AT_ONCE - 1] + b"\n")
         except BlockingIOError:
             pass
         except BrokenPipeError:  # nobody is there any more

@@ -55,7 +55,7 @@ def _replaced(
             out.flush()
             _like(number, there)
             if private:
-                os.fchmod(number, 0o600)
+                _set_mode(number, 0o600)
         os.replace(beside, real)
 
 
@@ -64,11 +64,18 @@ def _like(number: int, there: os.stat_result | None) -> None:
     if there is None:
         mask = os.umask(0)
         os.umask(mask)
-        os.fchmod(number, 0o666 & ~mask)
+        _set_mode(number, 0o666 & ~mask)
         return
-    with suppress(OSError):
-        os.fchown(number, there.st_uid, there.st_gid)
-    os.fchmod(number, stat.S_IMODE(there.st_mode))
+    if hasattr(os, "fchown"):
+        with suppress(OSError):
+            os.fchown(number, there.st_uid, there.st_gid)
+    _set_mode(number, stat.S_IMODE(there.st_mode))
+
+
+def _set_mode(number: int, mode: int) -> None:
+    """Set the permissions of an open file, where files have such."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(number, mode)
 
 
 def _text(file: str | int) -> TextIO:
