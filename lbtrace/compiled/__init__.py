@@ -9,7 +9,7 @@ that a test can run both roads.
     Streams    frames of HTTP/2, HPACK, and rows of plain streams       (http/h2)
     bursts     bursts found among the pieces of streams                 (http/bulk)
     gathered   pieces of several buffers joined                         (http/bulk)
-    numbered   texts numbered, and likewise digests, names and values
+    numbered   texts numbered, and likewise names and values
                of field lines, parts of request lines                   (tables)
     ranges     spans of a column joined                                 (tables)
     cookies    cookies masked; parameters: names of parameters; like_urls:
@@ -57,7 +57,6 @@ class Core(Protocol):
     Beginnings: type[_core.Beginnings]
     gathered: Callable[..., bytes]
     numbered: Callable[[dict[Any, int], list[Any]], bytes]
-    digests: Callable[[dict[Any, int], Any], bytes]
     names: Callable[[list[bytes]], tuple[list[bytes], bytes]]
     values: Callable[[list[bytes]], tuple[dict[str, int], bytes]]
     request_parts: Callable[

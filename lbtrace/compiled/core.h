@@ -140,6 +140,7 @@ typedef struct {
     struct Place *places; /* mask + 1 of them */
     size_t mask, used;
     uint64_t seed;
+    int lost; /* a text found no place: it may have another number, too */
 } Index;
 
 /* Whether the text with this number is the one looked for. -1 with an error set. */
@@ -177,7 +178,6 @@ void object_free(PyObject *self);
 
 /* The functions of the module that stand in files of their own. */
 PyObject *numbered(PyObject *module, PyObject *args);
-PyObject *digests(PyObject *module, PyObject *args);
 PyObject *names(PyObject *module, PyObject *lines);
 PyObject *values(PyObject *module, PyObject *lines);
 PyObject *request_parts(PyObject *module, PyObject *lines);

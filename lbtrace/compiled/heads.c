@@ -746,6 +746,13 @@ static PyObject *texts(PyObject *self, PyObject *unused) {
     return found;
 }
 
+PyDoc_STRVAR(distinct_doc, "distinct()\n--\n\nWhether no two lines in `texts` are equal.");
+
+static PyObject *distinct(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return PyBool_FromLong(!((Heads *)self)->lines.index.lost);
+}
+
 /* the type */
 
 static void heads_free(PyObject *self) {
@@ -802,6 +809,7 @@ static PyMethodDef methods[] = {
     {"block", block, METH_O, block_doc},
     {"columns", columns, METH_NOARGS, columns_doc},
     {"text", text, METH_VARARGS, text_doc},
+    {"distinct", distinct, METH_NOARGS, distinct_doc},
     {"texts", texts, METH_NOARGS, texts_doc},
     {NULL, NULL, 0, NULL},
 };

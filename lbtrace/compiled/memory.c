@@ -129,16 +129,17 @@ uint32_t index_find(const Index *index, uint64_t hash, Same same, void *context,
     return UNKNOWN;
 }
 
-/* Put a number into its place, if one is free. */
-static void put(struct Place *places, size_t mask, uint32_t hash, uint32_t number) {
+/* Put a number into its place; whether one was free. */
+static int put(struct Place *places, size_t mask, uint32_t hash, uint32_t number) {
     for (size_t k = 0; k < PROBES; k++) {
         struct Place *place = &places[(hash + k) & mask];
         if (place->number == 0) {
             place->number = number;
             place->hash = hash;
-            return;
+            return 1;
         }
     }
+    return 0;
 }
 
 /* Twice as many places; every number is put again. */
@@ -150,8 +151,9 @@ static int grow(Index *index) {
         return -1;
     }
     for (size_t k = 0; index->places != NULL && k <= index->mask; k++)
-        if (index->places[k].number != 0)
-            put(places, count - 1, index->places[k].hash, index->places[k].number);
+        if (index->places[k].number != 0 &&
+            !put(places, count - 1, index->places[k].hash, index->places[k].number))
+            index->lost = 1;
     PyMem_Free(index->places);
     index->places = places;
     index->mask = count - 1;
@@ -161,7 +163,7 @@ static int grow(Index *index) {
 int index_add(Index *index, uint64_t hash, uint32_t number) {
     if (index->places == NULL || index->used > index->mask / 2)
         if (grow(index) < 0) return -1;
-    put(index->places, index->mask, (uint32_t)hash, number + 1);
+    if (!put(index->places, index->mask, (uint32_t)hash, number + 1)) index->lost = 1;
     index->used++;
     return 0;
 }

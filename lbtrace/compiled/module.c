@@ -14,10 +14,6 @@ PyDoc_STRVAR(numbered_doc,
              "numbered(known, texts, /)\n--\n\n"
              "The number of each text of a list in a dictionary, as i64; a new text gets the next.");
 
-PyDoc_STRVAR(digests_doc,
-             "digests(known, column, /)\n--\n\n"
-             "The same of digests of 16 bytes, which stand there as hexadecimal digits.");
-
 PyDoc_STRVAR(names_doc,
              "names(lines, /)\n--\n\n"
              "The distinct names of field lines (bytes), and the number of each line's own as i64.");
@@ -266,7 +262,6 @@ static PyMethodDef functions[] = {
     {"segments", segments, METH_VARARGS, segments_doc},
     {"gathered", gathered, METH_VARARGS, gathered_doc},
     {"numbered", numbered, METH_VARARGS, numbered_doc},
-    {"digests", digests, METH_VARARGS, digests_doc},
     {"names", names, METH_O, names_doc},
     {"values", values, METH_O, values_doc},
     {"request_parts", request_parts, METH_O, request_parts_doc},

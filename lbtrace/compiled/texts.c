@@ -1,5 +1,5 @@
 /* Texts → numbers, each distinct one numbered once: names and values of field lines, the parts of
- * request lines, digests.
+ * request lines.
  *
  * The Python roads are `numbers` and `LineList` in lbtrace/tables/words.py, `HeadTexts.names` and
  * `request_lines` in lbtrace/tables/exchanges.py. Numbers are those of Python dictionaries, in the
@@ -39,36 +39,6 @@ PyObject *numbered(PyObject *module, PyObject *args) {
         int64_t number = text == NULL ? -1 : number_in(known, text);
         good = number >= 0 && append_number(&column, number) == 0;
     }
-    if (good) return column_of(&column);
-    memory_free(&column);
-    return NULL;
-}
-
-/* 16 bytes → a text of 32 hexadecimal digits. */
-static PyObject *digits_of(const unsigned char *digest) {
-    static const char hex[] = "0123456789abcdef";
-    char text[32];
-    for (int k = 0; k < 16; k++) {
-        text[2 * k] = hex[digest[k] >> 4];
-        text[2 * k + 1] = hex[digest[k] & 15];
-    }
-    return PyUnicode_DecodeASCII(text, sizeof text, NULL);
-}
-
-PyObject *digests(PyObject *module, PyObject *args) {
-    (void)module;
-    PyObject *known, *held;
-    if (!PyArg_ParseTuple(args, "O!O", &PyDict_Type, &known, &held)) return NULL;
-    Column digest = {.held = 0};
-    Memory column = {NULL, 0, 0};
-    int good = column_borrow(&digest, held, 16, -1, 0) == 0;
-    for (Py_ssize_t at = 0; good && at < digest.count; at++) {
-        PyObject *text = digits_of((const unsigned char *)digest.view.buf + 16 * at);
-        int64_t number = text == NULL ? -1 : number_in(known, text);
-        Py_XDECREF(text);
-        good = number >= 0 && append_number(&column, number) == 0;
-    }
-    column_return(&digest);
     if (good) return column_of(&column);
     memory_free(&column);
     return NULL;

@@ -229,13 +229,14 @@ def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:
 def _saying(comparison: Comparison, side: Side) -> Column:
     """The exchanges of a side whose response says that plain HTTP came to a port of TLS."""
     table = comparison.table(side)
-    texts = table.words.texts
-    said = [
-        texts[digest]
-        for trace in comparison.traces(side)
-        for digest, reason in trace.reasons.items()
-        if digest in texts and among_reasons(reason, PLAIN_TO_TLS)
-    ]
+    said = table.words.digests.of_texts(
+        [
+            digest
+            for trace in comparison.traces(side)
+            for digest, reason in trace.reasons.items()
+            if among_reasons(reason, PLAIN_TO_TLS)
+        ]
+    )
     rows: Column = np.flatnonzero(table.responses.there & np.isin(table.responses.digest, said))
     return rows
 

@@ -135,8 +135,8 @@ class _Book:
             Clue.RESPONSE_VALUE: self.parts,
             Clue.REQUEST_FIELD: words.field_values,
             Clue.RESPONSE_FIELD: words.field_values,
-            Clue.REQUEST_BODY: texts,
-            Clue.RESPONSE_BODY: texts,
+            Clue.REQUEST_BODY: words.digests,
+            Clue.RESPONSE_BODY: words.digests,
             Clue.TARGET: texts,
             Clue.TARGET_END: self.ends,
             Clue.LAST_SEGMENT: self.segments,
@@ -347,7 +347,7 @@ def _numbered_parts(book: _Book, values: list[str]) -> tuple[Column, Column]:
 
 def _measure_bodies(book: _Book, messages: Sequence[Messages], clue: Clue) -> None:
     """Enter how many bytes the body with each digest has: as the first message says."""
-    book.bytes[clue] = held_of = np.zeros(len(book.words.text_list), np.int64)
+    book.bytes[clue] = held_of = np.zeros(len(book.words.digests), np.int64)
     for held in reversed(messages):
         held_of[body_keys(held)[::-1]] = body_sizes(held)[::-1]
 

@@ -46,6 +46,34 @@ def parts_of(column: Column, begin: Column, size: Column) -> Column:
     return out
 
 
+def distinct_in_order(high: Column, low: Column) -> tuple[Column, Column]:
+    """Values of two integers each → the rows at which each of them stands for the first time, in
+    that order; and for each row, which of these its value is.
+
+    Values that differ mostly differ in `high`: then sorting by it is enough.
+    """
+    order = np.argsort(high)
+    new = _differs(high[order])
+    if (~new & _differs(low[order])).any():
+        order = np.lexsort((low, high))
+        new = _differs(high[order]) | _differs(low[order])
+    starts = np.flatnonzero(new)
+    first = np.minimum.reduceat(order, starts) if len(starts) else starts
+    turn = np.argsort(first)
+    rank = np.empty(len(first), np.int64)
+    rank[turn] = np.arange(len(first))
+    which = np.empty(len(order), np.int64)
+    which[order] = np.repeat(rank, np.diff(starts, append=len(order)))
+    return first[turn], which
+
+
+def _differs(column: Column) -> Column:
+    """Per row whether its value is not that of the row before; true of the first."""
+    found = np.ones(len(column), bool)
+    found[1:] = column[1:] != column[:-1]
+    return found
+
+
 def group_starts(group: Column) -> Column:
     """The rows at which a new group begins, where equal values are adjacent."""
     if not len(group):

@@ -148,8 +148,8 @@ class Messages(Table):
     framing: Column = column("i8", "how the end of the body is known", "number in FRAMINGS")
     length: Column = column("i8", "body captured", "bytes")
     complete: Column = column("?", "the body is whole")
-    digest: Column = column("i8", "digest of the body; 0 without", "number in `Words.texts`")
-    content_digest: Column = column("i8", "the same, decoded", "number in `Words.texts`")
+    digest: Column = column("i8", "digest of the body; 0 without", "number in `Words.digests`")
+    content_digest: Column = column("i8", "the same, decoded", "number in `Words.digests`")
     content_length: Column = column("i8", "length of it, decoded", "bytes", none=-1)
     heads: Heads = part("the field lines")
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from lbtrace import compiled
 from lbtrace.model.http import NO_BODY, Body, Exchange, Framing, HeaderLine, Request, Response
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, running
@@ -34,7 +33,7 @@ from lbtrace.tables.exchanges import (
 from lbtrace.tables.messages import FRAMINGS, Heads, Messages
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.table import Table, column, part, table
-from lbtrace.tables.words import Words, bits_of, column_of, numbers
+from lbtrace.tables.words import Words, bits_of, numbers
 
 _NO_REQUEST = Request("", "", "", (), NO_BODY, 0, 0, 0, 0, 0, 0)
 _REQUEST_LINE = ("method", "start", "version")
@@ -151,9 +150,11 @@ def _of_rows(table: ExchangeTable, words: Words, texts: bool) -> _Part:
 
 def _line_numbers(heads: HeadTexts, words: Words) -> Column:
     """The number of each line. One whose name begins with a colon is known as it is read."""
-    lines: list[bytes | HeaderLine] = list(heads.lines)
     names, of = heads.names
-    for at in np.flatnonzero(of == names.index(b"")).tolist() if b"" in names else ():
+    if b"" not in names:
+        return words.sent_lines.of(heads.lines)
+    lines: list[bytes | HeaderLine] = list(heads.lines)
+    for at in np.flatnonzero(of == names.index(b"")).tolist():
         if heads.lines[at]:
             lines[at] = heads.header_lines(np.array([at]))[0]
     return numbers(words.sent, lines, len(lines))
@@ -204,18 +205,10 @@ def _bodies_of_rows(
         "content_length": np.full(n, -1, np.int64),
     }
     if texts:
-        out["digest"][digested] = _digests(rows.digest[digested], words)
+        out["digest"][digested] = words.digests.of(rows.digest[digested])
     for name, values in out.items():
         values[other] = others[name][rows.length[other]]
     return out
-
-
-def _digests(digests: Column, words: Words) -> Column:
-    """The number of each digest."""
-    if compiled.core is not None:
-        return column_of(compiled.core.digests(words.texts, digests))
-    hexes = digests.tobytes().hex()
-    return numbers(words.texts, [hexes[k : k + 32] for k in range(0, len(hexes), 32)])
 
 
 def _of_objects(exchanges: Sequence[Exchange], words: Words) -> _Part:
@@ -274,8 +267,8 @@ def _bodies(bodies: Sequence[Body], words: Words) -> dict[str, Column]:
         "framing": np.fromiter(map(FRAMINGS.__getitem__, framing), np.int64, n),
         "length": np.fromiter(length, np.int64, n),
         "complete": np.fromiter(complete, bool, n),
-        "digest": numbers(words.texts, digest, n),
-        "content_digest": numbers(words.texts, content_digest, n),
+        "digest": words.digests.of_texts(digest),
+        "content_digest": words.digests.of_texts(content_digest),
         "content_length": np.fromiter(
             (-1 if v is None else v for v in content_length), np.int64, n
         ),

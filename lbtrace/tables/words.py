@@ -7,7 +7,7 @@ means is worked out once for each distinct one; exchanges are then compared as c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +19,7 @@ from lbtrace import compiled
 from lbtrace.http_fields.lines import lowered
 from lbtrace.model.http import HeaderLine, Mark
 from lbtrace.tables.columns import Column, ranks
+from lbtrace.tables.digest_numbers import DigestNumbers
 from lbtrace.tables.rows import Rows, rows_of
 
 _T = TypeVar("_T")
@@ -95,14 +96,50 @@ def _shortest(line: HeaderLine) -> _Sent:
     return line
 
 
+class Distinct(list[bytes]):
+    """Texts of which no two are equal."""
+
+
+class _SentNumbers:
+    """What stands for lines → numbers. Lines that are all distinct are numbered by their places; a
+    dictionary of them is made when others come to them.
+    """
+
+    def __init__(self) -> None:
+        self._places: Distinct | None = None
+        self._numbers: defaultdict[_Sent, int] = numbering()
+
+    def of(self, lines: list[bytes]) -> Column:
+        """The number of each line."""
+        if isinstance(lines, Distinct) and self._places is None and not self._numbers:
+            self._places = lines
+            return np.arange(len(lines))
+        return numbers(self.numbers, lines)
+
+    @property
+    def numbers(self) -> defaultdict[_Sent, int]:
+        """The dictionary."""
+        if self._places is not None:
+            numbers(self._numbers, self._places)
+            self._places = None
+        return self._numbers
+
+    def close(self) -> None:
+        """No new line gets a number (`closed`)."""
+        closed(self._numbers)
+
+    def __iter__(self) -> Iterator[_Sent]:
+        return iter(self._numbers if self._places is None else self._places)
+
+
 class _LineNumbers(dict[HeaderLine, int]):
     """Lines → their numbers in `sent`."""
 
-    def __init__(self, sent: defaultdict[_Sent, int]) -> None:
+    def __init__(self, sent: _SentNumbers) -> None:
         self._sent = sent
 
     def __missing__(self, line: HeaderLine) -> int:
-        found = self[line] = self._sent[_shortest(line)]
+        found = self[line] = self._sent.numbers[_shortest(line)]
         return found
 
 
@@ -196,26 +233,32 @@ class Words:
     have been read.
     """
 
-    sent: defaultdict[_Sent, int] = field(default_factory=numbering)
+    sent_lines: _SentNumbers = field(default_factory=_SentNumbers)
     texts: defaultdict[str | None, int] = field(
         default_factory=numbering
-    )  # targets, methods, versions, digests; 0 is None
+    )  # targets, methods, versions; 0 is None
+    digests: DigestNumbers = field(default_factory=DigestNumbers)
     marks: _Bits = field(default_factory=_Bits)
 
     def __post_init__(self) -> None:
         self.texts[None]
-        self.lines = _LineNumbers(self.sent)
+        self.lines = _LineNumbers(self.sent_lines)
         """Line → number, where it does not stand there as bytes."""
 
     def close(self) -> None:
         """No new line or text gets a number (`closed`)."""
-        closed(self.sent)
+        self.sent_lines.close()
         closed(self.texts)
+
+    @property
+    def sent(self) -> defaultdict[_Sent, int]:
+        """What stands for each line → its number."""
+        return self.sent_lines.numbers
 
     @cached_property
     def line_list(self) -> LineList:
         """Number → line."""
-        return LineList(self.sent)
+        return LineList(self.sent_lines)
 
     @cached_property
     def text_list(self) -> list[str]:

@@ -25,6 +25,7 @@ from lbtrace.model.pairing import (
 from lbtrace.model.report import Kind
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, among, distinct, first_met
+from lbtrace.tables.digest_numbers import NO_DIGEST
 from lbtrace.tables.pairs import PairTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
@@ -500,7 +501,7 @@ def _alike(comparison: Comparison) -> str:
     front, back = _contents(client), _contents(backend)
     bodies = {d for digests in front.values() for d in digests} & {
         d for digests in back.values() for d in digests
-    } - {""}
+    } - {NO_DIGEST}
     for key in sorted(front):
         if front[key] & bodies:
             return f"{key[0]} …/{key[1]}"
@@ -511,7 +512,7 @@ def _alike(comparison: Comparison) -> str:
     if whole:
         return " ".join(min(whole))
     for key in sorted(front.keys() & back.keys()):
-        if "" in front[key] or "" in back[key]:
+        if NO_DIGEST in front[key] or NO_DIGEST in back[key]:
             return f"{key[0]} …/{key[1]}"
     return ""
 
@@ -536,20 +537,20 @@ def _targets(table: SideTable) -> set[tuple[str, str]]:
     return {(text[method], text[target]) for method, target in asked if text[target] != "/"}
 
 
-def _contents(table: SideTable) -> dict[tuple[str, str], set[str]]:
-    """(method, last part of the path) → digests of the responses' content, "" for one that is not
-    known.
+def _contents(table: SideTable) -> dict[tuple[str, str], set[int]]:
+    """(method, last part of the path) → digests of the responses' content (their numbers),
+    NO_DIGEST for one that is not known.
     """
     q, r, text = table.requests, table.responses, table.words.text_list
     content = np.where(
         r.there & (r.length > 0), np.where(r.content_digest > 0, r.content_digest, r.digest), 0
     )
-    found: dict[tuple[str, str], set[str]] = {}
+    found: dict[tuple[str, str], set[int]] = {}
     for method, target, digest in set(
         zip(*(column[q.there].tolist() for column in (table.method, q.start, content)), strict=True)
     ):
         last = text[target].partition("?")[0].rpartition("/")[2]
-        found.setdefault((text[method], last), set()).add(text[digest])
+        found.setdefault((text[method], last), set()).add(digest)
     return found
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lbtrace.http.h1.head import field_line
 from lbtrace.model.http import HeaderLine, Mark
-from lbtrace.tables.words import MARKS, Words, bits_of, joint, numbering, numbers
+from lbtrace.tables.words import MARKS, Distinct, Words, bits_of, joint, numbering, numbers
 
 names = st.sampled_from(["Host", "host", "HOST", "Via"])
 lines = st.lists(
@@ -95,6 +95,21 @@ def test_a_line_says_a_field_whatever_its_letter_case(found: list[HeaderLine]) -
         value for _, value in said
     ]
     assert words.fields_named("host".__eq__).tolist() == [name == "host" for name, _ in said]
+
+
+@given(st.lists(st.binary(max_size=2)), st.lists(st.binary(max_size=2)))
+def test_lines_that_are_distinct_have_the_numbers_that_others_have(
+    one: list[bytes], other: list[bytes]
+) -> None:
+    first = list(dict.fromkeys(one))
+    listed, plain = Words(), Words()
+    for lines in (first, other):
+        assert (
+            listed.sent_lines.of(Distinct(lines) if lines is first else lines).tolist()
+            == plain.sent_lines.of(lines).tolist()
+        )
+        assert list(listed.sent_lines) == list(plain.sent_lines)
+    assert listed.sent == plain.sent
 
 
 def test_the_first_text_is_none() -> None:

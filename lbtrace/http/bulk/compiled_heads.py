@@ -20,6 +20,7 @@ from lbtrace.http.bulk.start_lines import request_kinds, status_kinds
 from lbtrace.http.h1.head import CRLF
 from lbtrace.tables.exchanges import HeadTexts
 from lbtrace.tables.packets import Column
+from lbtrace.tables.words import Distinct
 
 _KINDS = (request_kinds, status_kinds)
 
@@ -71,7 +72,7 @@ class CompiledHeads:
         first, line, flags = self._heads.columns()
         loose = np.flatnonzero(np.frombuffer(flags, np.uint8) & LOOSE).tolist()
         return HeadTexts(
-            lines,
+            Distinct(lines) if self._heads.distinct() else lines,
             frozenset(loose),
             np.frombuffer(first, np.int64),
             np.frombuffer(line, np.int32),
