@@ -200,6 +200,9 @@ class Lines:
     def joined(
         self, between: str, before: list[str] | None = None, low: int = 0, high: int = ..., /
     ) -> str: ...
+    def ended(
+        self, end: str, before: list[str] | None = None, low: int = 0, high: int = ..., /
+    ) -> bytes: ...
 
 class Streams:
     def __init__(

@@ -152,6 +152,15 @@ static int write_escaped(Memory *out, const char *text, size_t size) {
     return 0;
 }
 
+/* The letters of an ASCII text. 0, or -1 with an error set. */
+static int ascii_of(PyObject *object, const char **text, Py_ssize_t *size) {
+    *text = PyUnicode_AsUTF8AndSize(object, size);
+    if (*text == NULL) return -1;
+    if (PyUnicode_GetLength(object) == *size) return 0;
+    PyErr_SetString(PyExc_ValueError, "a text is ASCII");
+    return -1;
+}
+
 /* The item of a list, as bytes or as ASCII. -1 with an error set. */
 static int item_of(PyObject *list, int64_t at, const char **text, Py_ssize_t *size) {
     PyObject *item = at < 0 || at > PY_SSIZE_T_MAX ? NULL : PyList_GetItem(list, (Py_ssize_t)at);
@@ -160,8 +169,7 @@ static int item_of(PyObject *list, int64_t at, const char **text, Py_ssize_t *si
         return -1;
     }
     if (PyBytes_Check(item)) return PyBytes_AsStringAndSize(item, (char **)text, size);
-    *text = PyUnicode_AsUTF8AndSize(item, size);
-    return *text == NULL ? -1 : 0;
+    return ascii_of(item, text, size);
 }
 
 #define AHEAD 32 /* lines */
@@ -447,8 +455,8 @@ PyDoc_STRVAR(common_doc, "common(text, /)\n--\n\nThe same ASCII text in every li
 static PyObject *common(PyObject *self, PyObject *argument) {
     Lines *lines = (Lines *)self;
     Py_ssize_t size;
-    const char *text = PyUnicode_AsUTF8AndSize(argument, &size);
-    if (text == NULL) return NULL;
+    const char *text;
+    if (ascii_of(argument, &text, &size) < 0) return NULL;
     size_t count = part_count(lines);
     Part *part = count > 0 ? part_at(lines, count - 1) : NULL;
     if (part == NULL || part->kind != COMMON) part = new_part(lines, COMMON, NULL);
@@ -552,25 +560,44 @@ static int write_row(Memory *out, Lines *lines, PyObject *before, Py_ssize_t row
     return 0;
 }
 
-static PyObject *joined(PyObject *self, PyObject *args) {
-    Lines *lines = (Lines *)self;
+/* Write the lines that a method was asked for into `lines->out`, the text after each of them, behind
+ * the last, too. The size of that text; -1 with an error set. */
+static Py_ssize_t write_lines(Lines *lines, PyObject *args) {
     Memory *out = &lines->out;
     const char *between;
     Py_ssize_t size, low = 0, high = lines->count;
     PyObject *before = Py_None;
-    if (!PyArg_ParseTuple(args, "s#|Onn", &between, &size, &before, &low, &high)) return NULL;
+    if (!PyArg_ParseTuple(args, "s#|Onn", &between, &size, &before, &low, &high)) return -1;
     if (before != Py_None && !PyList_Check(before)) {
         PyErr_SetString(PyExc_TypeError, "a list is needed");
-        return NULL;
+        return -1;
     }
     if (low < 0) low = 0;
     if (high > lines->count) high = lines->count;
     out->used = 0;
-    for (Py_ssize_t row = low; row < high; row++) {
-        if (row > low && memory_append(out, between, (size_t)size) < 0) return NULL;
-        if (write_row(out, lines, before == Py_None ? NULL : before, row) < 0) return NULL;
-    }
-    return PyUnicode_DecodeASCII(out->used ? out->bytes : "", (Py_ssize_t)out->used, "strict");
+    for (Py_ssize_t row = low; row < high; row++)
+        if (write_row(out, lines, before == Py_None ? NULL : before, row) < 0 ||
+            memory_append(out, between, (size_t)size) < 0)
+            return -1;
+    return size;
+}
+
+static PyObject *joined(PyObject *self, PyObject *args) {
+    const Memory *out = &((Lines *)self)->out;
+    Py_ssize_t behind = write_lines((Lines *)self, args);
+    if (behind < 0) return NULL;
+    if (out->used == 0) return PyUnicode_FromString("");
+    return PyUnicode_DecodeASCII(out->bytes, (Py_ssize_t)out->used - behind, "strict");
+}
+
+PyDoc_STRVAR(ended_doc,
+             "ended(end, before=None, low=0, high=None, /)\n--\n\n"
+             "The same lines as bytes, each with this text behind it.");
+
+static PyObject *ended(PyObject *self, PyObject *args) {
+    const Memory *out = &((Lines *)self)->out;
+    if (write_lines((Lines *)self, args) < 0) return NULL;
+    return PyBytes_FromStringAndSize(out->used ? out->bytes : "", (Py_ssize_t)out->used);
 }
 
 /* the type */
@@ -612,6 +639,7 @@ static PyMethodDef methods[] = {
     {"blocks", blocks, METH_VARARGS, blocks_doc},
     {"bodies", bodies, METH_VARARGS, bodies_doc},
     {"joined", joined, METH_VARARGS, joined_doc},
+    {"ended", ended, METH_VARARGS, ended_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -261,6 +261,8 @@ def test_some_of_the_lines_may_be_asked_for(low: int, high: int, text: str) -> N
     lines = CORE.Lines(3)
     lines.numbers(np.arange(3))
     assert lines.joined("-", ["a", "b", "c"], low, high) == text
+    ended = lines.ended("-", ["a", "b", "c"], low, high)
+    assert ended == (text + "-").encode() * bool(text)
     assert lines.joined("-") == "0-1-2"
 
 
@@ -496,9 +498,12 @@ def test_pieces_that_are_not_there_are_no_bursts(
 def test_text_that_is_no_ascii_is_refused() -> None:
     assert CORE is not None
     lines = CORE.Lines(1)
-    lines.common("\u00e9")
-    with pytest.raises(UnicodeDecodeError):
-        lines.joined("\n")
+    with pytest.raises(ValueError, match="ASCII"):
+        lines.common("\u00e9")
+    lines.named(["\u00e9"], np.array([0]))
+    for written in (lines.joined, lines.ended):
+        with pytest.raises(ValueError, match="ASCII"):
+            written("\n")
 
 
 @needs_core

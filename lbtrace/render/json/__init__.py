@@ -22,10 +22,10 @@ from lbtrace.render.json import pairs, parts, rows, sets
 from lbtrace.render.json.behaviour import behaviour
 from lbtrace.render.json.connections import connections
 from lbtrace.render.json.row_files import RowFiles, captures_side_by_side, written_side_by_side
-from lbtrace.render.json.text import TRUTH, quoted
-from lbtrace.render.json.twice import Twice
+from lbtrace.render.json.text import TRUTH, Piece, quoted
+from lbtrace.render.json.twice import Twice, write_bytes
 
-_Lines: TypeAlias = str | Twice | RowFiles
+_Lines: TypeAlias = Piece | Twice | RowFiles
 SUMMARY = "everything, for programs (docs/json-format.md)"
 FORMAT_VERSION = 1
 _BATCH = 500  # lines per write
@@ -47,9 +47,12 @@ def _write(out: TextIO, lines: Iterator[_Lines]) -> None:
     batch: list[str] = []
     for text in lines:
         if not isinstance(text, str):
-            _write(out, iter(batch))
-            batch.clear()
-            if not text.copy_to(out):
+            if batch:
+                _write(out, iter(batch))
+                batch.clear()
+            if isinstance(text, bytes):
+                write_bytes(out, text)
+            elif not text.copy_to(out):
                 _write(out, text.second())
             continue
         batch.append(text)
@@ -107,11 +110,12 @@ def _only(alone: CaptureAlone, jobs: int) -> Iterator[_Lines]:
     """The only capture, as `capture` and as the one of `captures`."""
     trace = alone.trace
     head = parts.trace_head(trace) + ","
+    cheap = rows.are_cheap(trace)
     with ExitStack() as stack:
         body: list[Twice | RowFiles] = [
             Twice(partial(_before_exchanges, trace), keep=compiled.core is None),
-            written_side_by_side(trace, jobs)
-            or Twice(partial(rows.texts, trace), keep=not rows.are_cheap(trace)),
+            written_side_by_side(trace, 1 if cheap else jobs)
+            or Twice(partial(rows.pieces, trace), keep=not cheap),
             Twice(partial(_behind_exchanges, trace)),
         ]
         for each in body:
@@ -133,16 +137,16 @@ def _not_captured(alone: CaptureAlone) -> str:
     return f'{{"not_captured":{quoted(alone.not_captured)},'
 
 
-def _trace(trace: Trace) -> Iterator[str]:
+def _trace(trace: Trace) -> Iterator[Piece]:
     """One capture as an object."""
     yield parts.trace_head(trace) + ","
     yield from _body(trace)
 
 
-def _body(trace: Trace) -> Iterator[str]:
+def _body(trace: Trace) -> Iterator[Piece]:
     """The arrays of a capture, and its closing brace."""
     yield from _before_exchanges(trace)
-    yield from rows.texts(trace)
+    yield from rows.pieces(trace)
     yield from _behind_exchanges(trace)
 
 

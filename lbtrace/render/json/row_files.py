@@ -16,7 +16,8 @@ from typing import IO, TextIO
 from lbtrace.model.trace import Trace
 from lbtrace.options import Progress, quiet
 from lbtrace.render.json import rows
-from lbtrace.render.json.twice import copied, pieces
+from lbtrace.render.json.text import Piece, in_bytes
+from lbtrace.render.json.twice import copied, pieces, write_bytes
 
 WORTH = 8_000_000  # bytes to write that are worth a process
 _EACH = 1000  # bytes of an exchange, about
@@ -39,10 +40,10 @@ class RowFiles:
         for file in self._files:
             if not copied(file, out):
                 for piece in pieces(file):
-                    out.write(f"{piece}\n")
+                    write_bytes(out, piece)
         return True
 
-    def second(self) -> Iterator[str]:
+    def second(self) -> Iterator[Piece]:
         """The lines, in as few pieces as possible."""
         for file in self._files:
             yield from pieces(file)
@@ -64,12 +65,12 @@ def written_side_by_side(trace: Trace, jobs: int) -> RowFiles | None:
     cuts = [count * k // jobs for k in range(jobs + 1)]
     parts = [range(low, high) for low, high in pairwise(cuts)]
     return _in_files(
-        [partial(rows.texts, trace, part) for part in parts], [len(p) * _EACH for p in parts], jobs
+        [partial(rows.pieces, trace, part) for part in parts], [len(p) * _EACH for p in parts], jobs
     )
 
 
 def captures_side_by_side(
-    lines: Callable[[Trace], Iterator[str]], traces: Sequence[Trace], jobs: int
+    lines: Callable[[Trace], Iterator[Piece]], traces: Sequence[Trace], jobs: int
 ) -> RowFiles | None:
     """Captures, each with its `lines`, a line with a comma between each two; None as in
     `written_side_by_side`, or where another process has nothing to do.
@@ -78,7 +79,7 @@ def captures_side_by_side(
     if jobs < 2 or len([size for size in sizes if size >= WORTH]) < 2:
         return None
 
-    def behind_comma(trace: Trace) -> Iterator[str]:
+    def behind_comma(trace: Trace) -> Iterator[Piece]:
         yield ","
         yield from lines(trace)
 
@@ -89,7 +90,7 @@ def captures_side_by_side(
 
 
 def _in_files(
-    works: Sequence[Callable[[], Iterator[str]]], sizes: Sequence[int], jobs: int
+    works: Sequence[Callable[[], Iterator[Piece]]], sizes: Sequence[int], jobs: int
 ) -> RowFiles | None:
     """The lines that each work yields, about `sizes` bytes of them, in a file of its own; None
     where there is no room.
@@ -103,8 +104,8 @@ def _in_files(
             def write(k: int, _progress: Progress) -> bool:
                 files[k].seek(0)
                 files[k].truncate()
-                for text in works[k]():
-                    files[k].write(text.encode("ascii") + b"\n")
+                for piece in works[k]():
+                    files[k].write(in_bytes(piece))
                 files[k].flush()
                 return True
 

@@ -21,7 +21,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.render.json.exchanges import NO_BODY_TEXT, ExchangeWriter
 from lbtrace.render.json.frames import FrameWriter
 from lbtrace.render.json.lines import IN_CACHE
-from lbtrace.render.json.text import encode, numbers, quoted
+from lbtrace.render.json.text import Piece, encode, in_text, numbers, quoted
 from lbtrace.tables.columns import distinct, running, spans
 from lbtrace.tables.exchanges import (
     FRAMES,
@@ -51,10 +51,15 @@ _REMEMBERED = 4000  # blocks and lines each: as many as stay in a cache of the p
 _EOL = "\\r\\n"
 
 
-def texts(trace: Trace, which: range | None = None) -> Iterator[str]:
-    """The exchanges of a trace, or those with the ids `which`: texts of one or more lines, each
-    line but that of exchange 0 beginning with a comma.
+def texts(trace: Trace) -> Iterator[str]:
+    """The exchanges of a trace: texts of one or more lines, each line but that of exchange 0
+    beginning with a comma.
     """
+    return map(in_text, pieces(trace))
+
+
+def pieces(trace: Trace, which: range | None = None) -> Iterator[Piece]:
+    """The same lines, or those of the exchanges with the ids `which`, as they are made."""
     writer = ExchangeWriter(trace)
     exchanges = trace.exchanges
     which = range(len(exchanges)) if which is None else which
@@ -68,16 +73,16 @@ def texts(trace: Trace, which: range | None = None) -> Iterator[str]:
     low, step = which.start, most
     while low < which.stop:
         size = 0
-        for text in rows.texts(low, min(low + step, which.stop)):
-            yield text
-            size += len(text)
+        for piece in rows.pieces(low, min(low + step, which.stop)):
+            yield piece
+            size += len(piece)
         low += step
         step = min(most, 2 * step) if size < _LONG else max(1, step * _LONG // size)
 
 
 def are_cheap(trace: Trace) -> bool:
-    """Whether to make the texts takes less time than to put them into a file: the compiled core
-    makes nearly all of them.
+    """Whether to make the lines takes less time than to put them into a file: the compiled core
+    makes nearly all of them. Then another process is not worth it, either.
     """
     exchanges = trace.exchanges
     return (
@@ -113,7 +118,7 @@ class RowWriter:
         self._loose = np.zeros(len(self._table.heads.lines), np.uint8)
         self._loose[list(self._table.heads.loose)] = 1
 
-    def texts(self, low: int, high: int) -> Iterator[str]:
+    def pieces(self, low: int, high: int) -> Iterator[Piece]:
         """The exchanges with the ids from `low` up to `high`, one on each line; each but exchange 0
         has a comma in front.
         """
@@ -132,8 +137,8 @@ class RowWriter:
                 before[place] += f",{line}\n"
             behind = before.pop()
         for row in range(0, last - first, IN_CACHE):
-            text = lines.joined("\n", before, row, row + IN_CACHE)
-            yield text[1:] if low == row == 0 else text
+            held = lines.ended("\n", before, row, row + IN_CACHE)
+            yield held[1:] if low == row == 0 else held
         if behind:
             yield behind[:-1]
 

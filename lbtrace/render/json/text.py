@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from json import JSONEncoder
 from json.encoder import encode_basestring_ascii
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 import numpy as np
 
@@ -21,8 +21,21 @@ _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 _PAIR_OR_ESCAPE = re.compile(
     r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\udc(?P<byte>[89a-f][0-9a-f])|\\."
 )
+# Lines of output: a text of one line or more, without the last line end; or bytes, with all of
+# them. The compiled core writes bytes, which go into a file as they are.
+Piece: TypeAlias = str | bytes
 NULL = "null"
 TRUTH = ("false", "true")  # by what it is
+
+
+def in_bytes(piece: Piece) -> bytes:
+    """The lines, each with its line end."""
+    return piece if isinstance(piece, bytes) else f"{piece}\n".encode("ascii")
+
+
+def in_text(piece: Piece) -> str:
+    """The lines, without the last line end."""
+    return piece[:-1].decode("ascii") if isinstance(piece, bytes) else piece
 
 
 def encode(value: object) -> str:

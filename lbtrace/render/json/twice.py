@@ -18,6 +18,8 @@ from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import IO, TextIO
 
+from lbtrace.render.json.text import Piece, in_bytes
+
 _FEW = 1 << 22  # bytes
 _TOGETHER = 1 << 16  # characters that are kept together
 _PIECE = 1 << 20  # bytes copied at a time
@@ -30,18 +32,18 @@ class Twice:
     takes less time than to make them again. A context manager.
     """
 
-    def __init__(self, make: Callable[[], Iterator[str]], keep: bool = True) -> None:
+    def __init__(self, make: Callable[[], Iterator[Piece]], keep: bool = True) -> None:
         self._make, self._wanted = make, keep
         self._kept = SpooledTemporaryFile(_FEW)  # noqa: SIM115 - closed by __exit__
         self._whole = False
 
-    def first(self) -> Iterator[str]:
+    def first(self) -> Iterator[Piece]:
         """The pieces as they are made."""
         if not self._wanted:
             yield from self._make()
             return
         keep = True
-        waiting: list[str] = []
+        waiting: list[Piece] = []
         size = 0
         for piece in self._make():
             yield piece
@@ -53,15 +55,15 @@ class Twice:
                 waiting, size = [], 0
         self._whole = keep and self._keep(waiting)
 
-    def _keep(self, pieces: list[str]) -> bool:
+    def _keep(self, pieces: list[Piece]) -> bool:
         """Whether there was room for these pieces."""
         try:
-            self._kept.write("".join([f"{piece}\n" for piece in pieces]).encode("ascii"))
+            self._kept.write(b"".join(map(in_bytes, pieces)))
         except OSError:
             return False
         return True
 
-    def second(self) -> Iterator[str]:
+    def second(self) -> Iterator[Piece]:
         """The same lines again, once all of them were made."""
         if not self._whole:
             yield from self._make()
@@ -107,13 +109,21 @@ def copied(kept: IO[bytes], out: TextIO) -> bool:
     return True
 
 
-def pieces(kept: IO[bytes]) -> Iterator[str]:
-    """All lines of a file of ASCII, in as few pieces as possible, each without its last line
-    end.
-    """
+def pieces(kept: IO[bytes]) -> Iterator[bytes]:
+    """All lines of a file of ASCII, in as few pieces as possible."""
     kept.seek(0)
     while lines := kept.read(_PIECE):
-        yield (lines + kept.readline())[:-1].decode("ascii")
+        yield lines + kept.readline()
+
+
+def write_bytes(out: TextIO, lines: bytes) -> None:
+    """Write lines of ASCII to `out`, as they are where it has a place for bytes."""
+    below = getattr(out, "buffer", None)
+    if below is None or not _takes_ascii(out):
+        out.write(lines.decode("ascii"))
+        return
+    out.flush()
+    below.write(lines)
 
 
 def _takes_ascii(out: TextIO) -> bool:

@@ -15,6 +15,7 @@ from lbtrace.model.trace import Trace
 from lbtrace.pipeline import inspect
 from lbtrace.render.json import row_files, rows
 from lbtrace.render.json.row_files import captures_side_by_side, written_side_by_side
+from lbtrace.render.json.text import in_bytes
 from tests.bench.generate import write
 
 
@@ -40,7 +41,7 @@ def test_the_files_hold_the_lines_of_one_process(
     assert files is not None
     with files, open(tmp_path / "out", "w+", encoding="utf-8") as out:
         for _ in range(2):  # as often as they stand in the document
-            assert "".join(f"{text}\n" for text in files.second()) == expected
+            assert b"".join(map(in_bytes, files.second())) == expected.encode()
             assert files.copy_to(out)
         page = StringIO()
         assert files.copy_to(page)

@@ -3,8 +3,8 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from io import BytesIO, StringIO
+from collections.abc import Iterator, Sequence
+from io import BytesIO, StringIO, TextIOWrapper
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.render.json import twice
-from lbtrace.render.json.twice import Twice
+from lbtrace.render.json.text import Piece, in_bytes, in_text
+from lbtrace.render.json.twice import Twice, write_bytes
 
 LINES = st.text(st.characters(codec="ascii", exclude_characters="\n"))
 PIECES = st.lists(st.lists(LINES, min_size=1, max_size=3).map("\n".join), max_size=8)
@@ -21,17 +22,17 @@ PIECES = st.lists(st.lists(LINES, min_size=1, max_size=3).map("\n".join), max_si
 class Counting:
     """Makes pieces, and counts how often it was asked."""
 
-    def __init__(self, pieces: list[str]) -> None:
+    def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces, self.asked = pieces, 0
 
-    def __call__(self) -> Iterator[str]:
+    def __call__(self) -> Iterator[Piece]:
         self.asked += 1
         yield from self.pieces
 
 
-def written(pieces: Iterator[str]) -> str:
-    """Each piece is followed by a line end."""
-    return "".join(f"{piece}\n" for piece in pieces)
+def written(pieces: Iterator[Piece]) -> str:
+    """Each text is followed by a line end; bytes have theirs."""
+    return "".join(f"{in_text(piece)}\n" for piece in pieces)
 
 
 @given(PIECES, st.integers(1, 20), st.integers(1, 20))
@@ -107,6 +108,29 @@ def test_lines_copied_from_file_to_file_are_the_same(
             out.write("behind\n")
         out.seek(0)
         assert out.read() == f"before\n{first if copied else ''}behind\n"
+
+
+@given(PIECES, st.integers(1, 20))
+def test_bytes_and_texts_are_the_same_lines(pieces: list[str], few: int) -> None:
+    made = [in_bytes(piece) if k % 2 else piece for k, piece in enumerate(pieces)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(twice, "_FEW", few)
+        with Twice(Counting(made)) as both:
+            assert written(both.first()) == written(both.second()) == written(iter(pieces))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-16"])
+def test_bytes_are_written_where_they_belong(encoding: str) -> None:
+    below = BytesIO()
+    with TextIOWrapper(below, encoding=encoding, newline="") as out:
+        out.write("one\n")
+        write_bytes(out, b"two\n")
+        out.write("three\n")
+        out.flush()
+        assert below.getvalue().decode(encoding) == "one\ntwo\nthree\n"
+    page = StringIO()
+    write_bytes(page, b"two\n")
+    assert page.getvalue() == "two\n"
 
 
 def test_lines_are_copied_into_no_page_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
