@@ -1,7 +1,7 @@
 """Digests of bodies → numbers, the same on both sides. Equal digests have equal numbers.
 
-A digest is 128 bits (`model.http.Body.digest`). Of few of them a text is made: all digests of a
-capture are sorted once by their halves, as integers.
+A digest is 128 bits (`model.http.Body.digest`). All digests of a capture are sorted once by their
+halves, as integers. Texts are made only when somebody asks for one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class DigestNumbers(Sequence[str]):
 
     def __init__(self) -> None:
         self._known: Column = np.zeros(0, KIND)  # digest n stands at n − 1
+        self._texts: list[str] = []  # made when one of them is asked for
 
     def __len__(self) -> int:
         return len(self._known) + 1
@@ -33,10 +34,10 @@ class DigestNumbers(Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
-        return "" if number == NO_DIGEST else self._known[number - 1].tobytes().hex()
+        if len(self._texts) != len(self):
+            digits = self._known.tobytes().hex()
+            self._texts = ["", *(digits[k : k + 32] for k in range(0, len(digits), 32))]
+        return self._texts[index]
 
     def of(self, digests: Column) -> Column:
         """The number of each digest of a column."""
