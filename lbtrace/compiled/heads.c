@@ -347,9 +347,21 @@ static Part unknown_part(const Texts *texts, const char *text, size_t size) {
     return part;
 }
 
-/* Part a head into its start line and its field lines, some of them with their numbers. 0, or -1
- * with an error set. */
-static int part_head(const Heads *heads, int side, Parted *head) {
+static int ends_head(const char *line_end, const char *end) {
+    return end - line_end >= 4 && memcmp(line_end, HEAD_END, 4) == 0;
+}
+
+/* The first empty line in a text, with the line end before it; `end` without one. */
+static const char *find_head_end(const char *text, const char *end) {
+    for (;; text++) {
+        text = find_pair(text, end, LINE_END);
+        if (text == end || ends_head(text, end)) return text;
+    }
+}
+
+/* Part a head into its start line and its field lines, some of them with their numbers; of one that
+ * is longer than `longest`, those at its beginning. 0, or -1 with an error set. */
+static int part_head(const Heads *heads, int side, Py_ssize_t longest, Parted *head) {
     const Texts *texts = &heads->starts[side];
     const char *text = head->begin, *end = head->end;
     uint32_t guess = heads->last_start[side];
@@ -362,8 +374,12 @@ static int part_head(const Heads *heads, int side, Parted *head) {
             part = unknown_part(texts, text, (size_t)(line_end - text));
         }
         if (memory_append(&head->parts, &part, sizeof part) < 0) return -1;
-        if (line_end == end || (end - line_end >= 4 && memcmp(line_end, HEAD_END, 4) == 0)) {
+        if (line_end == end || ends_head(line_end, end)) {
             head->head_end = line_end;
+            return 0;
+        }
+        if (line_end - head->begin > longest) {
+            head->head_end = find_head_end(line_end, end);
             return 0;
         }
         guess = texts == &heads->lines ? line_behind(heads, part.number) : heads->opening[side];
@@ -562,7 +578,9 @@ static int begin_head(const Heads *heads, Batch *batch, Py_ssize_t k) {
         PyErr_SetString(PyExc_IndexError, "no such burst");
         return -1;
     }
-    if (burst_text(batch, burst, head) < 0 || part_head(heads, batch->side, head) < 0) return -1;
+    if (burst_text(batch, burst, head) < 0 ||
+        part_head(heads, batch->side, batch->longest, head) < 0)
+        return -1;
     int64_t size = head->head_end - head->begin + 4;
     /* a head that does not end in the burst, or is too long to be remembered, counts as empty */
     int empty = size > item_i64(&batch->given[SIZE], (Py_ssize_t)burst) || size > batch->longest;

@@ -40,7 +40,9 @@ class DigestNumbers(Sequence[str]):
         return self._texts[index]
 
     def of(self, digests: Column) -> Column:
-        """The number of each digest of a column."""
+        """The number of each digest of a column. All digests known so far are sorted once more."""
+        if not len(digests):
+            return np.zeros(0, np.int64)
         every = np.concatenate((self._known, digests))
         halves = np.ascontiguousarray(every).view("<u8").reshape(-1, 2)
         first, number = distinct_in_order(halves[:, 0], halves[:, 1])

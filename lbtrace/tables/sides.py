@@ -263,12 +263,13 @@ def _bodies(bodies: Sequence[Body], words: Words) -> dict[str, Column]:
     framing, length, _, complete, digest, content_digest, content_length = list(
         zip(*bodies, strict=True)
     ) or [()] * len(NO_BODY)
+    digests = words.digests.of_texts((*digest, *content_digest))
     return {
         "framing": np.fromiter(map(FRAMINGS.__getitem__, framing), np.int64, n),
         "length": np.fromiter(length, np.int64, n),
         "complete": np.fromiter(complete, bool, n),
-        "digest": words.digests.of_texts(digest),
-        "content_digest": words.digests.of_texts(content_digest),
+        "digest": digests[:n],
+        "content_digest": digests[n:],
         "content_length": np.fromiter(
             (-1 if v is None else v for v in content_length), np.int64, n
         ),
