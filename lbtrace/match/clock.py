@@ -247,19 +247,32 @@ def _drifting(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | Non
 
 
 def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
-    """The offset that puts many of a sample of backend exchanges inside client exchanges; None when
-    that may be chance.
+    """The offset that puts many of a sample of backend exchanges inside client exchanges, or so
+    many client exchanges around backend exchanges; None when that may be chance.
 
-    The best other offset, farther away than the exchanges are wide, shows what chance does.
+    The best other offset, farther away than the exchanges are wide, shows what chance does. Where
+    one side was captured longer than the other, many of its exchanges have no partner at any
+    offset; so both sides are asked.
     """
+    found = [k for k in (_most(sets, around) for around in (False, True)) if k is not None]
+    return max(found, key=lambda k: k.times_alone.bits if k.times_alone else 0.0, default=None)
+
+
+def _most(sets: list[tuple[Column, Column, Column, Column]], around: bool) -> Bounds | None:
+    """The same for a sample of the backend exchanges; with `around`, of the client exchanges."""
     begins: list[Column] = []
     ends: list[Column] = []
     sample, first = 0, 0
     for a, p, x, y in sets:
-        picked = distinct(np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64))
-        order = np.argsort(a)[:SAMPLED_CLIENTS]
-        for b in picked.tolist():
-            begin, end = union(a[order] - x[b], p[order] - y[b])
+        sampled, others = (a, x) if around else (x, a)
+        picked = distinct(np.linspace(0, len(sampled) - 1, min(len(sampled), SAMPLE)).astype(int))
+        order = np.argsort(others)[:SAMPLED_CLIENTS]
+        for n in picked.tolist():
+            begin, end = (
+                union(a[n] - x[order], p[n] - y[order])
+                if around
+                else union(a[order] - x[n], p[order] - y[n])
+            )
             begins.append(begin)
             ends.append(end)
         sample += len(picked)
@@ -277,12 +290,17 @@ def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
     depth, edges = np.cumsum(steps[order]), edges[order]
     best = int(depth.max())
     # Near the true offset others do nearly as well, and one may do better, with others' exchanges
-    # among them: whatever has half as many there counts.
+    # among them: whatever has half as many there counts. In a crowd half fit at every offset; then
+    # what has more than any offset elsewhere.
     width = 2 * int(np.median(high - low))
     near = np.abs(edges - int(edges[int(depth.argmax())])) <= width
-    there = np.flatnonzero(near & (depth * 2 >= best))
-    left, right = int(edges[there[0]]), int(edges[min(int(there[-1]) + 1, len(edges) - 1)])
     elsewhere = int(depth[~near].max(initial=0))
+    left = right = 0
+    for least in ((best + 1) // 2, min(elsewhere + 1, best)):
+        there = np.flatnonzero(near & (depth >= least))
+        left, right = int(edges[there[0]]), int(edges[min(int(there[-1]) + 1, len(edges) - 1)])
+        if right - left <= width:
+            break
     if right - left > width or best < LEAST_INSIDE * sample:
         return None
     bits = significance(best, elsewhere, sample)

@@ -93,8 +93,8 @@ def _left(state: Pairing, clocks: Clocks, of_client: bool) -> int | None:
         return None
     seen = windows(state, clocks, of_client)
     nothing, answers = unasked(facts), facts.table.responses
-    if of_client:
-        nothing = nothing | _to_other_servers(state)
+    if of_client:  # a request that is not in the capture looks like none, whoever got it
+        nothing = nothing | _to_other_servers(state) | ~facts.table.requests.there
     signs = Signs(facts, manner(state)) if of_client else None
     for n in free:
         start, end = int(facts.start[n]), int(facts.end[n])

@@ -23,6 +23,7 @@ from lbtrace.match.clock import (
     span_of,
 )
 from lbtrace.options import DEFAULT
+from lbtrace.tables.columns import Column
 from tests.simulator.scenarios import SCENARIOS
 
 SECOND = 1_000_000_000
@@ -217,3 +218,45 @@ def test_a_drift_is_taken_only_where_a_line_fits_every_exchange(by_ns: int) -> N
     before[20], after[20] = 10, 10 + by_ns
     found = _drifting([(x + drifted + before, x + drifted + after, x, x)])
     assert (found is not None) == (by_ns > 0)
+
+
+Spans = tuple[Column, Column, Column, Column]  # asked and answered in front, and behind
+
+
+def crowd(seed: int, clients: int = 8, each: int = 8) -> Spans:
+    """Clients that all ask the same, each again soon after it was answered: at every moment several
+    of them wait.
+    """
+    dice = np.random.default_rng(seed)
+    took = dice.integers(6, 30, (clients, each)) * 1_000_000
+    think = dice.integers(1, 12, (clients, each)) * 1_000_000
+    asked = (np.cumsum(took + think, axis=1) - took).ravel()
+    answered, way = asked + took.ravel(), dice.integers(50_000, 400_000, clients * each)
+    order = np.argsort(asked)
+    return asked[order], answered[order], (asked + way)[order], (answered - way)[order]
+
+
+def half(spans: Spans, behind: bool) -> Spans:
+    """The same where the capture of one side began late and ended early."""
+    a, p, x, y = spans
+    part = slice(len(a) // 4, 3 * len(a) // 4)
+    return (a, p, x[part], y[part]) if behind else (a[part], p[part], x, y)
+
+
+@pytest.mark.parametrize("behind", [True, False])
+@pytest.mark.parametrize("away", [0, 7_200 * SECOND])
+def test_a_part_of_a_crowd_tells_the_offset(away: int, behind: bool) -> None:
+    found = []
+    for seed in range(12):
+        a, p, x, y = half(crowd(seed), behind)
+        bound = from_order([(a, p, x - away, y - away)], complete=False)
+        found += [] if bound is None else [bound]
+    assert len(found) >= 10
+    assert all(k.low.max() <= away <= k.high.min() for k in found)
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_two_crowds_have_no_clock(behind: bool) -> None:
+    for seed in range(12):
+        one, other = crowd(seed), crowd(seed + 100)
+        assert from_order([half((*one[:2], *other[2:]), behind)], complete=False) is None

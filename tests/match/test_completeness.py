@@ -65,6 +65,17 @@ def test_a_backend_that_was_not_captured_is_shown_by_a_request_without_partner()
     assert not recorded.truth[backend.exchange]
 
 
+def test_an_answer_whose_request_was_not_captured_shows_nothing_of_the_other_side() -> None:
+    """A capture that begins late: its first answer looks like none, whoever gave it."""
+    recorded = asked_often().run()
+    front = recorded.clients[0]
+    first = front.exchanges[0]._replace(request=None)
+    late = replace(front, exchanges=[first, *front.exchanges[1:]])
+    client, backend = match([late], recorded.backends, DEFAULT).completeness
+    assert client.reason is Incomplete.REQUEST_MISSING
+    assert backend.complete
+
+
 def test_where_nothing_is_paired_nothing_is_complete() -> None:
     recorded = asked_often().run()
     found = match(recorded.clients, [], DEFAULT)
