@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lbtrace.explain import stored_answers
 from lbtrace.match.balancer_signature import (
     OWN_STATUS,
     REDIRECT,
@@ -109,6 +110,12 @@ def client_reasons(
         if why.reason is UnpairedReason.ANSWERED_BY_BALANCER and client.answered_behind(c):
             why = _unknown(UnpairedDetail.BACKEND_REQUEST_LOST)
         out.append(Unpaired("client", state.client.ref(c), *(why if shown else _capped(why))))
+    other = {c: n for n, c in enumerate(free) if out[n].detail is UnpairedDetail.OTHER_BACKEND}
+    for c, directive in stored_answers.find(state, other).items():
+        sign = Sign(UnpairedDetail.STORED_ANSWER, Confidence.MEDIUM, directive)
+        out[other[c]] = Unpaired(
+            "client", state.client.ref(c), *_made_by_balancer(sign, Confidence.MEDIUM)
+        )
     if any(u.detail is UnpairedDetail.OTHER_BACKEND for u in out):
         either = _unknown(UnpairedDetail.ERROR_OF_EITHER)
         out = [Unpaired(u.side, u.ref, *either) if u.detail in OF_ANY_BACKEND else u for u in out]

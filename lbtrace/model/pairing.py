@@ -209,6 +209,8 @@ class UnpairedDetail(StrEnum):
     NO_REQUEST = "no-request"  # what the client sent is no request
     CACHE_AGE = "cache-age"  # value: Age, in seconds (RFC 9111 §5.1)
     CACHE_HIT = "cache-hit"  # value: the header line that says so
+    # value: the directive that says so; a stored answer was fresh, and no backend was asked
+    STORED_ANSWER = "stored-answer"
     NO_DATE = "no-date"  # every answer of the backends has a Date (RFC 9110 §6.6.1)
     # names of fields are in lower case in every answer that is passed on, and not in this one
     OWN_CASE = "own-case"

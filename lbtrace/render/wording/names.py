@@ -147,6 +147,7 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     UnpairedDetail.NO_REQUEST: "what the client had sent is no request: there was none to pass on",
     UnpairedDetail.CACHE_AGE: "Age: {}: from a cache",
     UnpairedDetail.CACHE_HIT: "answered from a cache ({})",
+    UnpairedDetail.STORED_ANSWER: "answered from a cache: an earlier answer was fresh ({})",
     UnpairedDetail.NO_DATE: "without the Date that every answer of the backends has",
     UnpairedDetail.OWN_CASE: "its field names have capitals, which the balancer takes away from "
     "every answer that it passes on",
