@@ -39,7 +39,7 @@ def explain(clients: Sequence[Trace], backends: Sequence[Trace], found: Matching
     checks += health_checks.connects(clients, backends, set(who.balancer_back), paired)
     checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
     asked = askers(state, found.stated)
-    copied = mirrored_traffic.find(state, line, asked, checked)
+    copied = mirrored_traffic.find(state, line, known, asked, checked)
     rest = unmatched.client_reasons(state, known, {p.client for p in found.connection_pairs})
     rest += unmatched.backend_reasons(
         state, known, checked, asked, state.client.table.hosts, copied

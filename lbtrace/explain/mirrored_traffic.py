@@ -7,6 +7,10 @@ endpoint got from the same asker, method, target and body, one for one, within t
 exchange took that caused it, and no client got any of its answers. Both must have answered: of two
 tries, one fails. Nor may a client exchange be left that could be the cause, or one be missing from
 the capture.
+
+A capture of nothing but copies has no clock: no client got any of its answers. Then one offset must
+put all copies, five at least, within the time of their client exchanges, and it must be that of
+another backend capture, as far as clocks of servers agree.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
+from lbtrace.match.clock import Clocks
 from lbtrace.match.completeness import lossless
 from lbtrace.match.exchange_times import FAR, Facts, body_keys
 from lbtrace.match.pairing import Pairing
@@ -24,14 +29,18 @@ from lbtrace.tables.packets import Column
 from lbtrace.tables.words import joint
 
 FEW = 3  # exchanges: fewer may repeat others by chance
+FEW_WITHOUT_CLOCK = 5
+AGREE_NS = 5_000_000  # clocks of servers that one network sets hardly differ by more
 
 # who asked, and the numbers of what was asked: method, target, body, whether it is known whole
 _Key = tuple[str, int, int, int, bool]
 
 
-def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]) -> dict[int, int]:
-    """Backend exchange → the one it is a copy of. `askers`: who asked, per backend exchange;
-    `checks`: health checks.
+def find(
+    state: Pairing, line: Timeline, known: Clocks, askers: Sequence[str], checks: Set[int]
+) -> dict[int, int]:
+    """Backend exchange → the one it is a copy of. `known`: the clocks of `line`; `askers`: who
+    asked, per backend exchange; `checks`: health checks.
     """
     free = [b for b in state.free_backends() if b not in checks]
     if not free or not state.caused or not line.known:
@@ -64,7 +73,8 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
             originals[key].append(bs[-1])
     out: dict[int, int] = {}
     for numbers in wanted.values():
-        found = _twins(state, line, keys, originals, numbers)
+        timed = all(line.backend_asked[b] < FAR for b in numbers)
+        found = (_twins if timed else _in_step)(state, line, known, keys, originals, numbers)
         if len(found) == len(numbers):
             out |= found
     return out
@@ -73,6 +83,7 @@ def find(state: Pairing, line: Timeline, askers: Sequence[str], checks: Set[int]
 def _twins(
     state: Pairing,
     line: Timeline,
+    _: Clocks,
     keys: _Keys,
     originals: dict[_Key, list[int]],
     numbers: Sequence[int],
@@ -80,12 +91,9 @@ def _twins(
     """The copies of one endpoint with their originals, each of which has one copy; as far as there
     are any.
     """
-    of: dict[_Key, list[int]] = defaultdict(list)
-    for b in numbers:
-        key = keys.of(b)
-        if key is None or line.backend_asked[b] >= FAR:
-            return {}
-        of[key].append(b)
+    of = _by_key(keys, numbers)
+    if of is None:
+        return {}
     out: dict[int, int] = {}
     for key, mine in of.items():
         held = sorted(originals.get(key, ()), key=line.backend_asked.__getitem__)
@@ -101,6 +109,48 @@ def _twins(
             out[b] = held[at]
             at += 1
     return out
+
+
+def _in_step(
+    state: Pairing,
+    line: Timeline,
+    known: Clocks,
+    keys: _Keys,
+    originals: dict[_Key, list[int]],
+    numbers: Sequence[int],
+) -> dict[int, int]:
+    """The same for an endpoint whose capture has no clock: every original has its copy, and in the
+    order of time they are in step.
+    """
+    of, start = _by_key(keys, numbers), state.backend.start
+    if of is None or len(numbers) < FEW_WITHOUT_CLOCK:
+        return {}
+    out: dict[int, int] = {}
+    for key, mine in of.items():
+        held = sorted(originals.get(key, ()), key=line.backend_asked.__getitem__)
+        if len(held) != len(mine):
+            return {}
+        out.update(zip(sorted(mine, key=start.__getitem__), held, strict=True))
+    owners = [state.owner[b] for b in out.values()]
+    low = max(line.client_asked[c] - int(start[b]) for b, c in zip(out, owners, strict=True))
+    high = min(line.client_answered[c] - int(start[b]) for b, c in zip(out, owners, strict=True))
+    agree = any(
+        k.low_ns - AGREE_NS <= high and low <= k.high_ns + AGREE_NS
+        for k in known.values()
+        if not k.refused
+    )
+    return out if low <= high and agree else {}
+
+
+def _by_key(keys: _Keys, numbers: Sequence[int]) -> dict[_Key, list[int]] | None:
+    """Exchanges by what is the same of a request and its copy, None where a request is missing."""
+    of: dict[_Key, list[int]] = defaultdict(list)
+    for b in numbers:
+        key = keys.of(b)
+        if key is None:
+            return None
+        of[key].append(b)
+    return of
 
 
 def _asked(facts: Facts, numbers: Sequence[int]) -> set[tuple[int, int]]:

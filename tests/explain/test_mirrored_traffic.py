@@ -5,9 +5,17 @@ exchange.
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Exchange, Request, Response
-from lbtrace.model.pairing import AttemptOutcome, Confidence, Correlation, UnpairedReason
+from lbtrace.model.pairing import (
+    AttemptOutcome,
+    Confidence,
+    Correlation,
+    Ref,
+    UnpairedReason,
+)
 from lbtrace.options import DEFAULT
 from tests.findings.simulated import judge_simulation, values
 from tests.simulator import EPOCH_NS, MS, Balancer, Clockwork, Recording, Simulation
@@ -100,6 +108,16 @@ def _later(message: Request | Response, ns: int) -> dict[str, Any]:
     return {name: getattr(message, name) + ns for name in ("first_ns", "head_ns", "last_ns")}
 
 
+def _moved(e: Exchange, ns: int) -> Exchange:
+    """An exchange that came later."""
+    assert e.request is not None
+    assert e.response is not None
+    return e._replace(
+        request=e.request._replace(**_later(e.request, ns)),
+        response=e.response._replace(**_later(e.response, ns)),
+    )
+
+
 def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
     """The balancer answers the client first and then sends the copy on: it began later than any try
     could.
@@ -116,19 +134,11 @@ def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
     main, mirror = recorded.backends
     later = 60_000_000
 
-    def moved(e: Exchange) -> Exchange:
-        assert e.request is not None
-        assert e.response is not None
-        return e._replace(
-            request=e.request._replace(**_later(e.request, later)),
-            response=e.response._replace(**_later(e.response, later)),
-        )
-
     copies = {b.id for b in recorded.copies if b.point == 1}
     assert copies
     late = replace(
         mirror,
-        exchanges=[moved(e) if e.id in copies else e for e in mirror.exchanges],
+        exchanges=[_moved(e, later) if e.id in copies else e for e in mirror.exchanges],
     )
     for known in correlate(recorded.clients, [main, late], DEFAULT).clocks:
         assert (
@@ -137,6 +147,40 @@ def test_a_copy_that_is_sent_after_the_answer_bounds_no_clock() -> None:
             <= recorded.clocks[known.client_point, known.backend_point][0]
             <= known.high_ns
         )
+
+
+def mirrored_apart(later_ns: int, requests: int = 60) -> tuple[set[tuple[int, int]], set[Ref]]:
+    """A mirror with a capture of its own, whose clock is so much ahead → the copies that were
+    found, and those that there are.
+    """
+    simulation = Simulation(
+        seed=5, balancer=Balancer(mirror="other"), backends=TWO, separate_points=True
+    )
+    client = simulation.client("192.168.0.5")
+    for i in range(requests):
+        client.asks("GET", f"/{i % 7}", at_ms=40 * i, answer=b"answer %d" % i)
+    recorded = simulation.run()
+    mirror = recorded.backends[next(iter(recorded.copies)).point]
+    moved = [_moved(e, later_ns) for e in mirror.exchanges]
+    backends = [replace(t, exchanges=moved) if t is mirror else t for t in recorded.backends]
+    return copies(correlate(recorded.clients, backends, DEFAULT)), recorded.copies
+
+
+@pytest.mark.parametrize("later_ns", [0, 4 * MS, -4 * MS])
+def test_a_capture_of_nothing_but_copies_has_the_clock_of_its_neighbours(later_ns: int) -> None:
+    found, there = mirrored_apart(later_ns)
+    assert found == there
+
+
+@pytest.mark.parametrize("later_ns", [100 * MS, -100 * MS, 3_600_000 * MS])
+def test_what_is_in_step_at_another_time_may_be_another_client(later_ns: int) -> None:
+    assert not mirrored_apart(later_ns)[0]
+
+
+@pytest.mark.parametrize(("requests", "few"), [(4, True), (5, False)])
+def test_few_in_step_may_be_chance(requests: int, few: bool) -> None:
+    found, there = mirrored_apart(0, requests)
+    assert found == (set() if few else there)
 
 
 def test_an_attempt_at_a_mirror_is_a_copy_and_no_retry() -> None:
