@@ -20,7 +20,7 @@ _SENTENCES = 3  # of what cannot be known
 _CHANGED = Texts(
     {
         ChangeKind.ADDED: "added {fields}",
-        ChangeKind.DUPLICATED: "duplicated {fields}",
+        ChangeKind.DUPLICATED: "added a second line of {fields}",
         ChangeKind.CHANGED: "changed {fields}",
         ChangeKind.REMOVED: "removed {fields}",
         ChangeKind.RECASED: "written in another case: {fields}",

@@ -28,7 +28,7 @@ _DONE = Texts(
         ChangeKind.CHANGED: "changed",
         ChangeKind.RECASED: "re-cased",
         ChangeKind.REORDERED: "re-ordered",
-        ChangeKind.DUPLICATED: "duplicated",
+        ChangeKind.DUPLICATED: "second line",
     }
 )
 _WITHOUT_BEHAVIOUR = (ChangeKind.REMOVED, ChangeKind.RECASED, ChangeKind.REORDERED)

@@ -52,7 +52,7 @@ def changed(**change: object) -> str:
             ChangeKind.DUPLICATED,
             "X: own",
             "X: other",
-            ["+ duplicated X: own 3 of 4", "and X: other same each time"],
+            ["+ second line X: own 3 of 4", "and X: other same each time"],
         ),
     ],
 )
