@@ -36,7 +36,14 @@ from lbtrace.findings._own import of_a_backend, own_answers, remedy_of, stated_r
 from lbtrace.findings._streams import was_reset
 from lbtrace.http_fields import AUTHORIZATION, PROXY_AUTHORIZATION, SERVER
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_ERROR, PROXY_UNAUTHORIZED, UNAUTHORIZED, Exchange, Mark
+from lbtrace.model.http import (
+    MIN_ERROR,
+    OF_GATEWAYS,
+    PROXY_UNAUTHORIZED,
+    UNAUTHORIZED,
+    Exchange,
+    Mark,
+)
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import CONFIDENCES, Confidence
 from lbtrace.model.report import Finding, Severity
@@ -55,7 +62,6 @@ ENDS = {
     Mark.LOST: "bytes may be missing from the capture",
 }
 
-OF_GATEWAYS = {502, 503, 504}  # RFC 9110 §15.6
 BEHIND = (
     "502, 503 and 504 tell of the servers behind a gateway: its log says why, and a capture taken "
     "behind it at the same time shows it."

@@ -216,6 +216,13 @@ TABLE: dict[tuple[str, str], Weight] = {
         (),
         "the balancer answered some requests itself, so it reads HTTP",
     ),
+    ("own-answers", "of-a-gateway"): Weight(
+        Strength.MODERATE,
+        (L7,),
+        (),
+        "clients were told in HTTP that no backend answered, while no connection behind opened",
+        needs_http=True,
+    ),
     ("attempts", "several"): Weight(
         Strength.MODERATE,
         (L7,),

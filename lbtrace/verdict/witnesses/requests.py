@@ -9,10 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison, Pairs
+from lbtrace.model.http import OF_GATEWAYS
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedReason
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint
+from lbtrace.verdict.unrelated import apart_by_own_clocks
 from lbtrace.verdict.weigh import Observation
 
 CROSSING_PERCENT = (
@@ -161,8 +163,9 @@ def _left_over(comparison: Comparison) -> bool:
 
 def own_answers(comparison: Comparison) -> Iterator[Observation]:
     """Requests the balancer answered itself. An uncaptured backend would look the same, so this
-    never decides alone.
+    never decides alone, but where no connection behind opened and the answers say so.
     """
+    yield from _nobody_behind(comparison)
     own = [
         u.ref
         for u in comparison.correlation.unpaired
@@ -178,6 +181,35 @@ def own_answers(comparison: Comparison) -> Iterator[Observation]:
             (comparison.response_frame(Side.CLIENT, ref) for ref in own[:FRAMES_PER_SIDE]),
             count=len(own),
         )
+
+
+def _nobody_behind(comparison: Comparison) -> Iterator[Observation]:
+    """Answers that all say that no backend answered (RFC 9110 §15.6), at the time of attempts to
+    connect that all failed. Who only passes packets or bytes on has no words to say it in.
+    """
+    client, backend = comparison.sides
+    told = np.flatnonzero(client.requests.there & client.responses.there)
+    failed = np.flatnonzero(backend.of_connections("syns") > 0)
+    seen = len(backend.of_connections("syns"))
+    if not len(told) or not len(failed) or len(failed) < seen or apart_by_own_clocks(comparison):
+        return
+    if (
+        backend.of_connections("opened").any()
+        or not np.isin(client.status[told], list(OF_GATEWAYS)).all()
+    ):
+        return
+    yield Observation.of(
+        "own-answers",
+        "of-a-gateway",
+        "{count} requests were answered with 502, 503 or 504, and none of {tried} attempts to "
+        "connect behind succeeded.",
+        [
+            *(comparison.response_frame(Side.CLIENT, client.ref(n)) for n in told[:2].tolist()),
+            *comparison.opening_frames(Side.BACKEND, failed[:2]),
+        ],
+        count=len(told),
+        tried=len(failed),
+    )
 
 
 def attempts(comparison: Comparison) -> Iterator[Observation]:
