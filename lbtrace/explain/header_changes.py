@@ -72,6 +72,7 @@ class Tally:
     after: str
     name: str
     values: tuple[str, ...] = ()  # distinct ones, as first seen
+    sent: int = 0  # distinct lines before the balancer
     appended: int = 0
     client: int = 0  # values that are the client's address, or may be the one a NAT gave it
     itself: bool = False  # … and some are its very own
@@ -104,6 +105,7 @@ class Tally:
             after=other.raw if other else "",
             name=shown.name,
             values=tuple(dict.fromkeys(d.other.value for d, _ in arrived if d.other)),
+            sent=len({d.line for d in differences}),
             appended=sum(n for d, n in arrived if _appended(d)),
             client=sum(n for whose, n in stated if whose is not _NOBODY),
             itself=any(whose is _ITSELF for whose, _ in stated),
@@ -404,8 +406,8 @@ def _with_authority_as_host(words: Words) -> Column:
 def _of_all(
     tallies: dict[tuple[ChangeKind, str], Tally], sent: Counter[str], of: int
 ) -> dict[tuple[ChangeKind, str], Tally]:
-    """What befell all of a set to whom it could: the rest may come from who was taken for whose.
-    `sent`: pairs by field sent.
+    """What befell all of a set to whom it could: the rest may come from who was taken for whose. So
+    may a change of several values into several others. `sent`: pairs by field sent.
     """
     return {
         (kind, name): tally
@@ -421,6 +423,7 @@ def _of_all(
                 else sent[name]
             )
             and not {(ChangeKind.ADDED, name), (ChangeKind.REMOVED, name)} <= tallies.keys()
+            and (kind is not ChangeKind.CHANGED or min(tally.sent, len(tally.values)) <= 1)
         )
     }
 

@@ -238,6 +238,24 @@ def test_of_a_set_only_what_befell_all_of_it_is_told() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [(["a", "a"], ["x", "x"], True), (["a", "a"], ["x", "y"], True),
+     (["a", "b"], ["x", "x"], True), (["a", "b"], ["b", "a"], False)],
+)  # fmt: skip
+def test_of_a_set_what_became_of_several_values_is_not_known(
+    before: list[str], after: list[str], told: bool
+) -> None:
+    """Each of them may have become any of the others, or none changed at all."""
+    sent, arrived = (head(*(f"X-Id: {value}" for value in values)) for values in (before, after))
+    lines = [
+        Difference(place, one, other, "192.0.2.1")
+        for place, (one, other) in enumerate(zip(sent, arrived, strict=True))
+    ]
+    tallies = {(ChangeKind.CHANGED, "x-id"): Tally.of(lines, frozenset())}
+    assert bool(_of_all(tallies, Counter({"x-id": 2}), 2)) == told
+
+
 def test_a_response_of_another_status_is_not_compared() -> None:
     """304 from a copy for the backend's 200 lacks most of its fields, and nothing was removed on
     the way.
