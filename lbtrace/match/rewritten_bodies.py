@@ -41,8 +41,11 @@ def find(front: SideTable, back: SideTable) -> Rewritten | None:
     """The answers of those kinds of which no body is on the other side, None where their lengths do
     not show that they were rewritten.
     """
-    client, backend = _strange(front, back), _strange(back, front)
-    if not (client.any() and backend.any()):
+    client = _strange(front, back)
+    if not client.any():
+        return None
+    backend = _strange(back, front)
+    if not backend.any():
         return None
     heard, said = (
         side.responses.having(side.words, CONTENT_LENGTH)[rows]
