@@ -23,11 +23,17 @@ def facts(seen: Seen) -> Iterator[Fact]:
         yield Fact(
             f"findings.{slug}",
             severity.value,
-            found[0].title,
+            _said(found),
             shares=(Share("findings", len(found), len(found)),),
             values=_requests(found),
             evidence=tuple(e for finding in found for e in finding.evidence),
         )
+
+
+def _said(found: list[Finding]) -> str:
+    """What the first of them says, and how many more there are."""
+    more = f" ({len(found) - 1} more like this)" if len(found) > 1 else ""
+    return f"{found[0].text}{more}"
 
 
 def _requests(found: list[Finding]) -> tuple[str, ...]:

@@ -208,7 +208,9 @@ def _changed(word: str, name: str, fact: Fact, sent: Share, present: Share) -> J
     if not could:
         if word == "added":
             return verdict(False, f"the sender itself sent {name} each time", fact.evidence)
-        return open_(f"no message had {name}: nothing could show it")
+        return open_(
+            f"no message had {name} before the balancer, which added it: nothing could show it"
+        )
     share = shares.get(kind)
     count = 0 if share is None else share.count
     return verdict(
