@@ -116,6 +116,12 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
                 " Their Server field says {signed}, that of the other responses {others}: another "
                 "program seems to have made them."
                 if signed and others
+                else " Their Server field says {signed}, and the other responses have none: "
+                "another program seems to have made them."
+                if signed
+                else " They have no Server field, and that of the other responses says {others}: "
+                "another program seems to have made them."
+                if others
                 else " One capture does not show who made them."
             )
             + (' The answer says "{reason}".' if reason else "")
@@ -133,8 +139,8 @@ def _seen(comparison: Comparison) -> Iterator[Finding]:
             statuses=listed(statuses),
             reason=reason or None,
             stated=stated or None,
-            signed=signed if signed and others else None,
-            others=others if signed and others else None,
+            signed=signed or None,
+            others=others or None,
             remedy=known
             if (known := remedy_of(statuses, reason or next(ranked, "")))
             else BEHIND
@@ -176,17 +182,18 @@ def _stated(table: SideTable, rows: Column) -> tuple[str, dict[int, str]]:
 
 def _signatures(table: SideTable, errors: Column) -> tuple[str, str]:
     """What Server says in these errors and in the other responses, where the two have nothing in
-    common; a program that signs both is one.
+    common; a program that signs both is one. "" where none of them has the field.
     """
     server = table.responses.line_of(table.words, SERVER)
     error = np.zeros(len(table), bool)
     error[errors] = True
     there = table.responses.there
     of_errors, of_others = set(server[error].tolist()), set(server[there & ~error].tolist())
-    if NO_VALUE in of_errors | of_others or of_errors & of_others:
+    unsigned = {NO_VALUE}
+    if of_errors & of_others or not of_others or unsigned < of_errors or unsigned < of_others:
         return "", ""
     written = [
-        sorted({table.words.line_list[line].value for line in lines})
+        sorted({table.words.line_list[line].value for line in lines - unsigned})
         for lines in (of_errors, of_others)
     ]
     if {v.lower() for v in written[0]} & {v.lower() for v in written[1]}:

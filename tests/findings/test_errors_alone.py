@@ -129,3 +129,51 @@ def test_errors_of_several_statuses_say_each_its_reason(tmp_path: Path) -> None:
     assert found.remedy == NONE_HEALTHY
     (found,) = said(tmp_path, [(PLAIN, oops), (PLAIN, answer("502 No", b"")), (PLAIN, OK)])
     assert values(found)["stated"] == '500 "oops"'
+
+
+@pytest.mark.parametrize(
+    ("of_error", "of_others", "told"),
+    [
+        ("awselb/2.0", "gunicorn", "Their Server field says {signed}, that of the other"),
+        ("nginx", "", "Their Server field says {signed}, and the other responses have none"),
+        ("", "gunicorn", "They have no Server field, and that of the other responses says"),
+        ("", "", "One capture does not show who made them"),
+        ("nginx", "nginx", "One capture does not show who made them"),
+        ("nginx", "NGINX", "One capture does not show who made them"),
+    ],
+)
+def test_who_signs_other_responses_did_not_make_errors_that_are_signed_otherwise(
+    of_error: str, of_others: str, told: str, tmp_path: Path
+) -> None:
+    (found,) = said(
+        tmp_path,
+        [
+            (PLAIN, signed("200 OK", of_others)),
+            (PLAIN, signed("503 Service Unavailable", of_error)),
+        ],
+        [(PLAIN, signed("200 OK", of_others))],
+    )
+    assert told in found.statement
+
+
+@pytest.mark.parametrize("sometimes", ["200 OK", "503 Service Unavailable"])
+def test_who_signs_only_some_of_its_responses_may_have_made_all(
+    sometimes: str, tmp_path: Path
+) -> None:
+    talk = [
+        (PLAIN, signed(status, server))
+        for status in ("200 OK", "503 Service Unavailable")
+        for server in (["nginx", ""] if status == sometimes else [""])
+    ]
+    (found,) = said(tmp_path, talk)
+    assert "One capture does not show who made them" in found.statement
+
+
+def test_errors_alone_are_compared_with_nothing(tmp_path: Path) -> None:
+    (found,) = said(tmp_path, [(PLAIN, signed("503 Service Unavailable", "nginx"))])
+    assert "One capture does not show who made them" in found.statement
+
+
+def signed(status: str, server: str) -> bytes:
+    field = f"Server: {server}\r\n" if server else ""
+    return f"HTTP/1.1 {status}\r\n{field}Content-Length: 0\r\n\r\n".encode()
