@@ -12,7 +12,9 @@ Decided by:
     X-Forwarded-Proto the backend got, and with the address of the backend. A request in TLS, or one
     that says https in X-Forwarded-Proto or `:scheme`, asked for an https URL. A redirect to the
     very URL that was asked for is a loop, unless it sets a cookie and happens less than three times
-    in a row. A cookie that three of them set, and that no request brings back, is named.
+    in a row. A cookie that three of them set, and that no request brings back, is named. In one
+    capture the same request, head for head, that is redirected to https of its URL three times in a
+    row may be in such a loop: TLS may end in front of the capture.
 Evidence:
     The requests and the responses of the exchanges, on both sides where they are paired.
 Remedy:
@@ -21,6 +23,7 @@ Remedy:
     `proxy_cookie_domain`).
 Variants:
     loop: back to the URL that was asked for.
+    https-again: in one capture: to https of the same URL, again and again.
     method: a POST that becomes a GET.
     plain-http: from https to http of the same host.
     prefix: without the prefix that the balancer takes off the targets.
@@ -70,6 +73,10 @@ ONE_CAPTURE = True
 REDIRECTS = (301, 302, 303, 307, 308)  # RFC 9110 §15.4: those with a Location to follow
 TO_GET = (301, 302)  # of these, where clients change POST to GET and need not
 DEFAULT_PORTS = {"http": 80, "https": 443}
+TELL_SCHEME = (
+    "If TLS ends in front of this server, let the balancer say so (X-Forwarded-Proto: https), and "
+    "let the server trust it. A health check can send the same field."
+)
 _BLANK = "".join(map(chr, range(0x21)))  # what URL parsers pass over at either end
 MIN_TURNS = 3  # the same request redirected to itself: a person may ask twice
 MAX_BETWEEN_NS = 10_000_000_000  # a client that follows a redirect does it at once
@@ -105,6 +112,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """
     redirects = list(_redirects(comparison))
     yield from _loops(comparison, redirects)
+    if comparison.alone:
+        yield from _to_https_again(comparison, redirects)
     yield from _lost_method(comparison, redirects)
     yield from _plain_http(comparison, redirects)
     if comparison.alone:
@@ -363,6 +372,44 @@ def _lost_method(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
         remedy="Answer with 308 (or 307), which keeps the method, or let clients use the URL that "
         "it leads to.",
     ).about(comparison.asked(comparison.captured[0], rows))
+
+
+def _to_https_again(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """The same request, head for head, that is sent to https of the same URL again and again. Where
+    TLS ends in front of this capture, the client did come by https, and it goes round in a loop.
+    """
+    upgraded = [r for r in redirects if r.asked.scheme == "http" and _to_https(r)]
+    (side,) = comparison.captured
+    heads = comparison.table(side).requests.heads
+    alike: dict[tuple[int, ...], list[Redirect]] = defaultdict(list)
+    for r in upgraded:
+        alike[tuple(heads.numbers(r.exchange))].append(r)
+    looping: list[Redirect] = []
+    for those in alike.values():
+        turns = _turns(those)
+        looping += [r for r in those if turns[r.exchange] >= MIN_TURNS]
+    if looping:
+        looping.sort(key=lambda r: r.began_ns)
+        yield KIND.finding(
+            "https-again",
+            Severity.MEDIUM,
+            Confidence.MEDIUM,
+            "The same request was redirected to https again and again, {count} times in all, for "
+            "example to {example}: as in a redirect loop, where TLS ends in front of this server "
+            "and nothing tells it so. A health check that follows no redirect looks the same.",
+            _frames(comparison, looping),
+            remedy=TELL_SCHEME,
+            count=len(looping),
+            example=looping[0].location,
+        ).about(comparison.asked(side, np.array([r.exchange for r in looping])))
+
+
+def _to_https(r: Redirect) -> bool:
+    """Whether a redirect leads from http to https of the same URL."""
+    return r.leads_to.scheme == "https" and (r.leads_to.host, r.leads_to.path) == (
+        r.asked.host,
+        r.asked.path,
+    )
 
 
 def _plain_http(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
