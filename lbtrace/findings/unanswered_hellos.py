@@ -2,17 +2,17 @@
 
 Meaning:
     A client began a TLS handshake, the server end acknowledged its ClientHello, and sent not one
-    byte until an end closed. A server of plain HTTP does so that waits for the end of a line, a
-    server that is stuck, and a balancer that passes bytes on to one of these.
+    byte until an end closed. Other handshakes with this server were answered: it was stuck or
+    overloaded, or it passes bytes on to one of several servers that is.
 Decided by:
     A ClientHello that was acknowledged, no byte of the server end in the sequence numbers, and the
-    FIN or RST of either end a second later or more. A server that closes at once is told by
-    protocol-mismatch.
+    FIN or RST of either end a second later or more. A server that answers no handshake at all, or
+    closes at once, is told by protocol-mismatch.
 Evidence:
     The ClientHello, and the FIN or RST.
 Remedy:
-    Look at whether that port expects TLS. If it does, look at the load of the server: handshakes
-    need its processor. If it passes connections on, capture behind it.
+    Look at the load of the server: handshakes need its processor. If it passes connections on,
+    capture behind it.
 Variants:
     "", client, backend: of one capture alone, in front of the balancer, behind it. What a balancer
         only passed on is told of the backend.
@@ -42,8 +42,8 @@ ONE_CAPTURE = True
 OF_DURATIONS = True
 WAITED_NS = 1_000_000_000  # a handshake takes some round trips
 REMEDY = (
-    "Look at whether that port expects TLS: a server of plain HTTP may wait for the end of a line. "
-    "If it does, look at the load of the server, or capture behind it if it passes connections on."
+    "Look at the load of the server: handshakes need its processor. If it passes connections on, "
+    "one of the servers behind it may be stuck: capture there."
 )
 
 
@@ -56,6 +56,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         begun = handshakes(comparison, side) if len(rows) else {}
         for server in distinct(table.servers[rows]).tolist():
             those = rows[table.servers[rows] == server]
+            if len(those) == begun[server]:
+                continue  # it may not speak TLS at all: see protocol_mismatch
             yield _told(comparison, side, those, waited[those], begun[server])
         if len(rows):
             return
@@ -84,7 +86,7 @@ def _told(comparison: Comparison, side: Side, rows: Column, waited: Column, of: 
     both = differ(int(waited.min()), int(waited.max()))
     return KIND.finding(
         variant(comparison, "", side),
-        Severity.MEDIUM if len(rows) == of else Severity.LOW,
+        Severity.MEDIUM,
         Confidence.HIGH,
         "{server} acknowledged the ClientHello of {count} of {of} TLS handshakes and answered "
         "nothing; after {shortest}"
