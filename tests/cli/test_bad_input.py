@@ -190,6 +190,11 @@ def test_tls_says_that_it_is_encrypted_and_for_whom(
     (tmp_path / "tls.pcap").write_bytes(pcap(*turns))
     assert run(["show", str(tmp_path / "tls.pcap")]) == 0
     out = squeezed(capsys.readouterr().out)
+    assert "1 of 1 connection is encrypted with TLS: what it carries cannot be read" in out
+    assert "Server names asked for: secret.example ×1. Protocols offered: http/1.1." in out
+    assert out.count("--keylog") == 1  # a problem says so: nothing repeats it
+    assert run(["show", "-v", str(tmp_path / "tls.pcap")]) == 0
+    out = squeezed(capsys.readouterr().out)
     assert "encrypted with TLS for secret.example, offering http/1.1" in out
     assert "no HTTP can be read there" in out
 
@@ -206,7 +211,7 @@ def test_tls_on_both_sides_is_compared_and_said_to_be_encrypted(
     )
     assert run(["compare", str(tmp_path / "front.pcap"), str(tmp_path / "back.pcap")]) == 0
     out = squeezed(capsys.readouterr().out)
-    assert "encrypted with TLS for secret.example" in out
+    assert "Server names asked for: secret.example ×1." in out
 
 
 def test_two_unrelated_captures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

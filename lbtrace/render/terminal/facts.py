@@ -160,7 +160,7 @@ def _alone(report: Report) -> Iterator[str]:
 
 def _unknown(report: Report, labels: Labels, most: int) -> Iterator[str]:
     """As many sentences as `most` of what the packets cannot tell, and how many more there are."""
-    sentences = limits.sentences(report, labels)
+    sentences = limits.sentences(report, labels, beside_problems=True)
     hidden = len(sentences[most:])
     if sentences[:most]:
         more = tr(" +{n} more (-v)").format(n=hidden) if hidden else ""

@@ -130,12 +130,15 @@ def unknowns(page: Page, report: Report, labels: Labels) -> None:
     could_not_know(page, sentences(report, labels))
 
 
-def sentences(report: Report, labels: Labels) -> list[str]:
-    """What the packets cannot tell, sentence by sentence."""
+def sentences(report: Report, labels: Labels, beside_problems: bool = False) -> list[str]:
+    """What the packets cannot tell, sentence by sentence. `beside_problems`: what a problem says
+    already is left out.
+    """
+    hidden = beside_problems and tls_is_a_problem(report)
     told = [*_pairing(report), *_clocks(report, labels)]
     for side in (report.clients, report.backends):
         for trace in side:
-            told += blind_spots(trace, trace.called(alone=False, several=len(side) > 1))
+            told += blind_spots(trace, trace.called(alone=False, several=len(side) > 1), hidden)
     return told
 
 
@@ -182,13 +185,19 @@ def _clocks(report: Report, labels: Labels) -> Iterator[str]:
             ).format(where=where)
 
 
-def blind_spots(trace: Trace, called: str) -> list[str]:
+def tls_is_a_problem(report: Report | CaptureReport) -> bool:
+    """Whether a problem says which connections are encrypted, and what to do about it."""
+    slugs = (slug for problem in report.problems for slug in problem.slugs)
+    return any(slug.partition(".")[0] == "encrypted-traffic" for slug in slugs)
+
+
+def blind_spots(trace: Trace, called: str, tls_told: bool = False) -> list[str]:
     """What one capture cannot show: encrypted bytes, cut packets, dropped packets. `called`: the
-    name of the capture in a sentence.
+    name of the capture in a sentence. `tls_told`: a problem says already what is encrypted.
     """
     name, said = shown(_capital(tr(called))), []
     tls = encrypted(trace.applications)
-    if tls.connections:
+    if tls.connections and not tls_told:
         said.append(
             tr(
                 "{name}: {connections} encrypted with TLS{hello}: no HTTP can be read there. "

@@ -64,7 +64,8 @@ class _HeldCapture(NamedTuple):
 
 def _held(report: CaptureReport, listed: ListingAlone, number: int) -> _HeldCapture:
     held = report.captures[number].trace
-    blind_spots = limits.blind_spots(held, held.called(alone=True, several=False))
+    called, told = held.called(alone=True, several=False), limits.tls_is_a_problem(report)
+    blind_spots = limits.blind_spots(held, called, told and len(report.captures) == 1)
     return _HeldCapture(number, held, listed, capture_counts(held), blind_spots)
 
 
