@@ -11,7 +11,7 @@ Decided by:
     balancer if the backend had answered with another one or with none. A whole answer of gRPC
     without any status has lost its trailers: the client makes an error of that.
     In one capture a status that came when the client end had closed is what the server made of a
-    caller that left.
+    caller that left: it is no failure of the server.
 Evidence:
     The frames that hold the status, or end the answers without one, on both sides.
 Remedy:
@@ -63,6 +63,11 @@ REMEDY = {
     GrpcStatus.UNIMPLEMENTED: "The path is no method of the server that answered: look at how "
     "calls are routed.",
 }
+GONE = (
+    "The client end had left when these calls failed: find out why they take longer than it waits, "
+    "or let it wait longer (grpc-timeout of the caller, grpc_read_timeout in nginx, timeout of a "
+    "route in Envoy)."
+)
 ELSE = "Look for these calls in the log of who ended them."
 TRAILERS = "Let every hop speak HTTP/2 and pass trailers on: gRPC says there how a call ended."
 
@@ -127,14 +132,14 @@ def _told(
         held.messages[i] for i in held.message[np.isin(numbers, rows)].tolist() if held.messages[i]
     }
     said = _said(sorted(messages))
-    grave = bool(np.isin(status, FAILURES).any())
     hidden = int((comparison.table(side).responses.start[rows] == HTTP_OK).sum())
-    common = GrpcStatus(int(status[0])) if status[0] in _KNOWN else None
-    left = int(_left_before(comparison.table(side), rows).sum()) if comparison.alone else 0
-    grave = grave and left < len(rows)
+    gone = _left_before(comparison.table(side), rows) & comparison.alone
+    failures = np.isin(status, FAILURES)
+    grave, left = status[failures & ~gone], int(gone.sum())
+    for_nobody = not len(grave) and bool(failures.any())
     return KIND.finding(
         name,
-        Severity.MEDIUM if grave else Severity.INFO,
+        Severity.MEDIUM if len(grave) else Severity.LOW if for_nobody else Severity.INFO,
         Confidence.CERTAIN if name == "seen" else Confidence.HIGH,
         WHO[name]
         + (" In {left} of them the client end had closed before." if left else "")
@@ -142,7 +147,11 @@ def _told(
         + (" grpc-message: {said}." if said else ""),
         [*ends_of(comparison, side, rows, FRAMES_PER_SIDE), *(behind or ())],
         note="the frames that hold grpc-status",
-        remedy=REMEDY.get(common, ELSE) if grave and common is not None else "",
+        remedy=REMEDY.get(GrpcStatus(int(grave[0])), ELSE)
+        if len(grave)
+        else GONE
+        if for_nobody
+        else "",
         count=len(rows),
         of=of,
         statuses=named(status.tolist()),
@@ -162,9 +171,6 @@ def _left_before(table: SideTable, rows: Column) -> Column:
         at = table.of_ends(name, server=False)[table.connection[rows]]
         found |= (at != NEVER) & (at < ended)
     return found
-
-
-_KNOWN = frozenset(map(int, GrpcStatus))
 
 
 def _said(messages: list[str]) -> str:

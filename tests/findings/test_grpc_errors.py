@@ -61,12 +61,19 @@ def test_a_status_that_nobody_waits_for_is_no_error_of_the_server() -> None:
     gone.closes(from_client=True)
     gone.answers(1, MESSAGE, GRPC, trailers=(("grpc-status", "14"),))
     (found,) = of(told(gone), "grpc-errors")
-    assert (found.slug, found.severity, found.remedy) == ("grpc-errors.seen", "info", "")
+    assert (found.slug, found.severity) == ("grpc-errors.seen", "low")
+    assert "it waits" in found.remedy
     assert values(found)["left"] == 1
+    answer = called(status="5")
+    answer.moved(40_078)
+    (found,) = of(told(gone, answer), "grpc-errors")
+    assert (found.severity, values(found)["count"], values(found)["left"]) == ("low", 2, 1)
+    assert "it waits" in found.remedy
     other = called(status="14")
     other.moved(40_077)
     (found,) = of(told(gone, other), "grpc-errors")
     assert (found.severity, values(found)["count"], values(found)["left"]) == ("medium", 2, 1)
+    assert "sent again" in found.remedy  # of the one that somebody waited for
 
 
 def test_not_found_is_an_answer() -> None:
