@@ -151,7 +151,10 @@ def _redirects(comparison: Comparison) -> Iterator[Redirect]:
         https = secure or any(is_https(protocol.text(exchange) or "") for protocol in protocols)
         host = hosts.text(exchange) or ""
         target = client.words.text_list[client.requests.start[exchange]]
-        asked = asked_for("https" if https else "http", host, 443 if https else port, target)
+        scheme = "https" if https else "http"
+        # behind a balancer, Host names the URL that the client asked for, and not this port
+        port = DEFAULT_PORTS[scheme] if https or comparison.alone else port
+        asked = asked_for(scheme, host, port, target)
         location = where.text(exchange) or ""
         yield Redirect(
             exchange,
