@@ -51,6 +51,7 @@ REMEDY = (
 OF_DURATIONS = True
 CLOSED_NS = 100_000_000
 LONG_NS = 1_000_000_000
+ALIKE = 10  # times that differ by one part of so many
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -105,13 +106,26 @@ def _waits_for(comparison: Comparison, side: Side, server: bool, slow: Column) -
     if comparison.alone or not balancer or comparison.passes_packets:
         return ""
     beyond = Side.CLIENT if side is Side.BACKEND else Side.BACKEND
-    closed = comparison.table(beyond).of_ends("window_closed_for_ns", server) >= CLOSED_NS
+    spent = comparison.table(beyond).of_ends("window_closed_for_ns", server)
+    mine, theirs = _joined(comparison, side)
+    waiting = np.isin(slow, mine[spent[theirs] >= CLOSED_NS])
+    # who belongs to whom may be a guess; as long a wait on both sides is none
+    own = comparison.table(side).of_ends("window_closed_for_ns", server)
+    pairs = comparison.all_pairs
+    here, there = pairs.client_connection, pairs.backend_connection
+    if side is Side.BACKEND:
+        here, there = there, here
+    alike = np.abs(own[here] - spent[there]) * ALIKE <= own[here]
+    waiting |= np.isin(slow, here[alike])
+    return ends(comparison, beyond)[server] if waiting.all() else ""
+
+
+def _joined(comparison: Comparison, side: Side) -> tuple[Column, Column]:
+    """The connections of a side that belong to one of the other side, and those."""
     joined = comparison.joined_connections
-    mine, theirs = (
-        (joined.backend, joined.client) if side is Side.BACKEND else (joined.client, joined.backend)
-    )
-    waiting = np.isin(slow, mine[closed[theirs]]).all()
-    return ends(comparison, beyond)[server] if waiting else ""
+    if side is Side.BACKEND:
+        return joined.backend, joined.client
+    return joined.client, joined.backend
 
 
 def _sender(comparison: Comparison, side: Side, response: bool) -> Iterator[Finding]:

@@ -40,6 +40,13 @@ MIN_SEGMENTS = 3  # one or two tell nothing
 MIN_LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
 
 
+DEFERRED = (
+    "It does no harm to clients that speak at once. For those that speak late, or wait for the "
+    "server to speak first, switch it off (nginx: listen without deferred; Apache httpd: "
+    "AcceptFilter http none; HAProxy: no defer-accept)."
+)
+
+
 def find(comparison: Comparison) -> Iterator[Finding]:
     """The two SYNs of an example, then loss on each side."""
     if not comparison.alone:
@@ -151,12 +158,13 @@ def _deferred(comparison: Comparison) -> Iterator[Finding]:
     of = int((backend.of_connections("synacks") > 0).sum())
     yield KIND.finding(
         "deferred-accept",
-        Severity.INFO,
+        Severity.LOW,
         Confidence.HIGH,
         ("The server" if comparison.alone else "The backend")
         + " repeated a SYN-ACK that was already acknowledged on {count} of {of} connections: "
         "nothing was lost. A server that accepts only with data (TCP_DEFER_ACCEPT) does this.",
         comparison.end_frames(side, deferred, "deferred_frame", "deferred_ns", (True,)),
+        remedy=DEFERRED,
         count=len(deferred),
         of=of,
     )

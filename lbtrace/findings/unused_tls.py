@@ -57,18 +57,20 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     for side in comparison.captured:
         table = comparison.table(side)
         spoken = [a for trace in comparison.traces(side) for a in trace.applications]
-        unused = np.array([_unused(a) for a in spoken], bool)
-        if not unused.any():
+        silent = np.array([_unused(a) for a in spoken], bool)
+        if not silent.any():
             continue
         who, frame, time_ns = first_close(table)
-        unused &= (who == CLIENT) & (table.of_ends("bytes", server=True) > 0)
+        unused = silent & (who == CLIENT) & (table.of_ends("bytes", server=True) > 0)
         if side is Side.BACKEND and not comparison.alone:
             unused &= ~(comparison.check_connections | _passed_on(comparison))
         rows, begun = np.flatnonzero(unused), handshakes(comparison, side)
         servers, of_server = np.unique(table.servers[rows], return_inverse=True)
         for server, at in zip(servers.tolist(), parted(of_server, len(servers)), strict=True):
             those = [(n, int(frame[n]), int(time_ns[n])) for n in rows[at].tolist()]
-            yield _told(comparison, side, server, those, begun[server])
+            every = int((silent & (table.servers == server)).sum()) == begun[server]
+            every &= 2 * len(those) >= begun[server]
+            yield _told(comparison, side, server, those, begun[server], every)
 
 
 def _passed_on(comparison: Comparison) -> Column:
@@ -88,12 +90,19 @@ def _unused(application: Application) -> bool:
 
 
 def _told(
-    comparison: Comparison, side: Side, server: int, those: list[tuple[int, int, int]], of: int
+    comparison: Comparison,
+    side: Side,
+    server: int,
+    those: list[tuple[int, int, int]],
+    of: int,
+    every: bool,
 ) -> Finding:
-    """`those`: connections, each with frame and time of the FIN or RST."""
+    """`those`: connections, each with frame and time of the FIN or RST. `every`: on none of the
+    connections to that server was anything asked; a server may close first what a client ended by
+    an alert.
+    """
     closer, _ = ends(comparison, side)
     table, traces = comparison.table(side), comparison.traces(side)
-    every = len(those) == of
     return KIND.finding(
         variant(comparison, "", side),
         Severity.LOW if every else Severity.INFO,

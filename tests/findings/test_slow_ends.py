@@ -84,3 +84,26 @@ def test_a_balancer_that_waits_for_its_client_is_no_cause(front: int, tmp_path: 
     assert values(said).get("waits_for") == ("client" if front else None)
     assert (said.severity is Severity.INFO) == bool(front)
     assert any(f.slug == "slow-ends.reader-client-client" for f in found) == bool(front)
+
+
+@pytest.mark.parametrize(("behind_ms", "one"), [(2000, True), (900, False)])
+def test_a_pair_that_is_a_guess_counts_if_both_windows_were_closed_as_long(
+    behind_ms: int, one: bool, tmp_path: Path
+) -> None:
+    """One request on each side that nothing ties together but what happened on both."""
+    play = Script()
+    ask, answer = ASK % b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"
+    client, back = play.front().asks(ask), play.back().asks(ask)
+    back.answers(answer + b"x" * 1000)
+    client.answers(answer + b"x" * 1000)
+    client.window(0)
+    back.window(0)
+    play.wait(behind_ms)
+    back.window(9000)
+    play.wait(2000 - behind_ms)
+    client.window(9000)
+    back.answers(b"x" * 900)  # the capture ends before the rest
+    client.answers(b"x" * 900)
+    report = play.report(tmp_path)
+    (said,) = (f for f in of(report, "slow-ends") if f.slug == "slow-ends.reader-client-backend")
+    assert values(said).get("waits_for") == ("client" if one else None)

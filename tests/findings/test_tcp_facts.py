@@ -11,7 +11,7 @@ import pytest
 
 from lbtrace.findings.tcp_facts import described
 from lbtrace.model.net import SynFingerprint
-from lbtrace.model.report import Finding
+from lbtrace.model.report import Finding, Severity
 from lbtrace.pipeline import show
 from tests.findings.files import ANSWER, ASK, BACKEND, FRONT, of, report
 from tests.findings.simulated import four, judge_alone, values
@@ -40,6 +40,8 @@ def test_a_server_that_accepts_only_with_data(more: int, tmp_path: Path) -> None
     behind += [Wire([], CLIENT._replace(port=40003), BACKEND).c("SYN", 99, at=0)] * more
     front = [wire.between(wire.client, FRONT) for wire in behind[:2]]
     (finding,) = of(report(tmp_path, front, behind), "tcp-facts.deferred-accept")
+    assert finding.severity is Severity.LOW
+    assert "speak late" in finding.remedy
     assert (values(finding)["count"], values(finding)["of"]) == (1, 2)
 
 

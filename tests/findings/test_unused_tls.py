@@ -62,6 +62,24 @@ def test_beside_connections_that_were_used_it_is_a_fact(tmp_path: Path) -> None:
     assert (finding.severity, finding.remedy) == (Severity.INFO, "")
 
 
+@pytest.mark.parametrize(("first", "severity"), [(1, Severity.LOW), (2, Severity.INFO)])
+def test_a_server_may_close_first_what_its_client_gave_up(
+    first: int, severity: Severity, tmp_path: Path
+) -> None:
+    """Clients say goodbye by an alert that TLS 1.3 hides; some servers close at that."""
+    play = Script()
+    for n in range(3):
+        back = handshake(play.back(8443), n).asks(CLOSE)
+        if n < first:
+            back.closes()
+        else:
+            back.leaves()
+        play.wait(100)
+    (finding,) = told(play.report(tmp_path), "unused-tls")
+    assert (values(finding)["count"], values(finding)["of"]) == (3 - first, 3)
+    assert finding.severity is severity
+
+
 @pytest.mark.parametrize("how", ["asked", "closed by the server", "alert", "no answer"])
 def test_who_asked_or_did_not_close_is_not_told(how: str, tmp_path: Path) -> None:
     play = Script()
