@@ -32,6 +32,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.findings._first_words import openings
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import ends, named, told, variant
@@ -72,9 +73,19 @@ CALM = (
 def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a side, sender and code."""
     for side in comparison.captured:
-        goaways = steered(comparison, side, ControlKind.GOAWAY)
+        strangers = _strangers(comparison, side)
+        goaways = [
+            each
+            for each in steered(comparison, side, ControlKind.GOAWAY)
+            if each.number not in strangers
+        ]
         for group, those in grouped(_last(comparison, side, goaways)).items():
             yield _told(comparison, side, group, those)
+
+
+def _strangers(comparison: Comparison, side: Side) -> set[int]:
+    """The connections whose other end speaks no HTTP/2: see protocol-mismatch."""
+    return {o.number for o in openings(comparison, side) if o.application.mismatch}
 
 
 def _last(comparison: Comparison, side: Side, goaways: list[Steered]) -> list[Steered]:

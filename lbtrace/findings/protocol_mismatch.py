@@ -194,7 +194,14 @@ def _behind(comparison: Comparison, side: Side) -> set[tuple[Protocol, Protocol]
 
 def _first_frames(comparison: Comparison, side: Side, o: Opening) -> tuple[FrameRef, ...]:
     asked, mismatch = first_words(comparison, side, o.number), o.application.mismatch
-    return (asked, o.trace.ref(mismatch.frame, mismatch.time_ns)) if mismatch else (asked,)
+    table = comparison.table(side)
+    unanswered = [
+        comparison.request_frame(side, table.ref(row))
+        for row in table.by_connection[o.number]
+        if table.requests.there[row] and not table.responses.there[row]
+    ]
+    said = [o.trace.ref(mismatch.frame, mismatch.time_ns)] if mismatch else []
+    return (asked, *said, *unanswered[:1])
 
 
 def _said_so(comparison: Comparison, side: Side) -> Iterator[Finding]:

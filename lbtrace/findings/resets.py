@@ -7,8 +7,9 @@ Decided by:
     A RST in the capture after a request that had no complete answer on its connection. The end that
     sent it is the end that the segment comes from; a firewall or a balancer in between can send one
     in its name. An end that had sent a FIN before had closed the connection, and so had a server
-    end before the RST of its client: such a RST ended nothing. What another finding tells of the
-    same request is not told again: a keep-alive race, a client that gave up.
+    end before the RST of its client: such a RST ended nothing, nor did one that answers the FIN of
+    a client that gave up. What another finding tells of the same request is not told again: a
+    keep-alive race, a client that gave up.
 Evidence:
     The request and the RST.
 Remedy:
@@ -33,7 +34,7 @@ from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.findings._streams import was_reset
-from lbtrace.findings.gave_up import given_up
+from lbtrace.findings.gave_up import AT_ONCE_NS, given_up
 from lbtrace.findings.keep_alive_race import lost_races
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import Mark
@@ -82,6 +83,11 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         closed_ns = np.minimum(closed_ns, table.ended_ns(False, "fin"))
     open_ &= closed_ns[table.connection] > rst_ns
     open_ &= ~table.may_have_closed_before(server=True)[table.connection]
+    if server:  # a RST that answers the FIN of a client that gave up ended nothing
+        left_ns = table.ended_ns(False, "fin")[table.connection]
+        gave_up = given_up(comparison)
+        answers = (rst_ns >= left_ns) & (rst_ns - left_ns < AT_ONCE_NS)
+        open_[gave_up[answers[gave_up]]] = False
     cut = np.flatnonzero(open_ & (rst_ns != NEVER) & (rst > table.requests.first_frame))
     # both ends may reset; the first to do so ended it
     other, other_ns = (

@@ -9,7 +9,7 @@ import pytest
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Report, Severity
 from tests.findings.simulated import values
-from tests.http.h2.wire import PREFACE, settings_frame
+from tests.http.h2.wire import PREFACE, frame, settings_frame
 from tests.http.test_detect import hello
 from tests.simulator.script import Script, alert
 
@@ -340,3 +340,26 @@ def test_an_error_after_a_server_that_closes_everything_asks_what_it_expects(
         play.wait(100)
     (error_told,) = told(play.report(tmp_path), "answered-by-balancer.error")
     assert "TLS, a PROXY header" in error_told.remedy
+
+
+def test_what_http2_says_to_an_answer_of_http1_is_no_problem_of_its_own(tmp_path: Path) -> None:
+    """The client ends the connection by GOAWAY, and its request has no response: one cause."""
+    goaway = frame(7, 0, 0, bytes((0, 0, 0, 0, 0, 0, 0, 1)))
+    # GET, http, / and :authority of RFC 7541 appendix C.4.1
+    head = bytes.fromhex("828684418cf1e3c2e5f23a6ba0ab90f4ff")
+    play = Script()
+    for n in range(2):
+        page = GET.replace(b"/a", b"/%d" % n)
+        front = play.front().asks(page)
+        play.back().asks(page).answers(OK).leaves()
+        front.answers(OK).leaves()
+    for _ in range(2):
+        asked = PREFACE + settings_frame() + frame(1, 5, 1, head)
+        play.front().asks(asked).answers(BAD).asks(goaway).leaves()
+    report = play.report(tmp_path)
+    (said,) = told(report)
+    assert said.slug == "protocol-mismatch.http2-to-http1-client"
+    assert not told(report, "goaway")
+    (problem,) = (p for p in report.problems if "HTTP/2" in p.text)
+    assert problem.cause.slug == said.slug
+    assert "errors.unanswered" in problem.slugs

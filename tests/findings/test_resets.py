@@ -88,3 +88,21 @@ def test_what_was_not_captured_of_a_request_may_have_been_sent(tmp_path: Path) -
     uploading(REFUSED).write(tmp_path, snaplen=400)
     slugs = [f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings]
     assert "resets.early-answer" not in slugs
+
+
+@pytest.mark.parametrize(("later_ms", "resets"), [(0, False), (2000, True)])
+def test_a_reset_that_answers_the_fin_of_a_client_that_gave_up(
+    later_ms: int, resets: bool, tmp_path: Path
+) -> None:
+    """A server that has forgotten the connection answers by RST; a later one is its own act."""
+    play = Script()
+    front = play.front().asks(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+    play.wait(2500)
+    front.gives_up()
+    play.wait(later_ms)
+    front.closes(reset=True)
+    front_path, _ = play.write(tmp_path)
+    (captured,) = show([[str(front_path)]]).captures
+    slugs = {f.slug for f in captured.findings}
+    assert ("resets.by-the-server-end" in slugs) is resets
+    assert "gave-up.seen" in slugs
