@@ -38,6 +38,7 @@ from lbtrace.http_fields import AUTHORIZATION, PROXY_AUTHORIZATION, SERVER
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import (
     MIN_ERROR,
+    MIN_SERVER_ERROR,
     OF_GATEWAYS,
     PROXY_UNAUTHORIZED,
     UNAUTHORIZED,
@@ -76,6 +77,14 @@ COMPARED = (
 NONE_WORKED = (
     "No request of this capture worked: look at what they ask for, and at the log of the server "
     "that answered." + OTHER_SIDE
+)
+FEW = 3  # requests by which one backend is told from the others
+BACKENDS_LOG = "Read the log of the backend at these moments."
+SICK = (
+    "Only {server} fails, and the balancer goes on asking it: read its log, and let the health "
+    "check ask for a page that fails with it, for one of TCP sees an open port alone (HAProxy: "
+    "option httpchk; nginx: proxy_next_upstream http_500 with max_fails; AWS: path of the target "
+    "group's check)."
 )
 STREAM_RESET = "HTTP/2 stream reset"
 
@@ -215,14 +224,23 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
     backend = m.where(failed)
     if len(backend):
         statuses = Counter(given[failed].tolist())
+        serious = max(statuses) >= MIN_SERVER_ERROR
+        reason = stated_reason(server, backend.backend)
         yield KIND.finding(
             "backend",
-            Severity.MEDIUM if max(statuses) >= 500 else Severity.INFO,
+            Severity.MEDIUM if serious else Severity.INFO,
             confidence_of(backend),
             "The backend answered {count} of {of} requests with an error, and the balancer passed "
             "it on: {statuses}."
+            + (' The answer says "{reason}".' if reason else "")
             + (" By backend: {shares}." if (shares := _shares(comparison, m, failed)) else ""),
             comparison.response_frames(backend),
+            remedy=""
+            if not serious
+            else SICK.format(server=sick)
+            if (sick := _sick(comparison, m, failed))
+            else BACKENDS_LOG,
+            reason=reason or None,
             count=len(backend),
             of=len(m),
             statuses=listed(statuses),
@@ -267,6 +285,19 @@ def _shares(comparison: Comparison, pairs: Pairs, failed: Column) -> str:
         zip(bad.tolist(), of.tolist(), names.tolist(), strict=True), key=lambda r: (-r[0], r[1])
     )
     return few(f"{backend.endpoint(n)} {bad} of {of}" for bad, of, n in rows)
+
+
+def _sick(comparison: Comparison, pairs: Pairs, failed: Column) -> str:
+    """The only backend that answers with errors, if it answers with nothing else, and several
+    times; "" without one.
+    """
+    backend = comparison.sides[1]
+    server, bad = backend.servers[pairs.backend_connection[pairs.answered]], failed[pairs.answered]
+    those = distinct(server[bad])
+    asked = server == those[0]
+    every = len(those) == 1 and bool(bad[asked].all())
+    several = int(asked.sum()) >= FEW <= int((~asked).sum())
+    return str(backend.endpoint(int(those[0]))) if every and several else ""
 
 
 def _errors(comparison: Comparison) -> Column:

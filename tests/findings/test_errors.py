@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,9 @@ from lbtrace.model.pairing import (
 from lbtrace.model.report import Severity
 from lbtrace.options import Options
 from tests.findings.simulated import Judged, judge_alone, judge_recording, values
+from tests.findings.through import STATED, message, request, told
 from tests.simulator import Balancer, Recording, Simulation
+from tests.simulator.script import Script
 
 
 def recorded(balancer: Balancer, *statuses: str) -> tuple[Recording, Correlation]:
@@ -165,3 +168,33 @@ def test_what_a_gateway_says_lies_behind_it(statuses: tuple[str, ...], of_a_gate
     (found,) = judge_alone(run.clients[0]).of("errors.seen")
     assert ("gateway" in found.remedy) == of_a_gateway
     assert ("which field" in found.remedy) != of_a_gateway
+
+
+@pytest.mark.parametrize(
+    ("failing", "sick"),
+    [
+        ({1: 4}, True),
+        ({1: 3}, False),  # it answers well at times
+        ({0: 1, 1: 4}, False),  # others fail, too
+    ],
+)
+def test_a_backend_that_fails_alone_is_named_with_its_check(
+    failing: dict[int, int], sick: bool, tmp_path: Path
+) -> None:
+    """Two backends take turns; so many of the first answers of each are errors."""
+    play = Script()
+    oops, fine = message("500 Oops", "db gone"), "page {}"
+    for turn in range(4):
+        for server in (0, 1):
+            bad = turn < failing.get(server, 0)
+            answer = oops if bad else message("200 OK", fine.format(2 * turn + server))
+            ask = f"/{turn}/{server}"
+            front = play.front().asks(request(ask))
+            play.back(8080 + server).asks(request(ask, STATED)).answers(answer)
+            front.answers(answer).leaves()
+            play.wait(100)
+    (said,) = told(play, tmp_path, "errors.backend")
+    assert values(said)["reason"] == "db gone"
+    assert ("Only 10.0.9.11:8081 fails" in said.remedy) is sick
+    assert ("option httpchk" in said.remedy) is sick
+    assert ("log of the backend" in said.remedy) is not sick
