@@ -15,6 +15,7 @@ Remedy:
 Variants:
     seen: in one capture, by what the checker calls itself.
     failing: checks that were answered with an error.
+    given-up: checks whose answer came too late.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
+from lbtrace.tables.connections import LATER
 from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.pace import pace
 from lbtrace.tables.side_table import SideTable
@@ -45,6 +47,13 @@ ONE_CAPTURE = True
 NAME_HOST = (
     "Let the checks name the host that clients ask for (HAProxy: http-check send hdr Host; Envoy: "
     "host of http_health_check), or check a path that the server answers without it."
+)
+
+
+SLOW_CHECKS = (
+    "A server whose checks come to nothing gets no requests: make the checked path quicker, or let "
+    "the checks wait longer (HAProxy: timeout check; Envoy: timeout of the health check; AWS: time "
+    "limit of the target group's check)."
 )
 
 
@@ -164,6 +173,7 @@ def _of_both(comparison: Comparison) -> Iterator[Finding]:
         )
         checks = comparison.sides[1].first_of[check.point] + np.array(check.exchanges, np.int64)
         yield from _failing(comparison, Side.BACKEND, checks, str(check.target), check.confidence)
+        yield from _given_up(comparison, checks, str(check.target), check.confidence)
 
 
 def _failing(
@@ -204,6 +214,55 @@ def _failing(
             else "Make the checked path answer with the status the balancer expects, or check "
             "another path.",
         ).on(comparison.failed(side, backend.connection[failed]))
+
+
+def _given_up(
+    comparison: Comparison, checks: Column, target: str, confidence: Confidence
+) -> Iterator[Finding]:
+    """Checks that the balancer waited for no longer: it ended the connection before any byte of the
+    answer.
+    """
+    if not all(trace.steady for trace in comparison.backends):
+        return
+    backend = comparison.sides[1]
+    q, r, on = backend.requests, backend.responses, backend.connection[checks]
+    left, ended = (backend.ended_ns(server)[on] for server in (False, True))
+    gave_up = q.there[checks] & (left != LATER) & (left < ended)
+    gave_up &= ~r.there[checks] | (r.first_ns[checks] > left)
+    gave_up &= (backend.of_ends("missing", server=True)[on] == 0) & backend.last_on_connection[
+        checks
+    ]
+    waited = (left - q.last_ns[checks])[gave_up]
+    late = r.there[checks] & gave_up
+    took = (r.first_ns[checks] - q.last_ns[checks])[late]
+    if not len(waited):
+        return
+    yield KIND.finding(
+        "given-up",
+        Severity.MEDIUM if 2 * len(waited) > len(checks) else Severity.LOW,
+        confidence,
+        "The balancer gave up {count} of {of} health checks of {target} after {waited}"
+        + ("; the answer came after {took} or more." if len(took) else ", without an answer."),
+        (
+            frame
+            for row, connection in zip(
+                checks[gave_up][: FRAMES_PER_SIDE // 2].tolist(),
+                on[gave_up][: FRAMES_PER_SIDE // 2].tolist(),
+                strict=True,
+            )
+            for frame in (
+                comparison.request_frame(Side.BACKEND, backend.ref(row)),
+                comparison.closing_frame(Side.BACKEND, connection, server=False),
+            )
+        ),
+        note="the check, and the end of its connection",
+        remedy=SLOW_CHECKS,
+        count=len(waited),
+        of=len(checks),
+        target=target,
+        waited=ns(int(waited.min())),
+        took=ns(int(took.min())) if len(took) else None,
+    ).on(comparison.failed(Side.BACKEND, on[gave_up]))
 
 
 def _host_of(comparison: Comparison, side: Side, checks: Column) -> tuple[bool, str, str]:

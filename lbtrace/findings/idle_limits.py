@@ -24,6 +24,8 @@ Variants:
         the idle connection.
     closed-by-server, closed-by-server-client, closed-by-server-backend: the end that answers closed
         the idle connection.
+    used-after, used-after-client, used-after-backend: the end that answers closed a connection that
+        carries no HTTP, and the other end went on using it.
     408, 408-client, 408-backend: the server said so where no request had been sent.
 """
 
@@ -35,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
-from lbtrace.comparison.claims import ns
+from lbtrace.comparison.claims import differ, ns
 from lbtrace.comparison.sides import NO_EXCHANGE, following
 from lbtrace.comparison.unanswered import IDLE_NS
 from lbtrace.findings._kind import FindingKind
@@ -48,7 +50,7 @@ from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column
-from lbtrace.tables.connections import NEVER
+from lbtrace.tables.connections import LATER, NEVER
 from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
 
@@ -66,6 +68,11 @@ SHORTER = (
 OF_DURATIONS = True
 AT_ONCE_NS = 250_000_000  # an answer within a long round trip
 REQUEST_TIMEOUT = 408
+POOLS = (
+    "Let the {client} give up or test idle connections sooner than that (the idle time or the "
+    "longest life of its pool), or raise the idle limit of the {server} (HAProxy: timeout client, "
+    "timeout server, timeout tunnel; nginx stream: proxy_timeout)."
+)
 KEEP = (
     "Let the end that sends give up idle connections, or send TCP keep-alive or pings "
     "(tcp_keepalive, keepalive_time), sooner than that; or raise the idle limit on the way "
@@ -81,6 +88,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield from _forgotten(comparison, side)
         yield from _reset(comparison, side)
         yield from _closed(comparison, side)
+        yield from _used_after(comparison, side)
         yield from _timed_out(comparison, side)
 
 
@@ -274,6 +282,53 @@ def _longer(who: int, closer: str, other: str, upgraded: bool) -> str:
     if who == CLIENT:
         return ""
     return SHORTER.format(sender=other, server=closer)
+
+
+def _used_after(comparison: Comparison, side: Side) -> Iterator[Finding]:
+    """Connections without HTTP that the server end closed after a silence, and on which the client
+    end sent once more: it learns so from the RST. Of HTTP, see keep-alive-race.
+    """
+    table = comparison.table(side)
+    fin, rst = (table.ended_ns(True, by) for by in ("fin", "rst"))
+    spoke, answered = (table.of_ends("last_payload_ns", end) for end in (False, True))
+    late = (fin != LATER) & (fin < table.ended_ns(False)) & (spoke > fin) & (answered != NEVER)
+    silent = fin - answered
+    late &= (silent >= IDLE_NS) & (answered < fin) & (rst != LATER) & (rst >= spoke)
+    late &= np.bincount(table.connection, minlength=len(late)) == 0
+    rows = np.flatnonzero(late)
+    if not len(rows):
+        return
+    client, server = ends(comparison, side)
+    least, most = int(silent[rows].min()), int(silent[rows].max())
+    both = differ(least, most)
+    yield KIND.finding(
+        variant(comparison, "used-after", side),
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        told(
+            comparison,
+            "The {server} closed {count} connections on the {side} side {least}"
+            + (" to {most}" if both else "")
+            + " after the last bytes that it had sent. The {client} went on using "
+            "{count:it|them}, and got a RST.",
+        ),
+        [
+            frame
+            for row in rows[: FRAMES_PER_SIDE // 2].tolist()
+            for frame in (
+                *comparison.end_frames(side, np.array([row]), "fin_frame", "fin_ns", (True,)),
+                *comparison.end_frames(side, np.array([row]), "rst_frame", "rst_ns", (True,)),
+            )
+        ],
+        note="the FIN, and the RST that answers what came later",
+        remedy=POOLS.format(client=client, server=server),
+        side=named(comparison, side),
+        server=server,
+        client=client,
+        count=len(rows),
+        least=ns(least),
+        most=ns(most) if both else None,
+    )
 
 
 def _last_word(table: SideTable) -> Column:

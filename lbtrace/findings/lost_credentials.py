@@ -9,10 +9,15 @@ Decided by:
     name alone keeps it from being passed on is told by refused-messages.
 Evidence:
     The requests on both sides, and the answers.
+    A cookie that the backend sets is lost if the
+    response that the client got has no Set-Cookie, and no request brings a cookie of that name.
 Remedy:
     Pass the field on: no `proxy_set_header Authorization ""` (nginx), no `http-request del-header`
     (HAProxy), no `RequestHeader unset` (Apache httpd). A balancer that asks for a login itself
-    (`auth_basic`) takes the field for its own.
+    (`auth_basic`) takes the field for its own. A cookie: no `proxy_hide_header Set-Cookie`
+    (nginx), no cache that keeps such responses.
+Variants:
+    cookie: a cookie that the backend sets and the client never gets.
 """
 
 from __future__ import annotations
@@ -23,8 +28,8 @@ import numpy as np
 
 from lbtrace.comparison import ABSENT, Comparison, confidence_of, field_values, present
 from lbtrace.findings._kind import FindingKind
-from lbtrace.findings._names import counted
-from lbtrace.http_fields import Meaning, fields_of, spelling
+from lbtrace.findings._names import counted, few
+from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of, spelling
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import UNAUTHORIZED
 from lbtrace.model.net import Side
@@ -40,8 +45,54 @@ REMEDY = (
 )
 
 
+COOKIES = (
+    "Let the balancer pass Set-Cookie on (look for proxy_hide_header and proxy_ignore_headers in "
+    "nginx, del-header in HAProxy, Header unset in Apache httpd; a cache strips it where it may "
+    "keep the response)."
+)
+
+
 def find(comparison: Comparison) -> Iterator[Finding]:
-    """One finding a field."""
+    """One finding a field, then one of cookies that are lost on the way back."""
+    yield from _of_requests(comparison)
+    yield from _cookies(comparison)
+
+
+def _cookies(comparison: Comparison) -> Iterator[Finding]:
+    """Responses whose Set-Cookie does not reach the client, if no client ever brings such a
+    cookie.
+    """
+    heads = comparison.response_heads
+    heads = heads.where(heads.alone)
+    got, given, texts = field_values(comparison, SET_COOKIE, response=True).of(heads)
+    lost = (given != ABSENT) & (got == ABSENT)
+    if not lost.any():
+        return
+    names = {(texts[n] or "").partition("=")[0].strip() for n in given[lost].tolist()}
+    brought, _, values = field_values(comparison, COOKIE)
+    carried = {
+        each.partition("=")[0].strip()
+        for n in np.unique(brought).tolist()
+        for each in (values[n] or "").split(";")
+    }
+    if names & carried:
+        return
+    pairs = heads.where(lost)
+    yield KIND.finding(
+        "cookie",
+        Severity.LOW,
+        confidence_of(pairs),
+        "The balancer takes Set-Cookie off {count} of {of} responses that have it, and no request "
+        "brings such a cookie ({names}): clients never get it.",
+        comparison.response_frames(pairs[:EXAMPLES]),
+        remedy=COOKIES,
+        count=len(pairs),
+        of=int((given != ABSENT).sum()),
+        names=few(sorted(names)),
+    ).about(comparison.asked(Side.CLIENT, pairs.client))
+
+
+def _of_requests(comparison: Comparison) -> Iterator[Finding]:
     heads = comparison.request_heads
     heads = heads.where(heads.answered & heads.alone)
     statuses = comparison.sides[1].responses.start[heads.backend]

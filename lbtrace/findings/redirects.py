@@ -28,6 +28,7 @@ Variants:
     plain-http: from https to http of the same host.
     prefix: without the prefix that the balancer takes off the targets.
     own-address: to the backend's own address.
+    port: to the default port, because Host reaches the backend without the client's port.
     private-address: in one capture: to a private address that nobody asked for.
     cookie-domain: a cookie that the client refuses.
 """
@@ -120,6 +121,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield from _private_address(comparison, redirects)
     else:
         yield from _own_address(comparison, redirects)
+        yield from _port_lost(comparison, redirects)
         yield from _prefix_lost(comparison, redirects)
         yield from _cookies(comparison)
 
@@ -622,6 +624,38 @@ def _own_address(comparison: Comparison, redirects: list[Redirect]) -> Iterator[
             "ProxyPassReverse), or tell the backend its public URL."
         ),
     )
+
+
+def _port_lost(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:
+    """Redirects to the default port of the host that the client asked for at another port, where
+    the balancer takes the port off Host.
+    """
+    lost = []
+    for r in redirects:
+        default = DEFAULT_PORTS.get(r.leads_to.scheme)
+        moved = r.leads_to.host == r.asked.host and r.leads_to.port == default != r.asked.port
+        if r.row is None or not moved or r.leads_to.scheme != r.asked.scheme:
+            continue
+        requests = comparison.pairs[r.row].requests
+        sent, got = (split_host(host_of(m) or "") for m in requests)
+        if sent[1] == r.asked.port and got == (sent[0], None):
+            lost.append(r)
+    if not lost:
+        return
+    yield KIND.finding(
+        "port",
+        Severity.MEDIUM,
+        Confidence.HIGH,
+        "{count} of {of} redirects {count:sends|send} the client to {location}, though it asked "
+        "for port {port}: the balancer passes Host on without the port, and the backend builds its "
+        "URLs from that.",
+        _frames(comparison, lost),
+        count=len(lost),
+        of=len(redirects),
+        location=lost[0].location,
+        port=str(lost[0].asked.port),
+        remedy="Pass Host on with its port (nginx: proxy_set_header Host $http_host, not $host).",
+    ).about(comparison.asked(Side.CLIENT, np.array([r.exchange for r in lost])))
 
 
 def _prefix_lost(comparison: Comparison, redirects: list[Redirect]) -> Iterator[Finding]:

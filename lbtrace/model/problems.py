@@ -35,6 +35,8 @@ CAUSES = (
     "closed-unanswered",
     "goaway",
     "streams-reset",
+    "lost-credentials",
+    "dropped-bodies",
     "refused-messages",
     "resets.early",
     "idle-limits.408",

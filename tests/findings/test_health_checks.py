@@ -10,6 +10,7 @@ from lbtrace.pipeline import compare
 from tests.findings.files import of
 from tests.findings.http2 import Http2Talk
 from tests.findings.simulated import values
+from tests.findings.through import exchange, message, told
 from tests.simulator.script import Script
 from tests.tcp.wire import pcap
 
@@ -69,3 +70,30 @@ def test_clients_of_http2_name_the_host_as_the_authority(
     (said,) = of(report, "health-checks.failing")
     got = values(said)
     assert (got.get("host"), got.get("wanted")) == named
+
+
+@pytest.mark.parametrize(("answer_ms", "late"), [(500, True), (0, True), (10, False)])
+def test_checks_that_the_balancer_waits_for_no_longer(
+    answer_ms: int, late: bool, tmp_path: Path
+) -> None:
+    """The checked path answers after half a second, or not at all; the check ends after 0.3 s."""
+    play = Script()
+    check = b"GET /healthz HTTP/1.0\r\nUser-Agent: check\r\n\r\n"
+    for n in range(8):
+        back = play.back().asks(check)
+        if late:
+            play.wait(300)
+            back.gives_up()
+            if answer_ms:
+                back.answers_in_vain(message("200 OK", "fine"), answer_ms - 300)
+        else:
+            back.answers(message("200 OK", "fine"), answer_ms).leaves()
+        play.wait(400)
+        exchange(play, f"/{n}", added=())
+        play.wait(100 if late else 390 - answer_ms)
+    found = told(play, tmp_path, "health-checks.given-up")
+    assert bool(found) is late
+    for said in found:
+        assert (values(said)["count"], values(said)["of"]) == (8, 8)
+        assert ("the answer came after 500 ms" in said.text) is (answer_ms == 500)
+        assert "timeout check" in said.remedy

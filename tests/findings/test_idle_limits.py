@@ -9,6 +9,7 @@ import pytest
 from lbtrace.model.report import Finding, Severity
 from tests.findings.files import ASK, SECOND, Talk, of, report
 from tests.findings.simulated import values
+from tests.simulator.script import Script
 
 TRIES = (0, 200, 600, 1400, 3000)  # ms after the first sending
 
@@ -132,3 +133,31 @@ def test_a_silence_of_a_second_is_one(tmp_path: Path, silence_ns: int, said: boo
         at = 1_011_000 + silence_ns + ms * 1_000_000
         talk.says(True, ASK % b"lost", at, acked=False, behind=False)
     assert bool(told(tmp_path, talk)) is said
+
+
+@pytest.mark.parametrize(
+    ("silent_ms", "late", "told_of_it"),
+    [(2000, True, True), (500, True, False), (2000, False, False)],
+)
+def test_a_connection_without_http_that_is_used_after_the_server_closed_it(
+    silent_ms: int, late: bool, told_of_it: bool, tmp_path: Path
+) -> None:
+    """The pool of a database client keeps a connection that the balancer has given up."""
+    play = Script()
+    for _ in range(2):
+        front = play.front(5432).asks(b"Q\0\0\0\x0dSELECT 1;").answers(b"Z\0\0\0\5I")
+        play.wait(silent_ms)
+        front.server_closes_first()
+        play.wait(300)
+        if late:
+            front.asks(b"Q\0\0\0\x0dSELECT 2;")
+            front.closes(reset=True)
+        else:
+            front.leaves()
+    found = [f for f in play.report(tmp_path).findings if f.slug.startswith("idle-limits.used")]
+    assert bool(found) is told_of_it
+    for said in found:
+        assert said.slug == "idle-limits.used-after-client"
+        assert (values(said)["count"], values(said)["server"]) == (2, "balancer")
+        assert 2_000_000_000 <= int(values(said)["least"]) < 2_010_000_000
+        assert "pool" in said.remedy

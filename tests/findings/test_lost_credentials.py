@@ -64,3 +64,28 @@ def test_what_is_no_lost_credential(
     for n, (sent, passed, status) in enumerate(turns):
         asks(play, f"/{n}", sent, passed, status)
     assert not told(play, tmp_path, "lost-credentials")
+
+
+SET = "Set-Cookie: sid=a1b2c3; Path=/"
+
+
+@pytest.mark.parametrize(
+    ("got", "brought", "lost"),
+    [((), "", True), ((SET,), "", False), ((), "sid=a1b2c3", False), ((), "other=1", True)],
+)
+def test_a_cookie_that_never_reaches_the_client(
+    got: tuple[str, ...], brought: str, lost: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(3):
+        lines = (f"Cookie: {brought}",) if brought and n else ()
+        front = play.front().asks(request(f"/{n}", *lines))
+        back = play.back().asks(request(f"/{n}", *lines, STATED))
+        back.answers(message("200 OK", f"{n}", SET))
+        front.answers(message("200 OK", f"{n}", *got)).leaves()
+        play.wait(100)
+    found = told(play, tmp_path, "lost-credentials.cookie")
+    assert bool(found) is lost
+    for said in found:
+        assert (values(said)["count"], values(said)["of"], values(said)["names"]) == (3, 3, "sid")
+        assert "a1b2c3" not in said.text

@@ -15,6 +15,7 @@ from lbtrace.model.report import Severity
 from lbtrace.pipeline import show
 from tests.findings.http2 import Http2Talk, of, told
 from tests.findings.simulated import Judged, judge_simulation, values
+from tests.findings.through import exchange, message
 from tests.simulator import Balancer, Simulation
 from tests.simulator.script import Script
 
@@ -381,3 +382,29 @@ def test_what_leads_nowhere_is_not_counted_among_redirects(
     (alone,) = show([[str(tmp_path / "client.pcap")]]).captures
     (said,) = (f for f in alone.findings if f.slug == "redirects.method")
     assert (values(said)["count"], values(said)["of"]) == (1, of)
+
+
+@pytest.mark.parametrize(
+    ("asked", "passed", "location", "lost"),
+    [
+        ("shop.example:8000", "shop.example", "http://shop.example/login", True),
+        ("shop.example:8000", "shop.example:8000", "http://shop.example/login", False),
+        ("shop.example", "shop.example", "http://shop.example/login", False),
+        ("shop.example:8000", "shop.example", "http://shop.example:8000/login", False),
+        ("shop.example:8000", "shop.example", "https://shop.example/login", False),
+        ("shop.example:8000", "shop.example", "http://other.example/login", False),
+    ],
+)
+def test_a_port_that_the_balancer_takes_off_host_is_missed_in_redirects(
+    asked: str, passed: str, location: str, lost: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    answer = message("302 Found", "", f"Location: {location}")
+    for n in range(3):
+        front = play.front(8000)
+        exchange(play, f"/{n}", host=asked, sent_host=passed, given=answer, front=front)
+    found = [f for f in play.report(tmp_path).findings if f.slug == "redirects.port"]
+    assert bool(found) is lost
+    for said in found:
+        assert (values(said)["count"], values(said)["port"]) == (3, "8000")
+        assert "$http_host" in said.remedy
