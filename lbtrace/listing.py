@@ -22,7 +22,7 @@ from lbtrace.model.pairing import AttemptOutcome, UnpairedReason
 from lbtrace.model.report import Report
 from lbtrace.model.selection import EVERYTHING, NO_STATUS, At, Selection
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column, distinct
+from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.grpc_calls import GrpcCalls
 from lbtrace.tables.pairs import OUTCOMES, PairTable
 from lbtrace.tables.side_table import SideTable
@@ -109,7 +109,10 @@ def listing_alone(
 
 def _statuses(table: SideTable) -> list[tuple[int, int]]:
     status = np.where(table.responses.there, table.responses.start, NO_STATUS)
-    every, times = np.unique(status[table.requests.there], return_counts=True)
+    # a request that was answered before it was asked counts with the status of that answer
+    early = table.answered_before
+    first = among(table.connection, table.connection[early]) & ~table.requests.there
+    every, times = np.unique(status[table.requests.there & ~early | first], return_counts=True)
     order = np.argsort(-times, kind="stable")
     return list(zip(every[order].tolist(), times[order].tolist(), strict=True))
 

@@ -360,7 +360,8 @@ def listed(statuses: Counter[int]) -> str:
 def _unanswered(comparison: Comparison) -> Iterator[Finding]:
     side = comparison.captured[0]
     client = comparison.table(side)
-    without = np.flatnonzero(client.requests.there & ~client.responses.there)
+    asked, answered = client.requests.there, client.responses.there
+    without = np.flatnonzero(asked & ~answered & ~client.answered_before)
     if not len(without):
         return
     # the same marks were set in the same order: one exchange of each tells

@@ -68,17 +68,16 @@ def _half_closed(table: SideTable) -> Column:
     closed = q.there & q.complete & (fin_ns != NEVER) & (rst_ns == NEVER) & (fin_ns >= q.last_ns)
     closed &= ~table.both_ask
     closed &= ~_closed_before(table)
-    # who closes after a while without an answer gave up waiting; what was answered before it was
-    # asked has no answer of its own
+    # who closes after a while without an answer gave up waiting
     at_once = fin_ns - q.last_ns <= AT_ONCE_NS
-    unasked = np.isin(table.connection, table.connection[r.there & ~q.there])
     lost = (table.marks & MARKS[Mark.LOST]) != 0
     # bytes that are no HTTP are an answer, too: see no-http-answer
     spoke = table.of_ends("last_payload_ns", server=True)[table.connection]
     lost |= (spoke != NEVER) & (spoke >= q.last_ns)
     # what was not acknowledged may have been refused by a RST that is not in the capture
     got = (fin_ns < r.first_ns) & (table.of_ends("unacked", server=True)[table.connection] == 0)
-    half: Column = closed & np.where(r.there, got, at_once & ~unasked & ~lost & table.answering)
+    unanswered = at_once & ~table.answered_before & ~lost & table.answering
+    half: Column = closed & np.where(r.there, got, unanswered)
     return half
 
 

@@ -120,6 +120,18 @@ class SideTable(Table):
         return self.of_ends("fin_unseen", server)
 
     @cached_property
+    def answered_before(self) -> Column:
+        """Per exchange, whether it is a request that was answered before it was asked (by a server
+        that refuses a PROXY header, say): it has no answer of its own, and its connection has one
+        to nothing. All that the client sent is in the capture.
+        """
+        asked, answered = self.requests.there, self.responses.there
+        whole = (self.of_connections("syns") > 0) & (self.of_ends("missing", server=False) == 0)
+        to_nothing = answered & ~asked & whole[self.connection]
+        early: Column = asked & ~answered
+        return early & among(self.connection, self.connection[to_nothing])
+
+    @cached_property
     def both_ask(self) -> Column:
         """Per exchange, whether both ends of its connection send requests: then neither waits for
         an answer.

@@ -8,6 +8,7 @@ import pytest
 
 from lbtrace.findings._own import LOGIN, NO_SERVER, NONE_HEALTHY, OTHER_HOST, TOO_LATE
 from lbtrace.findings.errors import COMPARED, NONE_WORKED
+from lbtrace.listing import listing_alone
 from lbtrace.model.report import Finding
 from lbtrace.pipeline import show
 from tests.findings.simulated import values
@@ -177,3 +178,33 @@ def test_errors_alone_are_compared_with_nothing(tmp_path: Path) -> None:
 def signed(status: str, server: str) -> bytes:
     field = f"Server: {server}\r\n" if server else ""
     return f"HTTP/1.1 {status}\r\n{field}Content-Length: 0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("early", "lost", "of", "statuses"),
+    [
+        (True, None, 0, [(400, 1)]),
+        (False, None, 1, [(0, 1)]),
+        (True, "SYN", 1, [(0, 1)]),  # then the answer may be one to a request before the capture
+        (True, "header", 1, [(0, 1)]),  # or to a request that the capture lost
+    ],
+)
+def test_what_was_answered_before_it_was_asked_is_no_request_without_an_answer(
+    early: bool, lost: str | None, of: int, statuses: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    """A server refuses a PROXY header; the request behind it was on its way."""
+    play = Script()
+    back = play.back()
+    if lost == "SYN":
+        play.backend.clear()
+    back.asks(b"PROXY TCP4 192.0.2.9 198.51.100.80 4001 80\r\n")
+    if lost == "header":
+        del play.backend[-2]
+    if early:
+        back.answers(answer("400 Bad Request", b"no"))
+    back.asks(PLAIN).closes()
+    play.write(tmp_path)
+    (alone,) = show([[str(tmp_path / "backend.pcap")]]).captures
+    unanswered = [values(f)["count"] for f in alone.findings if f.slug == "errors.unanswered"]
+    assert unanswered == [1] * of
+    assert listing_alone(alone.trace, ()).statuses == statuses
