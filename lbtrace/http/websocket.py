@@ -14,6 +14,7 @@ A byte that is missing ends the reading: nothing in the frames behind it tells w
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 import xxhash
@@ -22,7 +23,7 @@ from lbtrace.http.digest import BodyDigest
 from lbtrace.model.websocket import WebSocketEnd
 
 if TYPE_CHECKING:
-    from lbtrace.http.cursor import Cursor
+    from lbtrace.http.cursor import Cursor, StreamPieces
     from lbtrace.tables.packets import Buffer
 
 _CONTINUATION, TEXT, BINARY, CLOSE, PING, _PONG = 0, 1, 2, 8, 9, 10  # opcodes (§5.2)
@@ -181,6 +182,16 @@ def unmasked(data: bytes, key: bytes, phase: int) -> bytes:
     return whole.to_bytes(size, "little")
 
 
+def _sent_ns(pieces: StreamPieces, stream: int, row: int) -> int:
+    """When a piece was sent: after the last byte of the other end that it acknowledges, though that
+    may be stamped later (RFC 9293 §3.4). So the answer to a Close comes behind it.
+    """
+    first, end = pieces.first[stream ^ 1], pieces.first[(stream ^ 1) + 1]
+    before = bisect_left(pieces.start, pieces.ack[row], first, end) - 1
+    own: int = pieces.time_ns[row]
+    return own if before < first else max(own, pieces.time_ns[before] + 1)
+
+
 def read(cursor: Cursor) -> WebSocketEnd:
     """What the stream of a cursor sends from there on."""
     reader = WebSocketReader()
@@ -193,7 +204,7 @@ def read(cursor: Cursor) -> WebSocketEnd:
         elif start + length > at:
             begin = pieces.payload[row] + at - start
             data = pieces.buffers[pieces.buffer[row]][begin : begin + start + length - at]
-            reader.update(data, pieces.frame[row], pieces.time_ns[row])
+            reader.update(data, pieces.frame[row], _sent_ns(pieces, cursor.stream, row))
             at = start + length
         row += 1
     stream = cursor.stream

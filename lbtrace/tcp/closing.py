@@ -10,7 +10,7 @@ other way round the FIN of a server that acknowledges a request was no FIN befor
 
 What is corrected is the time of these segments alone: it is that of the latest byte that they
 acknowledge, where that was stamped later. Of bytes that were sent twice the copy that was captured
-first counts.
+first counts. A RST without ACK was sent after what its end had acknowledged before.
 """
 
 from __future__ import annotations
@@ -18,24 +18,39 @@ from __future__ import annotations
 import numpy as np
 
 from lbtrace.tables.columns import highest_so_far
-from lbtrace.tables.connections import NEVER
+from lbtrace.tables.connections import NEVER, NONE
 from lbtrace.tables.packets import ACK, Column, SegmentTable
 from lbtrace.tables.sequence import distances
 from lbtrace.tcp.columns import taken
 from lbtrace.tcp.reassemble import Assembly
 
 
-def earliest_times(table: SegmentTable, assembly: Assembly, rows: Column) -> Column:
-    """A row of each stream, NONE without → its time in ns, NEVER without."""
+def earliest_times(table: SegmentTable, stream: Column, assembly: Assembly, rows: Column) -> Column:
+    """A row of each stream, NONE without → its time in ns, NEVER without. `stream` is per row."""
     out = taken(table.time_ns, rows, NEVER)
+    rows = _acknowledging(table, stream, rows)
     mine = np.flatnonzero(rows >= 0)
-    mine = mine[((table.flags[rows[mine]] & ACK) != 0) & (assembly.base[mine ^ 1] >= 0)]
+    mine = mine[assembly.base[mine ^ 1] >= 0]
     peer, end = mine ^ 1, assembly.end[mine ^ 1]
     edge = (assembly.base[peer] + end).astype(np.uint32)
     acked = end + distances(table.ack[rows[mine]], edge)
     last = _pieces_before(assembly, peer, acked)
     mine, last = mine[last >= 0], last[last >= 0]
     out[mine] = np.maximum(out[mine], _latest_so_far(table, assembly)[last])
+    return out
+
+
+def _acknowledging(table: SegmentTable, stream: Column, rows: Column) -> Column:
+    """The same rows, but in place of one without ACK (a RST) the segment with ACK that its end sent
+    before it, NONE without.
+    """
+    bare = (rows >= 0) & ((table.flags[rows] & ACK) == 0)
+    if not bare.any():
+        return rows
+    out = np.where(bare, np.int32(NONE), rows)
+    own = np.flatnonzero(bare[stream] & ((table.flags & ACK) != 0))
+    own = own[own < rows[stream[own]]]
+    np.maximum.at(out, stream[own], own.astype(out.dtype))
     return out
 
 

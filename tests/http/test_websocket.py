@@ -115,6 +115,17 @@ def test_who_closed_with_which_code() -> None:
     assert found.client.digest is not None
 
 
+@pytest.mark.parametrize("early_ms", [0, 2])
+def test_the_answer_to_a_close_comes_behind_it_whatever_the_times_say(early_ms: int) -> None:
+    """It acknowledges the Close that it answers."""
+    talk = opened().server(said(False, CloseConnection(1001, "restart")))
+    talk.client(said(True, CloseConnection(1001)), early_ns=early_ms * MS)
+    found = carried(talk)
+    assert found.client.close_ns is not None
+    assert found.server.close_ns is not None
+    assert found.client.close_ns > found.server.close_ns
+
+
 def test_a_close_frame_without_a_code() -> None:
     assert read(b"\x88\x00").close_code == NO_CODE
     assert (close_name(NO_CODE), close_name(1011), close_name(4000)) == (

@@ -75,6 +75,34 @@ def shift(seconds: int) -> Damage:
     ]
 
 
+def set_forward(seconds: int) -> Damage:
+    """The clock of both captures is set in the middle."""
+    return lambda records, _side, _random: [
+        r.at(r.time_ns + seconds * SECOND * (n >= len(records) // 2)) for n, r in enumerate(records)
+    ]
+
+
+def disordered(within_ns: int) -> Damage:
+    """Packets that queues stamped late, each by its own time, in the order of their times."""
+
+    def damage(records: list[Record], _side: str, random: Random) -> list[Record]:
+        late = [r.at(r.time_ns + random.randrange(within_ns)) for r in records]
+        return sorted(late, key=lambda r: r.time_ns)
+
+    return damage
+
+
+def answers_late(by_ns: int) -> Damage:
+    """What servers sent was stamped late, in the order of the times. Ethernet and IPv4."""
+
+    def damage(records: list[Record], _side: str, _random: Random) -> list[Record]:
+        servers = _servers(records)
+        late = [r.at(r.time_ns + by_ns * (_source(r.data) in servers)) for r in records]
+        return sorted(late, key=lambda r: r.time_ns)
+
+    return damage
+
+
 def one_way(side_of: str, server: bool) -> Damage:
     """One side was captured in one direction only: what its servers sent, or what its clients sent.
     Ethernet and IPv4, as in the samples.
@@ -83,15 +111,21 @@ def one_way(side_of: str, server: bool) -> Damage:
     def damage(records: list[Record], side: str, _random: Random) -> list[Record]:
         if side != side_of:
             return records
-        syns = (r.data for r in records if _flags(r.data) & 0x12 == 0x02)
-        servers = {(data[30:34], data[_tcp(data) + 2 : _tcp(data) + 4]) for data in syns}
-        return [
-            r
-            for r in records
-            if ((r.data[26:30], r.data[_tcp(r.data) : _tcp(r.data) + 2]) in servers) == server
-        ]
+        servers = _servers(records)
+        return [r for r in records if (_source(r.data) in servers) == server]
 
     return damage
+
+
+def _servers(records: list[Record]) -> set[tuple[bytes, bytes]]:
+    """The address and port that each SYN goes to."""
+    syns = (r.data for r in records if _flags(r.data) & 0x12 == 0x02)
+    return {(data[30:34], data[_tcp(data) + 2 : _tcp(data) + 4]) for data in syns}
+
+
+def _source(data: bytes) -> tuple[bytes, bytes]:
+    """The address and port that a packet comes from."""
+    return data[26:30], data[_tcp(data) : _tcp(data) + 2]
 
 
 def _tcp(data: bytes) -> int:

@@ -12,7 +12,18 @@ from shutil import copy
 import pytest
 
 from tests.sentences.claims import OPPOSITES, WHOLE, Json, appeared, claims, contradictions
-from tests.sentences.damage import Damage, between, cut, damaged, lose, one_way, shift
+from tests.sentences.damage import (
+    Damage,
+    answers_late,
+    between,
+    cut,
+    damaged,
+    disordered,
+    lose,
+    one_way,
+    set_forward,
+    shift,
+)
 from tests.sentences.test_laws import REPORTS, SAMPLES, told
 from tests.simulator import Balancer, Simulation
 
@@ -30,6 +41,9 @@ DAMAGES: dict[str, Damage] = {
     "without answers behind": one_way("backend", server=False),
     "only answers in front": one_way("client", server=True),
     "only answers behind": one_way("backend", server=True),
+    "stamped in disorder": disordered(1_000_000),
+    "answers stamped late": answers_late(1_000_000),
+    "clock set in the middle": set_forward(3600),
 }
 # what once turned round: a source that only a cut head told of, an answer behind a lost head, a
 # time limit that became an answer of the balancer's

@@ -64,6 +64,15 @@ def test_the_frame_is_that_of_the_packet() -> None:
     assert c.from_client.fin_frame == 4
 
 
+def test_a_reset_without_ack_comes_no_sooner_than_what_its_end_acknowledged_before() -> None:
+    segments = conversation("RST", None)
+    segments.insert(-1, Wire().c("", 103, ack=1003, at=14 * MS).segments[0])
+    segments[-1].time_ns = 15 * MS
+    assert end_at(segments, "RST") == 21 * MS
+    segments[-2].time_ns = 16 * MS  # it came after the RST
+    assert end_at(segments, "RST") == 15 * MS
+
+
 def test_an_end_whose_peer_was_not_captured_keeps_its_time() -> None:
     wire = Wire().c("SYN", 99, at=0).c("PSH", 100, b"ask", ack=1000, at=MS)
     [c], _ = connections(wire.c("FIN", 103, ack=1007, at=2 * MS).table())
