@@ -183,13 +183,20 @@ def unmasked(data: bytes, key: bytes, phase: int) -> bytes:
 
 
 def _sent_ns(pieces: StreamPieces, stream: int, row: int) -> int:
-    """When a piece was sent: after the last byte of the other end that it acknowledges, though that
-    may be stamped later (RFC 9293 §3.4). So the answer to a Close comes behind it.
+    """When a piece was sent: after all of its stream before it, and after all that it acknowledges
+    of the other end's, though that may be stamped later (RFC 9293 §3.4). So the answer to a Close
+    comes behind it.
     """
     first, end = pieces.first[stream ^ 1], pieces.first[(stream ^ 1) + 1]
-    before = bisect_left(pieces.start, pieces.ack[row], first, end) - 1
+    acked = bisect_left(pieces.start, pieces.ack[row], first, end)
+    past = [
+        *pieces.time_ns[pieces.first[stream] : row],
+        *pieces.time_ns[first:acked],
+    ]
     own: int = pieces.time_ns[row]
-    return own if before < first else max(own, pieces.time_ns[before] + 1)
+    latest: int = max(past, default=own)
+    # each of those before it takes a nanosecond: what follows them stays behind them
+    return own if latest <= own else latest + len(past)
 
 
 def read(cursor: Cursor) -> WebSocketEnd:
@@ -197,6 +204,7 @@ def read(cursor: Cursor) -> WebSocketEnd:
     reader = WebSocketReader()
     pieces, at = cursor.pieces, cursor.offset
     row = max(cursor.row_at(at), cursor.first_row)
+    stream = cursor.stream
     while row < cursor.end_row and reader.whole:
         start, length = pieces.start[row], pieces.length[row]
         if start > at:
@@ -204,10 +212,11 @@ def read(cursor: Cursor) -> WebSocketEnd:
         elif start + length > at:
             begin = pieces.payload[row] + at - start
             data = pieces.buffers[pieces.buffer[row]][begin : begin + start + length - at]
-            reader.update(data, pieces.frame[row], _sent_ns(pieces, cursor.stream, row))
+            reader.update(data, pieces.frame[row], pieces.time_ns[row])
+            if reader.closed is not None and reader.closed[2] == pieces.frame[row]:
+                reader.closed = (*reader.closed[:3], _sent_ns(pieces, stream, row))
             at = start + length
         row += 1
-    stream = cursor.stream
     if at < max(pieces.end[stream], pieces.fin[stream]):
         reader.lost()
     return reader.end(pieces.fin[stream] >= 0 or bool(pieces.reset[stream]))
