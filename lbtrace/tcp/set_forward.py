@@ -24,6 +24,7 @@ from lbtrace.tables.sequence import distances
 from lbtrace.tcp.columns import first_of, last_of
 from lbtrace.tcp.fingerprint import syn_options
 
+MILLISECOND_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
 MOST_LOOKED_AT: Final = 8  # silences of the whole capture, the longest first
 NEARBY: Final = 1 << 15  # segments before and after a silence
@@ -66,18 +67,21 @@ def _denied(table: SegmentTable, row: int) -> int:
     flow = table.flow[last[ends]]
     ticks, elapsed = _between(table, last[ends], then[ends])
     went_by = np.full(len(ends), np.iinfo(np.int64).max)
-    known = ticks >= 0
+    known, sure = ticks >= 0, np.zeros(len(ends), bool)
     went_by[known] = (ticks[known] + 1) * SECOND_NS
     for one, other in ((begin[ends], last[ends]), (then[ends], finish[ends])):
         measured, lasted = _between(table, one, other)
         long = known & (measured > 1) & (lasted >= MEASURED_NS)
         unit = lasted[long] / (measured[long] - 1)
         went_by[long] = np.minimum(went_by[long], ((ticks[long] + 1) * unit).astype(np.int64))
+        sure |= long
     less = elapsed - went_by
     denied = less >= MOST_BACK_NS
     # both ends of a connection
     both = np.bincount(flow[denied], minlength=int(flow.max(initial=0)) + 1)[flow] == 2
-    if (known & ~denied).any() or not both.any():
+    # an end whose unit is not known agrees where the shortest there is already makes that time
+    agrees = known & np.where(sure, ~denied, ticks * MILLISECOND_NS > elapsed - MOST_BACK_NS)
+    if agrees.any() or not both.any():
         return 0
     return int(less[denied & both].min())
 

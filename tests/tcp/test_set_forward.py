@@ -108,6 +108,18 @@ def test_an_end_of_another_connection_that_saw_the_hour_go_by() -> None:
     assert set_forward(Wire(segments).table()) is not None
 
 
+@pytest.mark.parametrize(("ticks", "denied"), [([0, 7000], True), ([0, 4, 7004], False)])
+def test_an_end_whose_unit_is_not_known_agrees_with_nothing(ticks: list[int], denied: bool) -> None:
+    """Seven thousand units are an hour only where half a second each was measured before."""
+    segments = later(spoken([0, 5, 10]).segments, 2, HOUR)
+    times_ms = [1, 2001, 3_600_500] if len(ticks) == 3 else [1, 3_600_500]
+    other = spoken(times_ms, port=40001).segments
+    for n, segment in enumerate(other):
+        segment.options = stamp(100 + ticks[n // 2])
+    both = sorted(segments + other, key=lambda s: s.time_ns)
+    assert (set_forward(Wire(both).table()) is not None) is denied
+
+
 def test_of_several_silences_the_one_that_is_denied_is_told() -> None:
     segments = spoken([0, 5, 3_600_000, 3_600_005, 3_600_010]).segments
     step = set_forward(Wire(later(segments, 8, 60 * S)).table())
