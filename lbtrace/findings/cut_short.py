@@ -35,7 +35,7 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._message_sizes import SIZED, declared_sizes
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Framing
+from lbtrace.model.http import Framing, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -43,6 +43,7 @@ from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.connections import LATER, NO_FRAME
 from lbtrace.tables.messages import FRAMINGS
 from lbtrace.tables.side_table import SideTable
+from lbtrace.tables.words import MARKS
 
 UNTIL_CLOSE = FRAMINGS[Framing.UNTIL_CLOSE]
 KIND = FindingKind.of(__name__, __doc__)
@@ -78,6 +79,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             rows = rows[unfinished[rows]]
             sized[Side.CLIENT][rows] = reset[Side.CLIENT][rows] = False
             passed[id(kind)] = rows
+        unsure = _perhaps_passed_on(comparison)
+        sized[Side.CLIENT][unsure] = reset[Side.CLIENT][unsure] = False
     for kind, tell in ((sized, _finding), (reset, _reset_finding)):
         for side, those in kind.items():
             if those.any():
@@ -93,6 +96,29 @@ STOPPED_REMEDY = (
     "proxy_read_timeout; HAProxy: timeout server), a full disk or a limit for temporary files "
     "(nginx: proxy_temp_path), a restart."
 )
+
+
+def _perhaps_passed_on(comparison: Comparison) -> Column:
+    """Per client exchange, whether its backend may have cut the response: the backend capture does
+    not show how that response ended, or does not show whose a response is that was not finished.
+    """
+    pairs, (client, table) = comparison.all_pairs, comparison.sides
+    r, on = table.responses, table.connection
+    open_ = ~(r.there & r.complete)
+    marks = table.marks | table.requests.marks | r.marks
+    hidden = (marks & MARKS[Mark.LOST]) > 0
+    # where the balancer had closed, the capture need not show more
+    hidden |= ((marks & MARKS[Mark.CAPTURE_ENDED]) > 0) & (table.ended_ns(False) == LATER)[on]
+    hidden |= table.may_have_closed_before(server=True)[on]
+    unsure = np.zeros(len(client), bool)
+    unsure[pairs.client[(open_ & hidden)[pairs.backend]]] = True
+    strange = open_ & (r.there | hidden)
+    strange[pairs.backend] = False
+    if strange.any():
+        alone = np.ones(len(client), bool)
+        alone[pairs.client] = False
+        unsure |= alone
+    return unsure
 
 
 class _Behind(NamedTuple):

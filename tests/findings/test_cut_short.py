@@ -218,3 +218,29 @@ def test_a_reset_in_one_capture(tmp_path: Path) -> None:
     play.front().asks(ask(1)).answers(TO_THE_END).closes(reset=True)
     (said,) = one_sided(play, tmp_path)
     assert (said.slug, said.severity) == ("cut-short.reset", Severity.MEDIUM)
+
+
+@pytest.mark.parametrize(
+    ("lost", "slugs"),
+    [
+        ("", {"cut-short.backend"}),
+        ("FIN", set()),  # which the balancer acknowledged: who ended it first is not known
+        ("answers", set()),  # of that connection nothing of the backend was captured
+        ("request", {"cut-short.backend"}),  # whose response the backend cut is not known
+    ],
+)
+def test_what_a_backend_may_have_cut_is_not_laid_on_the_balancer(
+    lost: str, slugs: set[str], tmp_path: Path
+) -> None:
+    play = played(HALF)
+    at = next(n for n, p in enumerate(play.backend) if HALF in p.data)
+    last = play.backend[at - 5 :]  # from the SYN on: handshake, request, ACK, response, ACK, FIN
+    gone = {
+        "": [],
+        "FIN": last[7:8],
+        "answers": [p for p in last if p.data[12:16] == last[1].data[12:16]],
+        "request": last[3:4],
+    }[lost]
+    for packet in gone:
+        play.backend.remove(packet)
+    assert {f.slug for f in found(play, tmp_path)} == slugs
