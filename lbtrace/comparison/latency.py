@@ -23,6 +23,7 @@ from lbtrace.model.http import Mark
 from lbtrace.model.pairing import Clock
 from lbtrace.model.report import Excluded, Latency
 from lbtrace.tables.columns import Column, among, median_low
+from lbtrace.tables.packets import MOST_BACK_NS
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import marked
 
@@ -33,6 +34,7 @@ SEVERAL_ATTEMPTS = N("more than one attempt")
 SENT_AGAIN = N("a segment sent again or late")
 PIPELINED = N("pipelined")
 NOT_WHOLE = N("not captured whole")
+CLOCK_SET = N("a clock was set meanwhile")
 PAST_THE_BALANCER = N("straight to a backend, past the balancer")
 INTERCHANGEABLE = N("interchangeable")
 TOLD_NS = 1_000_000  # less than that is neither taken off nor said
@@ -55,7 +57,7 @@ class Latencies(PairedSides):
     @cached_property
     def timed(self) -> Pairs:
         """The pairs whose times can be compared: answered at the first attempt, whole, nothing sent
-        twice, no clock set back meanwhile, not past the balancer. Interchangeable pairs count only
+        twice, no clock set meanwhile, not past the balancer. Interchangeable pairs count only
         if there are no others.
         """
         pairs = through_the_balancer(self)
@@ -70,7 +72,7 @@ class Latencies(PairedSides):
                 & forward
                 & ~marked(table.marks | q.marks | r.marks, *NO_TIME)
             )[rows]
-        whole = pairs.where(timed)
+        whole = pairs.where(timed & ~_clock_set_meanwhile(self, pairs))
         return whole.where(whole.alone) if whole.alone.any() else whole
 
     @cached_property
@@ -122,6 +124,7 @@ class Latencies(PairedSides):
         yield SEVERAL_ATTEMPTS, pairs.attempts > 1
         yield SENT_AGAIN, marked(marks, Mark.RETRANSMITTED)
         yield PIPELINED, marked(marks, Mark.PIPELINED)
+        yield CLOCK_SET, _clock_set_meanwhile(self, pairs)
         yield NOT_WHOLE, pairs.alone | marked(marks, *NO_TIME)
         yield INTERCHANGEABLE, np.ones(len(pairs), bool)
 
@@ -136,6 +139,25 @@ class Latencies(PairedSides):
         """
         measured = latency_of(self, self.timed)
         return measured and replace(measured, left_out=self.untimed)
+
+
+def _clock_set_meanwhile(sides: PairedSides, pairs: Pairs) -> Column:
+    """Per pair, whether the clock of a capture was set during its exchanges: the capture says so,
+    the two totals differ by half of what the clocks of both are known to have been set by, or the
+    client had its whole response long before the backend had sent it.
+    """
+    out = np.zeros(len(pairs), bool)
+    for table, rows in zip(sides.sides, (pairs.client, pairs.backend), strict=True):
+        first, last = table.requests.first_frame[rows], table.responses.last_frame[rows]
+        for point, trace in enumerate(table.traces):
+            for frame in trace.clock_set_at:
+                out |= (table.point[rows] == point) & (first < frame) & (frame <= last)
+    totals, behind = _both_totals(sides, pairs)
+    steps = [abs(c.step.by_ns) for c in sides.correlation.clocks if c.step is not None]
+    least = min((step for step in steps if step >= MOST_BACK_NS), default=0)
+    if least:
+        out |= abs(totals - behind) >= least // 2
+    return out | (totals - behind < -MOST_BACK_NS)
 
 
 def latency_of(sides: Sides, timed: Pairs) -> Latency | None:

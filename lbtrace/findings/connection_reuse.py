@@ -222,7 +222,8 @@ def _idle(comparison: Comparison) -> Iterator[Finding]:
     """How long backend connections had been silent when the next request came."""
     side = comparison.captured[-1]
     ages, following = _gaps(comparison, side)
-    if not len(ages):
+    # a clock that was set tells no silences
+    if not len(ages) or not all(trace.steady for trace in comparison.traces(side)):
         return
     longest = int(following[ages == ages.max()].max())
     yield KIND.finding(

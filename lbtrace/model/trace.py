@@ -171,7 +171,13 @@ class Trace:
     @property
     def steady(self) -> bool:
         """Whether the clock of the capture was never seen to be set."""
-        return all(said.slug not in (SET_BACK, SET_FORWARD) for said in self.diagnostics)
+        return not self.clock_set_at
+
+    @property
+    def clock_set_at(self) -> list[int]:
+        """The first frames after the clock of the capture was set."""
+        said = [d for d in self.diagnostics if d.slug in (SET_BACK, SET_FORWARD)]
+        return [d.frame or 0 for d in said]
 
     @property
     def http3_packets(self) -> int:

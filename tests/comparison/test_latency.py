@@ -8,11 +8,12 @@ from statistics import median_low
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.latency import (
+    CLOCK_SET,
     NO_CLOCK,
     NOT_WHOLE,
     PIPELINED,
@@ -27,8 +28,9 @@ from lbtrace.comparison.latency import (
 from lbtrace.correlate import correlate
 from lbtrace.model.http import Exchange, Mark
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import AttemptOutcome, Clock, ClockRefusal, Correlation
+from lbtrace.model.pairing import AttemptOutcome, Clock, ClockRefusal, ClockStep, Correlation
 from lbtrace.model.report import Latency
+from lbtrace.model.trace import SET_BACK, SET_FORWARD, Diagnostic
 from lbtrace.options import Options
 from tests.findings.simulated import ALB, four, judge_simulation, values, with_exchanges
 from tests.laws import examples
@@ -111,6 +113,62 @@ def test_an_answer_from_before_its_request_is_a_clock_that_was_set_back() -> Non
     measured = Comparison(recorded.clients, recorded.backends, correlation).latency
     assert measured is not None
     assert measured.count == 3
+
+
+@pytest.mark.parametrize(("where", "count"), [("before", 4), ("within", 3), ("behind", 4)])
+@pytest.mark.parametrize("slug", [SET_BACK, SET_FORWARD])
+def test_an_exchange_in_which_the_clock_was_set_has_no_time(
+    where: str, count: int, slug: str
+) -> None:
+    recorded, correlation, _ = perform(four(ALB))
+    e = recorded.clients[0].exchanges[0]
+    assert e.request is not None
+    assert e.response is not None
+    frame = {
+        "before": e.request.first_frame,
+        "within": e.response.last_frame,
+        "behind": e.response.last_frame + 1,
+    }[where]
+    said = Diagnostic(slug, "", 1, frame)
+    recorded.clients[0] = replace(recorded.clients[0], diagnostics=(said,))
+    measured = Comparison(recorded.clients, recorded.backends, correlation).latency
+    assert measured is not None
+    assert measured.count == count
+    assert (CLOCK_SET, 4 - count) in measured.left_out or count == 4
+
+
+@pytest.mark.parametrize(("longer_ms", "count"), [(900, 4), (1100, 3)])
+def test_a_client_had_no_response_long_before_the_backend_had_sent_it(
+    longer_ms: int, count: int
+) -> None:
+    recorded, correlation, _ = perform(four(ALB))
+    number = correlation.pairs[0].attempts[-1].backend.id
+    e = recorded.backends[0].exchanges[number]
+    assert e.response is not None
+    late = e._replace(response=e.response._replace(last_ns=e.response.last_ns + longer_ms * 10**6))
+    recorded.backends[0] = with_exchanges(recorded.backends[0], **{f"e{number}": late})
+    measured = Comparison(recorded.clients, recorded.backends, correlation).latency
+    assert measured is not None
+    assert measured.count == count
+
+
+@pytest.mark.parametrize(("by_ms", "longer_ms", "count"), [
+    (4000, 2100, 3), (-4000, 2100, 3), (4000, 1900, 4), (900, 800, 4),
+])  # fmt: skip
+def test_what_is_longer_by_half_a_step_of_the_clocks_spans_it(
+    by_ms: int, longer_ms: int, count: int
+) -> None:
+    recorded, correlation, _ = perform(four(ALB))
+    e = recorded.clients[0].exchanges[0]
+    assert e.response is not None
+    late = e._replace(response=e.response._replace(last_ns=e.response.last_ns + longer_ms * 10**6))
+    recorded.clients[0] = with_exchanges(recorded.clients[0], e0=late)
+    (clock,) = correlation.clocks
+    step = ClockStep(by_ms * 10**6, 0)
+    set_once = replace(correlation, clocks=(replace(clock, step=step),))
+    measured = Comparison(recorded.clients, recorded.backends, set_once).latency
+    assert measured is not None
+    assert measured.count == count
 
 
 def test_without_pairs_there_is_none() -> None:
@@ -409,6 +467,7 @@ def test_never_more_is_taken_off_than_was_added(
     backends = [with_exchanges(recorded.backends[0], e0=spoken[1])]
     comparison = Comparison(clients, backends, found)
     longer = total_ns(spoken[0]) - total_ns(spoken[1])
+    assume(longer > -1_000_000_000)  # else a clock was set meanwhile
     sending, reading = (
         int(column[0]) for column in excluded(comparison, comparison.timed, np.array([longer]))
     )

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lbtrace.comparison import Comparison
 from lbtrace.correlate import correlate
 from lbtrace.model.pairing import Correlation, Ref
+from lbtrace.model.trace import SET_FORWARD, Diagnostic
 from lbtrace.options import Options
 from lbtrace.tables.exchanges import by_connection
-from tests.findings.simulated import ALB, FOUR, four, judge_recording, judge_simulation, values
+from tests.findings.simulated import (
+    ALB,
+    FOUR,
+    four,
+    judge_alone,
+    judge_recording,
+    judge_simulation,
+    values,
+)
 from tests.simulator import Balancer, Simulation
 
 
@@ -166,3 +177,12 @@ def test_a_fin_that_acknowledges_the_fin_it_overtook_was_not_the_first() -> None
         told = values(judge_recording(judged, correlation).one("connection-reuse.closed-backend"))
         found.append((told["by_first"], told["by_second"]))
     assert found == [(0, 4), (4, 0)]
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_a_clock_that_was_set_tells_no_silence(steady: bool) -> None:
+    trace = four(Balancer()).run().backends[0]
+    assert len(trace.exchanges) > len(trace.connections)
+    said = () if steady else (Diagnostic(SET_FORWARD, "", 1, 1),)
+    found = judge_alone(replace(trace, diagnostics=said)).of("connection-reuse.idle")
+    assert bool(found) is steady
