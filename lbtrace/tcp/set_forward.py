@@ -28,7 +28,9 @@ MILLISECOND_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
 MOST_LOOKED_AT: Final = 8  # silences of the whole capture, the longest first
 NEARBY: Final = 1 << 15  # segments before and after a silence
-MEASURED_NS: Final = 100_000_000  # an end that was seen for so long tells the unit of its clock
+# an end that was seen for so long tells the unit of its clock, within a factor of 2: packets wait
+# some milliseconds before they are captured
+MEASURED_NS: Final = 20_000_000
 
 
 class SetForward(NamedTuple):
@@ -76,7 +78,7 @@ def _denied(table: SegmentTable, row: int) -> int:
         went_by[long] = np.minimum(went_by[long], ((ticks[long] + 1) * unit).astype(np.int64))
         sure |= long
     less = elapsed - went_by
-    denied = less >= MOST_BACK_NS
+    denied = (less >= MOST_BACK_NS) & (~sure | (less >= elapsed // 2))
     # both ends of a connection
     both = np.bincount(flow[denied], minlength=int(flow.max(initial=0)) + 1)[flow] == 2
     # an end whose unit is not known agrees where the shortest there is already makes that time

@@ -79,8 +79,16 @@ def test_an_end_that_was_seen_for_a_while_tells_its_unit() -> None:
     assert set_forward(Wire(later(segments, 4, 2 * S)).table()) is not None
     segments = spoken([0, 5, 205]).segments
     assert set_forward(Wire(later(segments, 2, 2 * S)).table()) is not None
-    segments = spoken([0, 90, 95]).segments
+    segments = spoken([0, 19, 24]).segments
     assert set_forward(Wire(later(segments, 4, 2 * S)).table()) is None
+    segments = spoken([0, 20, 25]).segments
+    assert set_forward(Wire(later(segments, 4, 2 * S)).table()) is not None
+
+
+@pytest.mark.parametrize(("silent_ms", "denied"), [(1900, True), (2100, False)])
+def test_what_is_denied_is_half_of_the_silence_or_more(silent_ms: int, denied: bool) -> None:
+    segments = spoken([0, 200, 200 + silent_ms]).segments
+    assert (set_forward(Wire(later(segments, 4, 2 * S)).table()) is not None) is denied
 
 
 @pytest.mark.parametrize("server", [False, True])
