@@ -10,6 +10,7 @@ Decided by:
     had not closed before. A body that lasts until the connection closes has no other end: a FIN
     says that it is whole. Where the balancer cut, the response behind it is looked at: whether it
     was over when the balancer closed that connection, and how long the backend had sent nothing.
+    Nothing is said of the balancer where the backend capture does not show how that one ended.
     Where the balancer had closed its window there, the backend could not send. A client that had
     closed its window for a second or more had not read.
 Evidence:

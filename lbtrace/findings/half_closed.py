@@ -6,7 +6,8 @@ Meaning:
     give the request up.
 Decided by:
     A FIN of the client end after the last byte of a request and before the first byte of its
-    response, while the server end had not closed: a FIN that answers a FIN ends the connection. A
+    response, while the server end had not closed: a FIN that answers a FIN ends the connection.
+    The times may be wrong by a moment: a FIN that acknowledges the response came behind it. A
     client that answers with a RST has left, and is not counted. Without an answer the FIN must come
     within a tenth of a second: who closes later gave up waiting.
 Evidence:

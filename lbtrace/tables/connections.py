@@ -89,9 +89,13 @@ class Ends(Table):
     rsts: Column = column("u4", "segments with RST")
     isn: Column = column("i8", "initial sequence number, from the SYN", none=NONE)
     fin_frame: Column = column("u4", "frame of the first FIN", none=NO_FRAME)
-    fin_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    fin_ns: Column = column(
+        "i8", "its time, or that of what it acknowledges where that is later", EPOCH, none=NEVER
+    )
     rst_frame: Column = column("u4", "frame of the first RST", none=NO_FRAME)
-    rst_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
+    rst_ns: Column = column(
+        "i8", "its time, or that of what it acknowledges where that is later", EPOCH, none=NEVER
+    )
     first_payload_frame: Column = column("u4", "frame of the first payload", none=NO_FRAME)
     first_payload_ns: Column = column("i8", "its time", EPOCH, none=NEVER)
     last_payload_ns: Column = column("i8", "time of the last payload", EPOCH, none=NEVER)
