@@ -146,8 +146,9 @@ def _clock_set_meanwhile(sides: PairedSides, pairs: Pairs) -> Column:
     the two totals differ by half of what the clocks of both are known to have been set by, or the
     client had its whole response long before the backend had sent it.
     """
-    out = np.zeros(len(pairs), bool)
+    out, known = np.zeros(len(pairs), bool), np.ones(len(pairs), bool)
     for table, rows in zip(sides.sides, (pairs.client, pairs.backend), strict=True):
+        known &= (table.requests.there & table.responses.there)[rows]
         first, last = table.requests.first_frame[rows], table.responses.last_frame[rows]
         for point, trace in enumerate(table.traces):
             for frame in trace.clock_set_at:
@@ -157,7 +158,7 @@ def _clock_set_meanwhile(sides: PairedSides, pairs: Pairs) -> Column:
     least = min((step for step in steps if step >= MOST_BACK_NS), default=0)
     if least:
         out |= abs(totals - behind) >= least // 2
-    return out | (totals - behind < -MOST_BACK_NS)
+    return known & (out | (totals - behind < -MOST_BACK_NS))
 
 
 def latency_of(sides: Sides, timed: Pairs) -> Latency | None:
