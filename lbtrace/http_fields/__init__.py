@@ -166,7 +166,7 @@ PROXY_AUTHORIZATION: Final = _field(
     "Proxy-Authorization", _M.ONE_HOP | _M.SECRET, "RFC 9110 §11.7.2"
 )
 PROXY_AUTHENTICATION_INFO: Final = _field(
-    "Proxy-Authentication-Info", _M.ONE_HOP, "RFC 9110 §11.7.3"
+    "Proxy-Authentication-Info", _M.ONE_HOP | _M.SECRET, "RFC 9110 §11.7.3"
 )
 
 # What requests and responses say
@@ -317,6 +317,7 @@ ACCESS_CONTROL_ALLOW_CREDENTIALS: Final = _field(
     "Access-Control-Allow-Credentials", _M.ONE_VALUE | _M.SOFTWARE, "Fetch Standard, CORS check"
 )
 SEC_WEBSOCKET_EXTENSIONS: Final = _field("Sec-WebSocket-Extensions", _M.NONE, "RFC 6455 §11.3.2")
+SEC_WEBSOCKET_PROTOCOL: Final = _field("Sec-WebSocket-Protocol", _M.NONE, "RFC 6455 §11.3.4")
 # whoever ends a WebSocket and begins it anew draws its own
 SEC_WEBSOCKET_KEY: Final = _field(
     "Sec-WebSocket-Key", _M.IDENTITY | _M.REWRITTEN, "RFC 6455 §4.1, §11.3.1"
@@ -327,8 +328,10 @@ PUBLIC_KEY_PINS: Final = _field("Public-Key-Pins", _M.IDENTITY, "RFC 7469 §2.1"
 # Credentials and sessions
 AUTHORIZATION: Final = _field("Authorization", _M.SECRET, "RFC 9110 §11.6.2")
 AUTHENTICATION_INFO: Final = _field("Authentication-Info", _M.SECRET, "RFC 9110 §11.6.3")
+WWW_AUTHENTICATE: Final = _field("WWW-Authenticate", _M.NONE, "RFC 9110 §11.6.1")
 COOKIE: Final = _field("Cookie", _M.SECRET | _M.COOKIE, "RFC 6265 §4.2")
 SET_COOKIE: Final = _field("Set-Cookie", _M.SECRET | _M.COOKIE, "RFC 6265 §4.1")
+SET_COOKIE2: Final = _field("Set-Cookie2", _M.SECRET, "RFC 2965 §3.2.2")
 DPOP: Final = _field("DPoP", _M.SECRET, "RFC 9449 §4.1")
 SIGNATURE: Final = _field("Signature", _M.SECRET, "RFC 9421 §4.2")
 X_API_KEY: Final = _field("X-API-Key", _M.SECRET, _CONVENTION)

@@ -4,6 +4,8 @@
     Cookie: sid=31d4d96e; theme=dark          sid=…(8 bytes, #90aa); theme=…(4 bytes, #17c2)
     Set-Cookie: sid=31d4d96e; Path=/          sid=…(8 bytes, #90aa); Path=/
     GET /login?access_token=abc&n=1           /login?access_token=…(3 bytes, #77d0)&n=1
+    WWW-Authenticate: Negotiate oYG1MIGyoAM=  Negotiate …(12 bytes, #0b2e)
+    Sec-WebSocket-Protocol: bearer, mF_9.B5f  bearer, …(8 bytes, #c41d)
 
 Invariant: under one key equal values are masked alike, and what is no credential stays as it is.
 The key comes from the bytes of the captures (`CaptureFile.fingerprint`), so that the same captures
@@ -15,6 +17,7 @@ Text of the wire is latin-1, and stays so: "…" stands in a masked text as the 
 
 Which fields are secret says the registry (`secrets`). Syntax: RFC 9110 §11.4 (credentials), RFC
 6265 §4 (cookies), RFC 3986 §3.2.1 and §3.4 (userinfo, query), RFC 6750 §2.3 (tokens in queries).
+RFC 6749 §4.1.2 (codes that buy a token), RFC 4559 §4.1 (tokens in challenges).
 """
 
 from __future__ import annotations
@@ -35,18 +38,25 @@ from lbtrace.http_fields import (
     COOKIE,
     HOST,
     PATH,
+    PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
+    SEC_WEBSOCKET_PROTOCOL,
     SET_COOKIE,
+    WWW_AUTHENTICATE,
     field,
 )
 from lbtrace.http_fields.secrets import is_secret, may_be_secret
 
 # Names of parameters that hold a credential though no word of the registry's rule is in them:
-# shared access signatures, JSON web tokens, SAML, session ids of PHP and of Java servlets.
+# shared access signatures, SAML, session ids of PHP and of Java servlets, passwords; what buys a
+# token or a session once (RFC 6749 §4.1.2, RFC 7636 §4.5, RFC 8628 §3.2, RFC 7521 §4, RFC 5849
+# §2.2, the CAS protocol), tickets of Akamai.
 _PARAMETERS: Final = frozenset(
     {
-        *("sig", "jwt", "pwd", "passwd", "passphrase", "samlresponse"),
+        *("sig", "samlresponse", "samlart", "pass", "passcode", "pin"),
         *("sid", "phpsessid", "jsessionid", "sessionid"),
+        *("code", "code_verifier", "device_code", "user_code", "oauth_verifier"),
+        *("assertion", "client_assertion", "ticket", "hdnts", "hdnea"),
     }
 )
 # The name of a parameter: of a query, of a fragment, or of a path segment (RFC 3986 §3.3)
@@ -65,11 +75,20 @@ _ENCODINGS: Final = 3
 _USERINFO: Final = re.compile(r"""(?:(?<=://)|(?<=^//))[^/?#@\s"<>]+(?=@)""")
 _AUTHORITY: Final = re.compile(r"""[^/?#@\s"<>]+(?=@)""")
 _TARGETS: Final = (HOST, AUTHORITY, PATH)
+_CHALLENGES: Final = (WWW_AUTHENTICATE, PROXY_AUTHENTICATE)
+_READ: Final = (*_TARGETS, *_CHALLENGES, SEC_WEBSOCKET_PROTOCOL)  # may hold a credential
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _RUN_TOGETHER: Final = re.compile(
     r"(?:token|secret|apikey|password|credential|signature)(?![^-_])", re.IGNORECASE
 )
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*)( +)(.+)", re.DOTALL)
+# A challenge with a token instead of parameters (RFC 9110 §11.2)
+_CHALLENGE: Final = re.compile(
+    r"((?:\A|,)[ \t]*[!#-'*+.^_`|~0-9A-Za-z-]+ +)([A-Za-z0-9._~+/-]+=*)(?=[ \t]*(?:,|\Z))"
+)
+_BETWEEN_ELEMENTS: Final = re.compile(r"([ \t]*,[ \t]*)")
+# No part of a name is so long, with small and capital letters or with three digits.
+_DRAWN: Final = re.compile(r"(?:(?=.*[a-z])(?=.*[A-Z])|(?=(?:[^0-9]*[0-9]){3})).{16,}", re.DOTALL)
 _COOKIES: Final = re.compile(r"(;[ \t]*)")
 # Attributes of Set-Cookie (RFC 6265bis §4.1)
 _FLAGS: Final = frozenset({"secure", "httponly", "partitioned", "sameparty"})
@@ -93,8 +112,13 @@ class Mask:
         self.hidden: dict[str, str] = {}
         """Every credential masked so far, and what stands in its place."""
         self.values: dict[str, str] = {}
-        """Every value of a secret field masked so far, and what stands in its place."""
+        """Every value of a field masked so far, and what stands in its place."""
         self._cookies = _Cookies(self.hide)
+        self._named: dict[str, Callable[[str], str]] = {
+            **dict.fromkeys(_TARGETS, self.target),
+            **dict.fromkeys(_CHALLENGES, self._challenges),
+            SEC_WEBSOCKET_PROTOCOL: self._subprotocols,
+        }
 
     def line(self, text: str) -> str:
         """A field line, "Name: value", or what stands in its place → the line to show."""
@@ -151,6 +175,19 @@ class Mask:
             return self.hide(userinfo[0]) + self.url(text[userinfo.end() :])
         return self.url(text)
 
+    def start_line(self, text: str) -> str:
+        """The first line of a message, as sent."""
+        method, blank, rest = text.partition(" ")
+        target, last, version = rest.rpartition(" ")
+        if not last or method.startswith("HTTP/"):
+            return self.url(text)
+        return f"{method}{blank}{self.target(target)}{last}{version}"
+
+    def continued(self, line: str, text: str) -> str:
+        """A line that continues a field line (obs-fold, RFC 9112 §5.2)."""
+        value = text.lstrip(BLANKS)
+        return text[: len(text) - len(value)] + self.value(line.partition(":")[0], value)
+
     def hide(self, secret: str) -> str:
         """What stands in place of a credential: its length in bytes, and its digest."""
         if not secret:
@@ -174,9 +211,12 @@ class Mask:
         if not value:
             return value
         name = _bare(name)
-        if not secret_name(name):
-            return self.target(value) if name.lower() in _TARGETS else self.url(value)
-        masked = self.values[value] = self._credentials(name.lower(), value)
+        if secret_name(name):
+            masked = self.values[value] = self._credentials(name.lower(), value)
+            return masked
+        masked = self._named.get(name.lower(), self.url)(value)
+        if masked != value:
+            self.values[value] = masked
         return masked
 
     def _cookie_values(self, value: str) -> str:
@@ -204,6 +244,24 @@ class Mask:
         if name in (AUTHORIZATION, PROXY_AUTHORIZATION) and scheme:
             return f"{scheme[1]}{scheme[2]}{self.hide(scheme[3])}"
         return self.hide(value)
+
+    def _challenges(self, value: str) -> str:
+        """What a server asks for: the token that a challenge may carry is as good as one of the
+        answer (RFC 4559 §4.1, NTLM).
+        """
+        return _CHALLENGE.sub(lambda found: found[1] + self.hide(found[2]), self.url(value))
+
+    def _subprotocols(self, value: str) -> str:
+        """Names of subprotocols. Scripts cannot set Authorization for a WebSocket, so they send
+        tokens as names: behind a name that announces it, behind a part of the same name, or alone.
+        """
+        parts, announced = _BETWEEN_ELEMENTS.split(value), False
+        for i in range(0, len(parts), 2):
+            name = parts[i]
+            begin = 0 if announced else _before_token(name)
+            announced = not announced and begin == len(name) and _names_token(name)
+            parts[i] = name[:begin] + self.hide(name[begin:])
+        return "".join(parts)
 
     def url(self, text: str) -> str:
         """A target, a URL or text that may hold one → the text to show."""
@@ -262,6 +320,20 @@ class _Cookies(dict[str, str]):
         if len(self) < _REMEMBERED:
             self[cookie] = shown
         return shown
+
+
+def _names_token(label: str) -> bool:
+    """Whether a name, or the last part of one, says that a token comes next."""
+    return is_secret(label.rpartition(".")[2])
+
+
+def _before_token(name: str) -> int:
+    """Where in the name of a subprotocol a token begins; its end where there is none."""
+    labels = name.split(".")
+    secret = [n for n, label in enumerate(labels, 1) if is_secret(label)]
+    if secret:
+        return min(len(".".join(labels[: secret[-1]])) + 1, len(name))
+    return 0 if any(map(_DRAWN.fullmatch, labels)) else len(name)
 
 
 def _holds_no_url(text: str) -> bool:
@@ -351,7 +423,7 @@ def is_public(name: str) -> bool:
     if not _NAME.fullmatch(name):
         return False
     name = _bare(name)
-    return not secret_name(name) and name.lower() not in _TARGETS
+    return not secret_name(name) and name.lower() not in _READ
 
 
 @lru_cache(maxsize=4096)

@@ -17,7 +17,8 @@ from lbtrace.http_fields import Meaning, field
 _WORDS: Final = frozenset(
     {
         *("token", "secret", "key", "apikey", "auth", "authorization", "authentication"),
-        *("password", "session", "credential", "signature", "cookie", "jwt"),
+        *("password", "session", "credential", "signature", "cookie", "jwt", "bearer"),
+        *("passwd", "passphrase", "pwd", "otp", "csrf", "xsrf", "hmac"),
     }
 )
 _BETWEEN_WORDS: Final = re.compile(r"[-_]")

@@ -210,10 +210,9 @@ class _Traces:
         return [self._request_line(line) if may_hold_userinfo(line) else line for line in lines]
 
     def _request_line(self, line: bytes) -> bytes:
-        method, _, rest = line.decode("latin-1").partition(" ")
-        target, _, version = rest.rpartition(" ")
-        masked = self.mask.target(target)
-        return line if masked == target else f"{method} {masked} {version}".encode("latin-1")
+        text = line.decode("latin-1")
+        masked = self.mask.start_line(text)
+        return line if masked == text else masked.encode("latin-1")
 
     def _exchange(self, exchange: Exchange) -> Exchange:
         request, response = exchange.request, exchange.response

@@ -20,6 +20,10 @@ HEAD = (
     b"GET /a?access_token=hunter2 HTTP/1.1\r\nHost: a\r\n"
     b"Authorization: Bearer hunter2\r\nCookie: sid=hunter2\r\n\r\npassword=hunter2"
 )
+FOLDED = (
+    b"CONNECT me:hunter2@a:443 HTTP/1.1\r\n"
+    b"Authorization: Bearer\r\n hunter2\r\n\thunter2\r\nAccept: */*,\r\n text/html\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -109,6 +113,19 @@ def test_credentials_are_shown_only_if_asked_for(
     assert "Cookie: sid=hunter2" in out
     assert "password=hunter2" in out
     assert "may hold credentials" not in out
+
+
+def test_userinfo_and_folded_credentials_are_masked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "folded.pcap")
+    segment = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=4000, dport=80)
+    wrpcap(path, [segment / FOLDED])
+    assert run(["frame", path, "1"]) == 0
+    out = capsys.readouterr().out
+    assert "hunter2" not in out
+    assert "@a:443 HTTP/1.1" in out
+    assert "text/html" in out
 
 
 def test_numbers_and_ranges() -> None:

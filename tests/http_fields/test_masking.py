@@ -73,6 +73,32 @@ TOKEN = st.text(
         ("Location", "/a?next=%2Fb%3Fn%3D1&n=1", "/a?next=%2Fb%3Fn%3D1&n=1"),
         ("Location", "/go/https%253A%252F%252Fh%252F%253Ftoken%253Dc", "%%"),
         ("Location", "/go?to=https%3A%2F%2Fme%3Apw%40h%2F", "/go?to=%%"),
+        ("Location", "/cb?code=SplxlOBe&state=xyz", "/cb?code=%%&state=xyz"),
+        ("WWW-Authenticate", "Negotiate oYG1MIGyoAM=", "Negotiate %%"),
+        ("WWW-Authenticate", "NTLM", "NTLM"),
+        (
+            "Proxy-Authenticate",
+            "Basic, Negotiate YII-_~+/=, NTLM  TlRM",
+            "Basic, Negotiate %%, NTLM  %%",
+        ),
+        ("WWW-Authenticate", 'Basic realm="a, b c", NTLM', 'Basic realm="a, b c", NTLM'),
+        ("WWW-Authenticate", "Digest realm=a, nonce=b==", "Digest realm=a, nonce=b=="),
+        ("WWW-Authenticate", 'Bearer realm="/a?token=b"', 'Bearer realm="/a?token=%%"'),
+        ("Sec-WebSocket-Protocol", "bearer, mF_9.B5f", "bearer, %%"),
+        ("Sec-WebSocket-Protocol", "access_token ,key, chat", "access_token ,%%, chat"),
+        ("Sec-WebSocket-Protocol", "a.bearer.k8s.io.YWJj, v4.k8s.io", "a.bearer.%%, v4.k8s.io"),
+        ("Sec-WebSocket-Protocol", "chat, x-api-key.sk-1, soap", "chat, x-api-key.%%, soap"),
+        ("Sec-WebSocket-Protocol", "v1, eyJhbGciOiJSUzI1NiJ9.eyJz.c", "v1, %%"),
+        ("Sec-WebSocket-Protocol", "5f1c9a7e03b84d26, chat", "%%, chat"),
+        ("Sec-WebSocket-Protocol", "actioncable-v1-json", "actioncable-v1-json"),
+        (
+            "Sec-WebSocket-Protocol",
+            "graphql-transport-ws, wamp.2.json",
+            "graphql-transport-ws, wamp.2.json",
+        ),
+        ("Sec-WebSocket-Protocol", "", ""),
+        ("Sec-WebSocket-Protocol", ", ,", ", ,"),
+        ("X-Forwarded-Client-Cert", 'Hash=ab;Subject="CN=me"', 'Hash=ab;Subject="CN=me"'),
     ],
 )
 def test_a_field_is_shown_without_its_credentials(name: str, value: str, shown: str) -> None:
@@ -91,6 +117,15 @@ def test_a_field_is_shown_without_its_credentials(name: str, value: str, shown: 
         ("sig", True),
         ("PHPSESSID", True),
         ("api_key", True),
+        ("code", True),
+        ("code_verifier", True),
+        ("oauth_verifier", True),
+        ("ticket", True),
+        ("SAMLart", True),
+        ("client_assertion", True),
+        ("otp", True),
+        ("country_code", False),
+        ("state", False),
         ("monkey", False),
         ("keyword", False),
         ("n", False),
@@ -100,6 +135,28 @@ def test_a_field_is_shown_without_its_credentials(name: str, value: str, shown: 
 )
 def test_a_parameter_is_secret_by_the_words_of_its_name(name: str, secret: bool) -> None:
     assert is_secret_parameter(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("CONNECT me:pw@host:443 HTTP/1.1", "CONNECT %%@host:443 HTTP/1.1"),
+        ("GET /a?token=b HTTP/1.1", "GET /a?token=%% HTTP/1.1"),
+        ("GET /a b?token=c HTTP/1.1", "GET /a b?token=%% HTTP/1.1"),
+        ("GET /a?token=b", "GET /a?token=%%"),
+        ("HTTP/1.1 302 see /a?token=b", "HTTP/1.1 302 see /a?token=%%"),
+        ("HTTP/1.1 200 me@here ok", "HTTP/1.1 200 me@here ok"),
+        ("", ""),
+    ],
+)
+def test_a_start_line_is_masked_by_its_target(line: str, shown: str) -> None:
+    pattern = re.escape(shown).replace("%%", HIDDEN)
+    assert re.fullmatch(pattern, MASK.start_line(line)), MASK.start_line(line)
+
+
+def test_a_line_that_continues_a_field_is_masked_as_the_field_is() -> None:
+    assert MASK.continued("Authorization: Bearer", "\t mF_9") == f"\t {MASK.hide('mF_9')}"
+    assert MASK.continued("Accept: a,", "  b") == "  b"
 
 
 def test_a_line_is_masked_by_its_name_and_keeps_its_blanks() -> None:

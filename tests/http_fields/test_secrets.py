@@ -19,7 +19,8 @@ from lbtrace.http_fields.secrets import is_secret, may_be_secret
         # unknown ones, by their words
         *("X-Auth-Token", "X-Acme-Secret", "apikey", "X_Session_Id", "PHP-Auth-User"),
         *("X-Hub-Signature", "X-Password", "X-User-Credential", "Private-Token"),
-        *("X-Authorization", "Authentication", "X-Original-Cookie", "X-JWT"),
+        *("X-Authorization", "Authentication", "X-Original-Cookie", "X-JWT", "X-Bearer"),
+        *("X-GitHub-OTP", "X-CSRF", "X-Passwd", "Proxy-Authentication-Info", "Set-Cookie2"),
     ],
 )
 def test_credentials_and_sessions_are_secret(name: str) -> None:

@@ -45,7 +45,7 @@ LETTERS = string.ascii_letters + string.digits
 UNKNOWN = (
     *("X-Acme-Token", "my_secret", "X-Key", "x-apikey", "Auth", "X-Db-Password"),
     *("Session", "X-Credential", "x-signature-v2", "X-AccessToken"),
-    *("X-Authorization", "X-Original-Cookie", "X-Jwt"),
+    *("X-Authorization", "X-Original-Cookie", "X-Jwt", "X-Bearer", "X-GitHub-OTP", "X-CSRF"),
 )
 FIELDS = (*map(spelling, sorted(fields_of(Meaning.SECRET))), *UNKNOWN)
 HARMLESS = "0123456789abcdef"  # an id, which is no credential
@@ -68,6 +68,15 @@ class Planted:
             return f"sid={self()}; theme={self()}"
         return self._random.choice(("{}", "Bearer {}", "v1 {}")).format(self())
 
+    def subprotocols(self) -> str:
+        """Names of subprotocols with a credential among them."""
+        forms = (
+            "bearer, {}",
+            "v4.example, authorization.example.{}",
+            "v1, eyJhbGciOiJSUzI1NiJ9.{}",
+        )
+        return self._random.choice(forms).format(self())
+
     def target(self) -> str:
         """A target with credentials in it."""
         form = self._random.choice(
@@ -77,6 +86,8 @@ class Planted:
                 "http://me:{}@host/a",
                 "/a?next=%2Fb%3Ftoken%3D{}&n=2",
                 "/a?next=/b?n=1;api_key={}#x",
+                "/back?code={}&state=here",
+                "/a#ticket={}",
             )
         )
         return form.format(self())
@@ -102,9 +113,14 @@ def played(planted: Planted, folder: Path, loss: float) -> list[str]:
             planted.target(),
             at_ms=20 * n,
             connection="kept" if n % 3 else "",
-            headers=[(field, planted.value(field)), ("X-Request-Id", f"{HARMLESS}{n:02}")],
+            headers=[
+                (field, planted.value(field)),
+                ("X-Request-Id", f"{HARMLESS}{n:02}"),
+                ("Sec-WebSocket-Protocol", planted.subprotocols()),
+            ],
             answer_headers=[
                 (answer, planted.value(answer)),
+                (("WWW", "Proxy")[n % 2] + "-Authenticate", f"Negotiate {planted()}, Basic"),
                 ("Location", planted.target()),
                 ("Set-Cookie", f"sid={planted()}; Path=/; HttpOnly"),
             ],

@@ -12,8 +12,8 @@ from typing import NamedTuple, TextIO
 from lbtrace.frame.dissection import Dissection, Layer
 from lbtrace.frame.evidence import MarkedFrame, in_words, marked
 from lbtrace.frame.payload_lines import PayloadLine
-from lbtrace.http_fields.masking import Mask
-from lbtrace.model.frame_parts import ANY, RestsOn
+from lbtrace.http_fields.masking import BLANKS, Mask
+from lbtrace.model.frame_parts import ANY, FramePart, RestsOn
 from lbtrace.render import View
 from lbtrace.render.terminal.page import Cell, Page
 from lbtrace.render.wording import times, units
@@ -117,9 +117,12 @@ def _payload(page: Page, frame: ShownFrame, found: MarkedFrame) -> None:
     if not payload:
         return
     page.line(("payload   ", "bold"), units.plural(len(payload), "byte"))
-    mask = Mask(frame.key)
+    mask, field = Mask(frame.key), ""
     for line, told in found.lines:
-        text = line.text if secrets or not line.secret else mask.line(line.text)
+        text = line.text
+        if line.secret and not secrets:
+            text = _masked(mask, line, field)
+            field = field if line.text.startswith(tuple(BLANKS)) else line.text
         page.line(_told(shown(text), told), indent=2 if told else 3)
     rest = payload[_read(found.lines, payload) :]
     if secrets and rest:
@@ -127,6 +130,15 @@ def _payload(page: Page, frame: ShownFrame, found: MarkedFrame) -> None:
             page.line(shown(text.removesuffix("\r")), indent=3)
     elif rest:
         page.line((f"{units.plural(len(rest), 'byte')} that {_HIDDEN}", "note"), indent=3)
+
+
+def _masked(mask: Mask, line: PayloadLine, field: str) -> str:
+    """A line of a head. `field`: the field line before it, which it may continue."""
+    if FramePart.START_LINE in line.parts:
+        return mask.start_line(line.text)
+    if line.text.startswith(tuple(BLANKS)):
+        return mask.continued(field, line.text)
+    return mask.line(line.text)
 
 
 def _read(lines: Sequence[tuple[PayloadLine, bool]], payload: bytes) -> int:
