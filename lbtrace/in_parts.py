@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ _SAMPLED: Final = 4096  # segments of each chunk among which copies are looked f
 class CapturePart:
     """Some packets of a capture. `frames`: their numbers; None: they are those of the records.
     `copies` and `doubled` as in `decode.segments`, `others` as in `tcp.connections`. `pauses`: the
-    column of all frames, to be filled in.
+    column of all frames, to be filled in. `clock`: whether they show what the clock did.
     """
 
     frames: Column | None = None
@@ -67,6 +68,7 @@ class CapturePart:
     doubled: bool | None = None
     others: tcp.OtherEnds | None = None
     pauses: Column | None = None
+    clock: bool = True
 
 
 ALL: Final = CapturePart()
@@ -102,7 +104,8 @@ class PartRead(NamedTuple):
 
 class Division(NamedTuple):
     """How a capture is divided: per record its bucket, per bucket its part. Of each part: how many
-    packets it has. `counts` are those of all packets, as far as no copies are left out.
+    packets it has. `counts` are those of all packets, as far as no copies are left out. `clock`:
+    what is to be said of the clock of the capture.
     """
 
     bucket: Column
@@ -114,6 +117,7 @@ class Division(NamedTuple):
     directions: bytes
     whole_because: str
     first_http3: decode.FrameAt | None = None
+    clock: tuple[Diagnostic, ...] = ()
 
 
 def on_disk(options: Options) -> AbstractContextManager[None]:
@@ -200,6 +204,7 @@ def divided(recording: Recording, most: int, progress: Progress) -> Division:
         looked.directions,
         "files of it overlap" if overlap(recording.files) else looked.whole_because,
         looked.seen.http3,
+        looked.clock,
     )
 
 
@@ -223,6 +228,7 @@ class _Looked(NamedTuple):
     seen: decode.SoFar
     directions: bytes
     whole_because: str
+    clock: tuple[Diagnostic, ...]
 
     @property
     def suspicious(self) -> bool:
@@ -240,6 +246,7 @@ def _looked_at(recording: Recording, thoroughly: bool, progress: Progress) -> _L
     directions: list[bytes] = []
     because = ""
     last_ns: int | None = None
+    set_forward: tuple[int, tuple[Diagnostic, ...]] = 0, ()
     for rows in chunks(count):
         columns = {name: getattr(held, name)[rows] for name in held.declared}
         some = replace(recording, records=held.with_columns(**columns))
@@ -252,6 +259,9 @@ def _looked_at(recording: Recording, thoroughly: bool, progress: Progress) -> _L
             last_ns = int(table.time_ns[-1])
             if not divisible(table):
                 because = because or _JOINED
+            set_forward = max(
+                set_forward, tcp.told_set_forward(table, rows.start), key=itemgetter(0)
+            )
         progress("dividing the capture", rows.stop / count)
     if any(name == decode.FRAGMENT for name in seen.skipped):
         because = _JOINED
@@ -263,7 +273,7 @@ def _looked_at(recording: Recording, thoroughly: bool, progress: Progress) -> _L
         if any(directions)
         else b""
     )
-    return _Looked(bucket, seen, told, because)
+    return _Looked(bucket, seen, told, because, set_forward[1])
 
 
 _NOT_IN_ORDER: Final = "its packets are not in order of time"
@@ -291,7 +301,8 @@ def parts_read(
         mine = np.concatenate([np.zeros(0, np.int64), *rows])
         some = replace(recording, records=recording.records.taken(mine))
         frames = (mine + 1).astype(np.uint32)
-        held = CapturePart(frames, division.copies, division.doubled, others, pauses)
+        clock = count == 1 and not division.clock
+        held = CapturePart(frames, division.copies, division.doubled, others, pauses, clock)
         return read(some, held)
 
     for k in range(count):
@@ -365,7 +376,7 @@ def together(found: Sequence[PartRead], division: Division, pauses: Column) -> P
             packet_directions=division.directions,
             pauses=pauses[: payload_to + 1].data,
         ),
-        decode.said_of(counts, 0, division.first_http3),
+        (*decode.said_of(counts, 0, division.first_http3), *division.clock),
         _told([each.of_streams for each in found]),
         (*_told([each.of_http for each in found]), *limited),
         any(each.opened for each in found),

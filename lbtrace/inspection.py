@@ -131,7 +131,7 @@ def inspect_in_parts(
                 del each
                 let_go()
             capture.check_unchanged(recording.files, recording.buffers)
-            said = recording.diagnostics + keylogs.said()
+            said = recording.diagnostics + division.clock + keylogs.said()
             found.append(PointInParts(recording.files, said, len(division.packets)))
     return found
 
@@ -291,7 +291,7 @@ def _read(recording: Recording, part: CapturePart, progress: Progress) -> _Read:
     decoded = decode.segments(recording, progress, part.copies, part.doubled)
     if part.frames is not None:
         decoded = _renumbered(decoded, part.frames)
-    segments = tcp.in_time_order(decoded)
+    segments = tcp.in_time_order(decoded, part.clock)
     packet_directions = decode.packet_directions(recording) if part.frames is None else b""
     del recording.records
     progress("following connections", UNKNOWN)

@@ -15,8 +15,9 @@ from lbtrace.capture import on_disk
 from lbtrace.capture.writing import WrittenRecord, pcap
 from lbtrace.decode.duplicates import MAX_APART_WITHOUT_ID_NS
 from lbtrace.errors import InputError
+from lbtrace.model.net import Side
 from lbtrace.model.stream import RoleSource
-from lbtrace.model.trace import Trace
+from lbtrace.model.trace import SET_FORWARD, Trace
 from lbtrace.options import Options, quiet
 from tests.fuzz.harm import HARM, harmed
 from tests.fuzz.recordings import pool
@@ -284,3 +285,19 @@ def test_parts_take_a_fraction_of_the_memory(tmp_path: Path) -> None:
     assert exchanges["parts"] == exchanges["at once"] > 0
     assert kilobytes["at once"] > 15_000
     assert kilobytes["parts"] < kilobytes["at once"] / 3
+
+
+def test_a_clock_that_was_set_forward_is_told_once_of_the_whole_capture(
+    parts: list[int], tmp_path: Path
+) -> None:
+    """No part alone has all the ends that show it."""
+    dice = Random(7)
+    head = bytes((dice.randrange(len(pool())), dice.randrange(4)))
+    case = harmed(head + dice.randbytes(HARM.size * dice.randint(1, 3)))
+    path = tmp_path / "backend.pcap"
+    path.write_bytes(case.files()[Side.BACKEND, 0])
+    expected = [d for d in whole(str(path)).diagnostics if d.slug == SET_FORWARD]
+    found = [d for d in pipeline.inspect([str(path)]).diagnostics if d.slug == SET_FORWARD]
+    assert found == expected
+    assert len(found) == 1
+    assert len(parts) > 1

@@ -28,12 +28,15 @@ from lbtrace.tcp.set_forward import set_forward
 NOTHING: Final = -(1 << 33)  # below every distance of two sequence numbers
 
 
-def in_time_order(table: SegmentTable) -> SegmentTable:
-    """The segments in their order, and what is to be said of it and of their times."""
+def in_time_order(table: SegmentTable, clock: bool = True) -> SegmentTable:
+    """The segments in their order, and what is to be said of it and of their times. `clock`:
+    whether they are all that a capture has, so that they show whether its clock was set forward.
+    """
     steps = np.diff(table.time_ns)
     back = np.flatnonzero(steps < -MOST_BACK_NS)
     if not len(back):
-        return _told_set_forward(table)
+        told = told_set_forward(table)[1] if clock else ()
+        return table.with_columns(diagnostics=(*table.diagnostics, *told)) if told else table
     by_time = np.argsort(table.time_ns, kind="stable")
     together = _parts(table.time_ns) and (
         _faults(table, by_time) <= _faults(table, np.arange(len(table)))
@@ -57,19 +60,23 @@ def in_time_order(table: SegmentTable) -> SegmentTable:
     return ordered.with_columns(diagnostics=(*table.diagnostics, said))
 
 
-def _told_set_forward(table: SegmentTable) -> SegmentTable:
-    """The same segments, and what is to be said of a clock that was set forward."""
+def told_set_forward(
+    table: SegmentTable, frames_before: int = 0
+) -> tuple[int, tuple[Diagnostic, ...]]:
+    """How long the silence was in which the clock was set forward, in ns, and what is to be said of
+    it; 0 and nothing where it was not. `frames_before`: those of the capture in front of these.
+    """
     step = set_forward(table)
     if step is None:
-        return table
+        return 0, ()
     said = Diagnostic(
         SET_FORWARD,
         f"The clock of the capture was set forward by {step.by_ns / 1e9:.3f} s or more, as the "
         "time stamps of TCP show: nothing is said of how long anything took on one side",
         1,
-        int(table.frame[step.row]),
+        frames_before + int(table.frame[step.row]),
     )
-    return table.with_columns(diagnostics=(*table.diagnostics, said))
+    return int(table.time_ns[step.row] - table.time_ns[step.row - 1]), (said,)
 
 
 def _parts(time_ns: Column) -> bool:

@@ -183,7 +183,7 @@ def test_files_that_include_each_other_end(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="there is no such file. Check the name."):
+    with pytest.raises(OptionError, match=r"there is no such file\. Check the name\."):
         adapted("nginx", tmp_path / "nothing.conf")
     (tmp_path / "my.conf").write_bytes(b"\xff\xfe")
     with pytest.raises(OptionError, match="is not UTF-8"):
