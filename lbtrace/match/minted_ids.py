@@ -1,11 +1,14 @@
 """Ids that the balancer drew: written into the client's response and into the backend's request.
 
 No client sent such an id, and no backend answered it. Each capture has it under the name and in the
-form that the balancer gave it there (CF-Ray, X-Request-Id, X-Amz-Cf-Id). An id of a session is left
-out: it comes back from the client in another request.
+form that the balancer gave it there (CF-Ray, X-Request-Id, X-Amz-Cf-Id): whole or as a part, an
+UUID with hyphens or without. An id of a session is left out: it comes back from the client in
+another request.
 """
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Column
 from lbtrace.tables.words import Words
 
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F-]+")
 Pieces = list[tuple[int, str]]  # numbers of lines, and a part of the value of each
 
 
@@ -47,11 +51,38 @@ def parts_of_lines(client: Facts, backend: Facts) -> tuple[Pieces, Pieces]:
     requests.
     """
     own = _own_pieces(client.table.words, *_own_lines(client, backend))
-    both = {piece for _, piece in own[0]} & {piece for _, piece in own[1]}
-    if both:
-        both -= _sent_by_others(client, backend)
-    answered, asked = ([(line, piece) for line, piece in held if piece in both] for held in own)
+    both = _in_both(own)
+    other = _in_both(tuple(_plainly(held, both) for held in own))
+    if both or other:
+        sent = {_plain(piece) for piece in _sent_by_others(client, backend)}
+        both = {piece for piece in both if _plain(piece) not in sent}
+        other -= sent
+    answered, asked = (
+        [
+            (line, piece if piece in both else _plain(piece))
+            for line, piece in held
+            if piece in both or _plain(piece) in other
+        ]
+        for held in own
+    )
     return answered, asked
+
+
+def _in_both(own: tuple[Pieces, ...]) -> set[str]:
+    return set.intersection(*({piece for _, piece in held} for held in own))
+
+
+def _plainly(pieces: Pieces, left_out: set[str]) -> Pieces:
+    """Pieces as they may stand on the other side in another form."""
+    return [(line, _plain(piece)) for line, piece in pieces if piece not in left_out]
+
+
+def _plain(piece: str) -> str:
+    """An id without what its form adds: some programs write the 32 digits of an UUID without
+    hyphens, or in capital letters (RFC 9562 §4). In anything but hexadecimal digits the letter case
+    is a part of the id.
+    """
+    return piece.replace("-", "").lower() if _HEXADECIMAL.fullmatch(piece) else piece
 
 
 def _own_lines(client: Facts, backend: Facts) -> tuple[Column, Column]:

@@ -198,6 +198,43 @@ def test_in_whatever_form(
     assert told(report.report(tmp_path)) == ALL_RIGHT
 
 
+class Uuid(str):
+    """An UUID, which has its other forms."""
+
+    @property
+    def bare(self) -> str:
+        return self.replace("-", "")
+
+    @property
+    def capital(self) -> str:
+        return self.upper()
+
+
+@pytest.mark.parametrize("name", ["X-Edge-Ref", "X-Other"])
+@pytest.mark.parametrize(
+    ("request_form", "response_form"),
+    [
+        ("{0.bare}", "{}"),
+        ("{}", "{0.bare}"),
+        ("{}", "{0.capital}"),
+        ("id={0.bare}", "{0.capital}-LHR"),
+    ],
+)
+def test_an_uuid_with_and_without_hyphens_is_one_id(
+    request_form: str, response_form: str, name: str, tmp_path: Path
+) -> None:
+    minting = Minting(answers=name, request_form=request_form, response_form=response_form)
+    minting.draw = lambda dice: Uuid(uuid(dice))
+    report = minting.report(tmp_path)
+    assert told(report) == ALL_RIGHT
+    assert by_id(report)
+
+
+def test_letters_of_another_case_are_another_id(tmp_path: Path) -> None:
+    minting = Minting(response_form="{0.capital}", draw=lambda dice: Uuid(letters(dice)))
+    assert not any(alone for _, alone, _ in told(minting.report(tmp_path)))
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("http2", [False, True])
 @pytest.mark.parametrize("answers", ["X-Edge-Ref", "X-Other"])
