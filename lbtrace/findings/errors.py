@@ -81,10 +81,10 @@ NONE_WORKED = (
 FEW = 3  # requests by which one backend is told from the others
 BACKENDS_LOG = "Read the log of the backend at these moments."
 SICK = (
-    "Only {server} fails, and the balancer goes on asking it: read its log, and let the health "
-    "check ask for a page that fails with it, for one of TCP sees an open port alone (HAProxy: "
-    "option httpchk; nginx: proxy_next_upstream http_500 with max_fails; AWS: path of the target "
-    "group's check)."
+    "One backend alone fails, and the balancer goes on asking it: read its log, and let its health "
+    "check ask for a page that fails when it does. A check that only connects (TCP) sees an open "
+    "port (HAProxy: option httpchk; nginx: proxy_next_upstream http_500 with max_fails; AWS: path "
+    "of the target group's check)."
 )
 STREAM_RESET = "HTTP/2 stream reset"
 
@@ -237,8 +237,8 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             comparison.response_frames(backend),
             remedy=""
             if not serious
-            else SICK.format(server=sick)
-            if (sick := _sick(comparison, m, failed))
+            else SICK
+            if _one_is_sick(comparison, m, failed)
             else BACKENDS_LOG,
             reason=reason or None,
             count=len(backend),
@@ -287,17 +287,14 @@ def _shares(comparison: Comparison, pairs: Pairs, failed: Column) -> str:
     return few(f"{backend.endpoint(n)} {bad} of {of}" for bad, of, n in rows)
 
 
-def _sick(comparison: Comparison, pairs: Pairs, failed: Column) -> str:
-    """The only backend that answers with errors, if it answers with nothing else, and several
-    times; "" without one.
-    """
+def _one_is_sick(comparison: Comparison, pairs: Pairs, failed: Column) -> bool:
+    """Whether one backend alone answers with errors, several times, and with nothing else."""
     backend = comparison.sides[1]
     server, bad = backend.servers[pairs.backend_connection[pairs.answered]], failed[pairs.answered]
     those = distinct(server[bad])
     asked = server == those[0]
     every = len(those) == 1 and bool(bad[asked].all())
-    several = int(asked.sum()) >= FEW <= int((~asked).sum())
-    return str(backend.endpoint(int(those[0]))) if every and several else ""
+    return every and int(asked.sum()) >= FEW <= int((~asked).sum())
 
 
 def _errors(comparison: Comparison) -> Column:

@@ -195,6 +195,6 @@ def test_a_backend_that_fails_alone_is_named_with_its_check(
             play.wait(100)
     (said,) = told(play, tmp_path, "errors.backend")
     assert values(said)["reason"] == "db gone"
-    assert ("Only 10.0.9.11:8081 fails" in said.remedy) is sick
+    assert ("One backend alone fails" in said.remedy) is sick
     assert ("option httpchk" in said.remedy) is sick
     assert ("log of the backend" in said.remedy) is not sick
