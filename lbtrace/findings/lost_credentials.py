@@ -17,7 +17,7 @@ Remedy:
     (`auth_basic`) takes the field for its own. A cookie: no `proxy_hide_header Set-Cookie`
     (nginx), no cache that keeps such responses.
 Variants:
-    cookie: a cookie that the backend sets and the client never gets.
+    never-given: a cookie that the backend sets and the client never gets.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _cookies(comparison: Comparison) -> Iterator[Finding]:
         return
     pairs = heads.where(lost)
     yield KIND.finding(
-        "cookie",
+        "never-given",
         Severity.LOW,
         confidence_of(pairs),
         "The balancer takes Set-Cookie off {count} of {of} responses that have it, and no request "

@@ -84,7 +84,7 @@ def test_a_cookie_that_never_reaches_the_client(
         back.answers(message("200 OK", f"{n}", SET))
         front.answers(message("200 OK", f"{n}", *got)).leaves()
         play.wait(100)
-    found = told(play, tmp_path, "lost-credentials.cookie")
+    found = told(play, tmp_path, "lost-credentials.never-given")
     assert bool(found) is lost
     for said in found:
         assert (values(said)["count"], values(said)["of"], values(said)["names"]) == (3, 3, "sid")
