@@ -27,6 +27,7 @@ from lbtrace.model.report import Finding, Severity
 CAUSES = (
     "protocol-mismatch",
     "tls-alerts",
+    "unanswered-hellos",
     "unused-tls",
     "return-path",
     "keep-alive-race",

@@ -111,3 +111,20 @@ def test_an_answer_that_the_capture_lost_is_one(tmp_path: Path) -> None:
     play.write(tmp_path)
     report = show([[str(tmp_path / "backend.pcap")]])
     assert not [f.slug for f in report.findings if f.slug.startswith("unanswered-hellos")]
+
+
+@pytest.mark.parametrize("some", [False, True])
+def test_the_errors_that_come_of_it_are_the_same_problem(some: bool, tmp_path: Path) -> None:
+    """The balancer speaks TLS to a plain port, waits in vain, and answers 504 itself."""
+    play = Script()
+    for n in range(2):
+        front = play.front().asks(b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n)
+        play.back(8443).asks(hello("a.example", [])).gives_up(2000)
+        front.answers(b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n").leaves()
+        play.wait(100)
+    if some:
+        answered(play)
+    problem = play.report(tmp_path).problems[0]
+    cause = "unanswered-hellos.backend" if some else "protocol-mismatch.tls-unheard-backend"
+    assert problem.cause.slug == cause
+    assert "answered-by-balancer.error" in problem.slugs
