@@ -9,7 +9,7 @@ from lbtrace.behaviour._seen import Seen
 from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Fact, Share
 from lbtrace.model.net import Side
-from lbtrace.tables.columns import distinct
+from lbtrace.tables.columns import among, distinct
 from lbtrace.tables.words import joint
 
 ORDER = 5
@@ -47,7 +47,9 @@ def _unshared(seen: Seen) -> Fact:
     pairs = seen.comparison.distinct_pairs
     users = distinct(joint(pairs.backend_connection, pairs.client_connection))
     behind = len(distinct(pairs.backend_connection))
-    if not behind or len(users) > behind:
+    backend = seen.comparison.table(Side.BACKEND)
+    carried = backend.requests.there & among(backend.connection, pairs.backend_connection)
+    if not behind or len(users) > behind or int(carried.sum()) > len(pairs):
         return _seen.unknown(name, "too few pairs are known for sure")
     text = f"each of {behind} {noun(behind, 'connection')} carried those of one client connection"
     return Fact(name, "no", text, shares=(Share("shared", 0, behind),))

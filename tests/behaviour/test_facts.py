@@ -143,6 +143,7 @@ def test_what_becomes_of_what_a_client_claims(scenario: str, fates: set[str]) ->
         ("founding-nlb", "no"),
         ("tcp-proxy", "no"),
         ("named-client", None),  # which of two equal requests is whose is open
+        ("two-points-identical", None),  # whose most requests on them are is open
         ("apart", None),
     ],
 )
