@@ -159,6 +159,7 @@ def _outside(comparison: Comparison) -> Iterator[Finding]:
         or u.detail is UnpairedDetail.CAPTURE_EDGE
     ]
     for side in comparison.captured:
+        other = Side.BACKEND if side is Side.CLIENT else Side.CLIENT
         mine = [u for u in outside if u.side == side]
         rows = comparison.numbers(side, [u.ref for u in mine])
         after = _after_all_pairs(comparison, side, rows)
@@ -168,6 +169,7 @@ def _outside(comparison: Comparison) -> Iterator[Finding]:
             table.responses.there[rows] & (table.requests.complete | ~table.requests.there)[rows]
         )
         after &= ~np.isin(table.responses.start[rows], _never_passed_on(comparison, side))
+        after &= not _more_behind(comparison, other)
         yield from _tail(comparison, side, rows[after])
         elsewhere = np.array([u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE for u in mine], bool)
         if (elsewhere & ~after).any():
@@ -188,6 +190,22 @@ def _never_passed_on(comparison: Comparison, side: Side) -> Column:
     ]
     statuses = table.responses.start[comparison.numbers(side, own)]
     return distinct(statuses[statuses >= MIN_ERROR])
+
+
+def _more_behind(comparison: Comparison, side: Side) -> bool:
+    """Whether a side has exchanges after its last pair that nothing explains: they may be those that
+    seem to be missing there.
+    """
+    rows = comparison.numbers(
+        side,
+        [
+            u.ref
+            for u in comparison.correlation.unpaired
+            if u.side == side
+            and u.reason in (UnpairedReason.UNKNOWN, UnpairedReason.OUTSIDE_OTHER_CAPTURE)
+        ],
+    )
+    return bool(_after_all_pairs(comparison, side, rows).any())
 
 
 def _after_all_pairs(comparison: Comparison, side: Side, rows: Column) -> Column:

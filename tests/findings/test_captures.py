@@ -226,3 +226,32 @@ def test_an_empty_file_beside_the_only_one_of_a_backend_may_be_of_another(
     found = compare([front_files], [[str(tmp_path / f) for f in point] for point in backends])
     said = [f.text for f in found.findings if f.slug == "capture-quality.empty"]
     assert [text.partition(". ")[0] for text in said] == ["Without any packet: empty"] * told
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_exchanges_without_a_partner_may_be_those_that_seem_to_be_missing(
+    goes_on: bool, tmp_path: Path
+) -> None:
+    """The client capture lost the last requests and has only their answers, which are all alike.
+    If the backend capture goes on, it has two requests that nobody explains.
+    """
+    play = Script()
+    for n in range(5):
+        body = b"%016d" % (n * 7_654_321_987)
+        head = b"POST /r HTTP/1.1\r\nHost: a\r\n%sContent-Length: 16\r\n\r\n"
+        front, before = play.front(), len(play.client)
+        front.asks(head % b"" + body)
+        if n > 2:
+            del play.client[before - 3 :]
+        if n <= 2 or goes_on:
+            passed = head % b"X-Forwarded-For: 198.51.100.10\r\n" + body
+            play.back().asks(passed).answers(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+            ).closes()
+        front.answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").leaves()
+        play.wait(100)
+    report = play.report(tmp_path)
+    told = [f.slug for f in report.findings if "tail" in f.slug]
+    unpaired = {u.side for u in report.correlation.unpaired}
+    assert ("backend" in unpaired) is goes_on
+    assert told == ([] if goes_on else ["capture-quality.tail-backend"])
