@@ -343,7 +343,7 @@ def test_an_error_after_a_server_that_closes_everything_asks_what_it_expects(
 
 
 def test_what_http2_says_to_an_answer_of_http1_is_no_problem_of_its_own(tmp_path: Path) -> None:
-    """The client ends the connection by GOAWAY, and its request has no response: one cause."""
+    """The client ends the connection by GOAWAY after the error that it got: one cause."""
     goaway = frame(7, 0, 0, bytes((0, 0, 0, 0, 0, 0, 0, 1)))
     # GET, http, / and :authority of RFC 7541 appendix C.4.1
     head = bytes.fromhex("828684418cf1e3c2e5f23a6ba0ab90f4ff")
@@ -362,4 +362,4 @@ def test_what_http2_says_to_an_answer_of_http1_is_no_problem_of_its_own(tmp_path
     assert not told(report, "goaway")
     (problem,) = (p for p in report.problems if "HTTP/2" in p.text)
     assert problem.cause.slug == said.slug
-    assert "errors.unanswered" in problem.slugs
+    assert "answered-by-balancer.error" in problem.slugs
