@@ -193,8 +193,8 @@ def _never_passed_on(comparison: Comparison, side: Side) -> Column:
 
 
 def _more_behind(comparison: Comparison, side: Side) -> bool:
-    """Whether a side has exchanges after its last pair that nothing explains: they may be those that
-    seem to be missing there.
+    """Whether a side has exchanges after its last pair that nothing explains: they may be those
+    that seem to be missing there.
     """
     rows = comparison.numbers(
         side,

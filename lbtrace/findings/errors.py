@@ -191,7 +191,9 @@ def _stated(table: SideTable, rows: Column) -> tuple[str, dict[int, str]]:
 
 def _signatures(table: SideTable, errors: Column) -> tuple[str, str]:
     """What Server says in these errors and in the other responses, where the two have nothing in
-    common; a program that signs both is one. "" where none of them has the field.
+    common; a program that signs both is one. "" where none of them has the field. Errors without
+    the field count where they are a gateway's: what reads requests for a server refuses those that
+    it does not understand itself, and signs nothing (Go and Node.js do so).
     """
     server = table.responses.line_of(table.words, SERVER)
     error = np.zeros(len(table), bool)
@@ -199,6 +201,9 @@ def _signatures(table: SideTable, errors: Column) -> tuple[str, str]:
     there = table.responses.there
     of_errors, of_others = set(server[error].tolist()), set(server[there & ~error].tolist())
     unsigned = {NO_VALUE}
+    statuses = table.responses.start[errors]
+    if of_errors == unsigned and not np.isin(statuses, list(OF_GATEWAYS)).all():
+        return "", ""
     if of_errors & of_others or not of_others or unsigned < of_errors or unsigned < of_others:
         return "", ""
     written = [

@@ -208,3 +208,16 @@ def test_what_was_answered_before_it_was_asked_is_no_request_without_an_answer(
     unanswered = [values(f)["count"] for f in alone.findings if f.slug == "errors.unanswered"]
     assert unanswered == [1] * of
     assert listing_alone(alone.trace, ()).statuses == statuses
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [("502 Bad Gateway", True), ("400 Bad Request", False), ("500 Internal Server Error", False)],
+)
+def test_what_a_server_refuses_by_itself_it_need_not_sign(
+    status: str, told: bool, tmp_path: Path
+) -> None:
+    """Go answers 400 before any program that is written with it sees the request."""
+    talk = [(PLAIN, signed("200 OK", "Caddy")), (PLAIN, signed(status, ""))]
+    (found,) = said(tmp_path, talk)
+    assert ("another program" in found.statement) is told
