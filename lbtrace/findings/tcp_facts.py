@@ -6,7 +6,9 @@ Meaning:
     the balancer opened a connection of its own. Retransmitted segments mean loss on the path.
 Decided by:
     The SYNs of paired connections are compared. If requests share backend connections, those of an
-    example pair are compared. Retransmitted segments are counted in each capture.
+    example pair are compared. Retransmitted segments are counted in each capture. A server accepts
+    only with data if it repeated the acknowledged SYN-ACK of every client that spoke a second later
+    or more, and of two at least: one acknowledgement may have been lost behind the capture.
 Evidence:
     The SYNs on both sides.
 Remedy:
@@ -31,14 +33,17 @@ from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.net import Side, SynFingerprint
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.connections import NO_FRAME, NONE
+from lbtrace.tables.columns import among
+from lbtrace.tables.connections import NEVER, NO_FRAME, NONE
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.SYN, FramePart.OPTIONS)
 ONE_CAPTURE = True
 MIN_SEGMENTS = 3  # one or two tell nothing
 MIN_LOSS_PERCENT = 1  # of all segments; below that, loss is part of any network
-
+SEVERAL = 2
+# after a second a host sends its SYN-ACK again (RFC 6298 §2.1); captures stamp late by a little
+SYN_ACK_AGAIN_NS = 1_100_000_000
 
 DEFERRED = (
     "It does no harm to clients that speak at once. For those that speak late, or wait for the "
@@ -156,15 +161,24 @@ def _deferred(comparison: Comparison) -> Iterator[Finding]:
     if not len(deferred):
         return
     of = int((backend.of_connections("synacks") > 0).sum())
+    spoke_ns = backend.of_ends("first_payload_ns", server=False)
+    waited_ns = spoke_ns - backend.of_connections("synack_ns")
+    late = np.flatnonzero((spoke_ns != NEVER) & (waited_ns >= SYN_ACK_AGAIN_NS))
+    always = len(deferred) >= SEVERAL and bool(among(late, deferred).all())
     yield KIND.finding(
         "deferred-accept",
-        Severity.LOW,
-        Confidence.HIGH,
+        Severity.LOW if always else Severity.INFO,
+        Confidence.HIGH if always else Confidence.MEDIUM,
         ("The server" if comparison.alone else "The backend")
-        + " repeated a SYN-ACK that was already acknowledged on {count} of {of} connections: "
-        "nothing was lost. A server that accepts only with data (TCP_DEFER_ACCEPT) does this.",
+        + " repeated a SYN-ACK that was already acknowledged on {count} of {of} connections"
+        + (
+            ": nothing was lost. A server that accepts only with data (TCP_DEFER_ACCEPT) does this."
+            if always
+            else ". A server that accepts only with data (TCP_DEFER_ACCEPT) does this, and any "
+            "that the acknowledgement did not reach."
+        ),
         comparison.end_frames(side, deferred, "deferred_frame", "deferred_ns", (True,)),
-        remedy=DEFERRED,
+        remedy=DEFERRED if always else "",
         count=len(deferred),
         of=of,
     )

@@ -36,13 +36,27 @@ def waiting(port: int, syn_acks: int) -> Wire:
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_server_that_accepts_only_with_data(more: int, tmp_path: Path) -> None:
     """One that nobody answered is no connection that a server could have accepted."""
-    behind = [waiting(40001, 2), waiting(40002, 1)]
+    behind = [waiting(40001, 2), waiting(40002, 2)]
     behind += [Wire([], CLIENT._replace(port=40003), BACKEND).c("SYN", 99, at=0)] * more
     front = [wire.between(wire.client, FRONT) for wire in behind[:2]]
     (finding,) = of(report(tmp_path, front, behind), "tcp-facts.deferred-accept")
     assert finding.severity is Severity.LOW
+    assert "nothing was lost" in finding.statement
     assert "speak late" in finding.remedy
-    assert (values(finding)["count"], values(finding)["of"]) == (1, 2)
+    assert (values(finding)["count"], values(finding)["of"]) == (2, 2)
+
+
+@pytest.mark.parametrize("repeats", [[2], [2, 2, 1]])
+def test_an_acknowledgement_may_have_been_lost_behind_the_capture(
+    repeats: list[int], tmp_path: Path
+) -> None:
+    """One connection alone, or another client that spoke late too, and saw no second SYN-ACK."""
+    behind = [waiting(40001 + n, syn_acks) for n, syn_acks in enumerate(repeats)]
+    front = [wire.between(wire.client, FRONT) for wire in behind]
+    (finding,) = of(report(tmp_path, front, behind), "tcp-facts.deferred-accept")
+    assert finding.severity is Severity.INFO
+    assert "nothing was lost" not in finding.statement
+    assert "did not reach" in finding.statement
 
 
 @pytest.mark.parametrize(("begun", "answered"), [(True, True), (True, False), (False, True)])
