@@ -119,6 +119,13 @@ TABLE: dict[tuple[str, str], Weight] = {
         "requests that share a connection on one side come over several on the other",
         needs_http=True,
     ),
+    ("connection-mapping", "outlasting"): Weight(
+        Strength.MODERATE,
+        (L7,),
+        (L4,),
+        "requests of one connection behind come over a longer time than any client's lasts",
+        needs_http=True,
+    ),
     ("connection-mapping", "one-to-one"): Weight(
         Strength.WEAK,
         (L4,),

@@ -295,11 +295,14 @@ def test_every_witness_shows_its_frames() -> None:
 
 
 def ended_tls(
-    lines: Sequence[tuple[str, str]], later_ns: int = 0, host: str | None = None
+    lines: Sequence[tuple[str, str]],
+    later_ns: int = 0,
+    host: str | None = None,
+    kept: bool = False,
 ) -> Verdict:
     """TLS in front for a name, plain requests for that name (or `host`) behind, and no pair."""
     front = simulation(Balancer(kind="tls"), seed=3).run()
-    behind = Simulation(seed=4, balancer=Balancer(add=lines, host=host))
+    behind = Simulation(seed=4, balancer=Balancer(add=lines, host=host, keep_alive=kept))
     client = behind.client("10.0.0.1")
     for n in range(4):
         client.asks("GET", f"/{n}", at_ms=60 * n)
@@ -327,6 +330,8 @@ def test_tls_that_ends_at_the_balancer_is_known_by_the_server_name() -> None:
     )
     untold = ended_tls([])
     assert (untold.kind, untold.modifiers) == (Kind.AMBIGUOUS, ("tls-terminating",))
+    # one connection behind for the requests of four
+    assert ended_tls([], kept=True).kind is Kind.L7_PROXY
 
 
 def test_where_the_host_is_replaced_the_one_that_was_asked_for_may_be_stated() -> None:

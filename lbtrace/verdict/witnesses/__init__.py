@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from lbtrace.comparison import Comparison
 from lbtrace.verdict.weigh import Observation
 from lbtrace.verdict.witnesses.heads import head_differences
+from lbtrace.verdict.witnesses.lifetimes import lifetimes
 from lbtrace.verdict.witnesses.packets import addresses, direct_return, isn, syn_options
 from lbtrace.verdict.witnesses.requests import attempts, connection_mapping, own_answers
 from lbtrace.verdict.witnesses.settings import settings
@@ -28,6 +29,7 @@ WITNESSES: tuple[Callable[[Comparison], Iterator[Observation]], ...] = (
     byte_streams,
     tls,
     server_name,
+    lifetimes,
     own_answers,
     attempts,
 )
