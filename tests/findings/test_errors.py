@@ -55,6 +55,19 @@ def test_an_error_without_a_pair_is_counted_as_open() -> None:
     assert not judged.of("errors.balancer")
 
 
+@pytest.mark.parametrize("says", [False, True])
+def test_what_an_open_error_says_is_told(says: bool) -> None:
+    run, found = recorded(Balancer(refuse=1.0), "200 OK", "200 OK")
+    (front,) = run.clients
+    bodies = [e.response.body for e in front.exchanges if e.response is not None]
+    reasons = {body.digest: "no route" for body in bodies if body.digest is not None}
+    run.clients[0] = replace(front, reasons=reasons if says else {})
+    unknown = [u._replace(reason=UnpairedReason.UNKNOWN) for u in found.unpaired]
+    said = judge_recording(run, replace(found, unpaired=tuple(unknown))).one("errors.open")
+    assert ('The answer says "{reason}".' in said.statement) is says
+    assert values(said).get("reason") == ("no route" if says else None)
+
+
 def test_an_error_that_was_explained_is_not_open() -> None:
     run, found = recorded(Balancer(refuse=1.0), "200 OK")
     judged = judge_recording(run, found)
