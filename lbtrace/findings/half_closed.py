@@ -34,7 +34,7 @@ from lbtrace.model.http import Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, distinct
+from lbtrace.tables.columns import Column, among, distinct
 from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
@@ -75,6 +75,8 @@ def _half_closed(table: SideTable) -> Column:
     # bytes that are no HTTP are an answer, too: see no-http-answer
     spoke = table.of_ends("last_payload_ns", server=True)[table.connection]
     lost |= (spoke != NEVER) & (spoke >= q.last_ns)
+    # an answer to what is not in the capture may be one to this request, sent early
+    lost |= among(table.connection, table.connection[r.there & ~q.there])
     # what was not acknowledged may have been refused by a RST that is not in the capture
     got = (fin_ns < r.first_ns) & (table.of_ends("unacked", server=True)[table.connection] == 0)
     unanswered = at_once & ~table.answered_before & ~lost & table.answering

@@ -64,6 +64,23 @@ def test_what_was_answered_before_it_was_asked_has_no_answer_of_its_own() -> Non
     assert judge_alone(replace(trace, exchanges=exchanges)).of("half-closed") == []
 
 
+def test_an_early_answer_on_a_connection_that_lost_its_beginning_may_be_the_one(
+    tmp_path: Path,
+) -> None:
+    """A server refused a PROXY header; of that connection the SYN is not in the capture."""
+    for lost in (False, True):
+        play = Script()
+        back = play.back()
+        back.asks(b"PROXY TCP4 192.0.2.9 198.51.100.80 4001 80\r\n")
+        back.answers(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno")
+        back.asks(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").leaves()
+        if lost:
+            del play.backend[0]
+        play.write(tmp_path)
+        (alone,) = show([[str(tmp_path / "backend.pcap")]]).captures
+        assert not [f.slug for f in alone.findings if f.slug.startswith("half-closed")]
+
+
 def test_a_client_that_resets_has_left() -> None:
     assert judge_alone(half_closed(reset=True)).of("half-closed") == []
 
