@@ -73,6 +73,12 @@ class Sides:
         """The capture points of a side."""
         return self.clients if side is Side.CLIENT else self.backends
 
+    def steady(self, *sides: Side) -> bool:
+        """Whether no clock of these sides' captures, of both without any, was seen to be set: a
+        clock that was set tells no durations.
+        """
+        return all(trace.steady for side in sides or Side for trace in self.traces(side))
+
     @property
     def captured(self) -> tuple[Side, ...]:
         """The sides of which there is a capture. Of the other one nothing may be said."""

@@ -39,7 +39,7 @@ from lbtrace.findings._own import KINDS, own_answers, remedy_of, stated_reason
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_ERROR
+from lbtrace.model.http import FORBIDDEN, MIN_ERROR
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import CONFIDENCES, Ref
 from lbtrace.model.report import Finding, Severity
@@ -77,7 +77,6 @@ ALL_CLOSED = (
     "That server ended every connection at its first bytes: look at what it expects there (TLS, a "
     "PROXY header, plain HTTP), then at its log."
 )
-FORBIDDEN = 403
 DENIED = (
     "The balancer's own rules refuse these: look at its access lists (nginx: deny, HAProxy: "
     "http-request deny, a web application firewall) and at its log."
@@ -247,7 +246,7 @@ def _waits(comparison: Comparison, exchanges: Column) -> tuple[int, int] | None:
     nothing to speak of, or the clock of a capture was set back.
     """
     client = comparison.sides[0]
-    if not all(trace.steady for trace in comparison.clients):
+    if not comparison.steady(Side.CLIENT):
         return None
     asked = exchanges[client.requests.there[exchanges]]
     if len(asked) < len(exchanges):

@@ -61,7 +61,7 @@ MAX_LOOKED_AT = 50  # clients that left, for what failed behind the balancer
 AT_ONCE_NS = 100_000_000
 WAITED_NS = 1_000_000_000  # without an answer, that is worth a sentence of its own
 REMEDY = (
-    "Find out why the answer takes longer than the {client} waits, or let the {client} wait longer."
+    "Find out why the answer takes longer than the {sender} waits, or let the {sender} wait longer."
 )
 ORDER = " The client's time limit must be longer than the balancer's."
 CANCELLED_NS = 1_000_000  # who leaves sooner did not wait
@@ -196,7 +196,7 @@ def _gave_up(comparison: Comparison) -> Iterator[Finding]:
             if len(kept) and not len(late)
             else CANCELLED_REMEDY
             if at_once
-            else REMEDY.format(client="client end" if comparison.alone else "client")
+            else REMEDY.format(sender="client end" if comparison.alone else "client")
             + ("" if comparison.alone else ORDER),
             count=len(rows),
             of=int(table.requests.there.sum()),

@@ -69,7 +69,7 @@ OF_DURATIONS = True
 AT_ONCE_NS = 250_000_000  # an answer within a long round trip
 REQUEST_TIMEOUT = 408
 POOLS = (
-    "Let the {client} give up or test idle connections sooner than that (the idle time or the "
+    "Let the {sender} give up or test idle connections sooner than that (the idle time or the "
     "longest life of its pool), or raise the idle limit of the {server} (HAProxy: timeout client, "
     "timeout server, timeout tunnel; nginx stream: proxy_timeout)."
 )
@@ -321,7 +321,7 @@ def _used_after(comparison: Comparison, side: Side) -> Iterator[Finding]:
             )
         ],
         note="the FIN, and the RST that answers what came later",
-        remedy=POOLS.format(client=client, server=server),
+        remedy=POOLS.format(sender=client, server=server),
         side=named(comparison, side),
         server=server,
         client=client,

@@ -6,11 +6,11 @@ Meaning:
 Decided by:
     Both request heads of a pair, whole: the field is in the client's and not in the backend's. The
     backend answered every such request 401 or 403, and the balancer passed that on. A field whose
-    name alone keeps it from being passed on is told by refused-messages.
+    name alone keeps it from being passed on is told by refused-messages. A cookie that the backend
+    sets is lost if the response that the client got has no Set-Cookie, and no request brings a
+    cookie of that name.
 Evidence:
     The requests on both sides, and the answers.
-    A cookie that the backend sets is lost if the
-    response that the client got has no Set-Cookie, and no request brings a cookie of that name.
 Remedy:
     Pass the field on: no `proxy_set_header Authorization ""` (nginx), no `http-request del-header`
     (HAProxy), no `RequestHeader unset` (Apache httpd). A balancer that asks for a login itself
@@ -31,20 +31,18 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted, few
 from lbtrace.http_fields import COOKIE, SET_COOKIE, Meaning, fields_of, spelling
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import UNAUTHORIZED
+from lbtrace.model.http import FORBIDDEN, UNAUTHORIZED
 from lbtrace.model.net import Side
 from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, *sorted(fields_of(Meaning.SECRET)))
-FORBIDDEN = 403
 EXAMPLES = 2
 REMEDY = (
-    "Let the balancer pass {field} on (look for proxy_set_header in nginx, del-header in HAProxy, "
-    "RequestHeader unset in Apache httpd). One that asks for a login itself takes it for its own."
+    "Let the balancer pass the field on (look for proxy_set_header in nginx, del-header in "
+    "HAProxy, RequestHeader unset in Apache httpd). One that asks for a login itself takes it for "
+    "its own."
 )
-
-
 COOKIES = (
     "Let the balancer pass Set-Cookie on (look for proxy_hide_header and proxy_ignore_headers in "
     "nginx, del-header in HAProxy, Header unset in Apache httpd; a cache strips it where it may "
@@ -116,7 +114,7 @@ def _of_requests(comparison: Comparison) -> Iterator[Finding]:
                 *comparison.response_frames(pairs[:EXAMPLES]),
             ],
             note="the requests and the answers",
-            remedy=REMEDY.format(field=spelling(field)),
+            remedy=REMEDY,
             field=spelling(field),
             count=len(pairs),
             of=int((sent != ABSENT).sum()),

@@ -27,7 +27,7 @@ from lbtrace.model.report import Finding, Severity
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.TIME, FramePart.START_LINE)
-REMEDY = "Leave --clock-offset away, or give {offset}."
+REMEDY = "Leave --clock-offset away, or give the other offset."
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
@@ -51,7 +51,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
             )
         ),
         note="requests that belong together under the other offset",
-        remedy=REMEDY.format(offset=offset.replace(" ", "")),
+        remedy=REMEDY,
         stated=_signed(other.stated_ns),
         fitting=other.fitting,
         offset=offset,

@@ -55,34 +55,46 @@ def sentences(module: ModuleType) -> Iterator[str]:
 
 def statements(module: ModuleType) -> Iterator[str]:
     """The statements and remedies of a module, in every form that is known."""
-    for _, forms in _texts_of(module):
+    for _, forms, _ in _texts_of(module):
         yield from forms
 
 
 def unknown(module: ModuleType) -> Iterator[str]:
-    """The statements and remedies of a module that are only known at run time, as its source."""
-    for node, forms in _texts_of(module):
-        if not forms:
+    """The statements and remedies of a module that are only known at run time, as its source. The
+    places of a remedy are filled in before it is translated: only who is meant may stand there.
+    """
+    for node, forms, is_remedy in _texts_of(module):
+        if not forms or (is_remedy and any(map(_PLACE.search, forms))):
             yield ast.unparse(node)
 
 
-def _texts_of(module: ModuleType) -> Iterator[tuple[ast.expr, list[str]]]:
-    """Each statement and remedy, with its forms."""
+def _texts_of(module: ModuleType) -> Iterator[tuple[ast.expr, list[str], bool]]:
+    """Each statement and remedy, with its forms, and whether it is a remedy."""
     tree = ast.parse(inspect.getsource(module))
     reader = _Reader(module, tree)
     for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
         for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
-            for node in _said(call):
-                yield node, reader.known(node, function)
+            for node in _statement(call):
+                yield node, reader.known(node, function), False
+            for node in _remedy(call):
+                yield node, reader.known(node, function), True
 
 
-def _said(call: ast.Call) -> list[ast.expr]:
-    """The statement and the remedy of a finding, the statement of a witness."""
+def _statement(call: ast.Call) -> list[ast.expr]:
+    """The statement of a finding or of a witness."""
     match call.func:
         case ast.Attribute(attr="finding"):
-            return [*call.args[3:4], *(k.value for k in call.keywords if k.arg == "remedy")]
+            return call.args[3:4]
         case ast.Attribute(attr="of", value=ast.Name(id="Observation")):
             return call.args[2:3]
+    return []
+
+
+def _remedy(call: ast.Call) -> list[ast.expr]:
+    """The remedy of a finding."""
+    match call.func:
+        case ast.Attribute(attr="finding"):
+            return [k.value for k in call.keywords if k.arg == "remedy"]
     return []
 
 
