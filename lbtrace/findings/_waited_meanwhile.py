@@ -14,7 +14,7 @@ import numpy as np
 
 from lbtrace.comparison import Comparison, once
 from lbtrace.findings._backend_events import attempted
-from lbtrace.findings._where_time_went import PARTS, Slow, slow_pairs
+from lbtrace.findings._where_time_went import PARTS_OF_PAIRS, Slow, slow_pairs
 from lbtrace.tables.columns import Column, among, distinct
 
 MAX_LOOKED_AT = 1000  # slow requests
@@ -39,8 +39,10 @@ def waited_meanwhile(comparison: Comparison) -> Waited:
     the clock of a capture was set back.
     """
     slow = slow_pairs(comparison)
-    held = slow.where(np.flatnonzero(slow.longest_part == PARTS.index("held"))[:MAX_LOOKED_AT])
-    if not all(trace.steady for trace in (*comparison.clients, *comparison.backends)):
+    held = slow.where(
+        np.flatnonzero(slow.longest_part == PARTS_OF_PAIRS.index("held"))[:MAX_LOOKED_AT]
+    )
+    if not comparison.steady():
         held = held.where(np.zeros(0, np.int64))
     found: list[list[int]] = [[] for _ in range(len(held.pairs))]
     for point, (times, connections) in enumerate(_attempts(comparison)):

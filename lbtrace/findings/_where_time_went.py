@@ -28,7 +28,7 @@ from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import bits_of
 
 SLOW_NS = 1_000_000_000
-PARTS = ("sending", "held", "answering", "responding", "delivering")
+PARTS_OF_PAIRS = ("sending", "held", "answering", "responding", "delivering")
 DAMAGED = bits_of(
     (Mark.HEAD_TRUNCATED, Mark.BODY_TRUNCATED, Mark.RESYNCED, Mark.LOST, Mark.PAIRED_BY_ORDER)
 )
@@ -42,7 +42,7 @@ class Slow(NamedTuple):
     pairs: Pairs
     total: Column
     parts: dict[str, Column]
-    longest_part: Column  # index in PARTS
+    longest_part: Column  # index in PARTS_OF_PAIRS
     others: Column
 
     def where(self, chosen: Column) -> Slow:
@@ -92,7 +92,7 @@ def slow_pairs(comparison: Comparison) -> Slow:
         "responding": responding,
         "delivering": np.maximum(received - responding, 0),
     }
-    columns = np.array([parts[name] for name in PARTS])
+    columns = np.array([parts[name] for name in PARTS_OF_PAIRS])
     longest = columns.argmax(axis=0) if len(pairs) else np.zeros(0, np.int64)
     return Slow(pairs, total, parts, longest, others)
 

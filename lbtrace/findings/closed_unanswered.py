@@ -67,8 +67,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         return
     waited = (fin - q.last_ns)[which]
     shortest, longest = int(waited.min()), int(waited.max())
-    # a clock that was set tells no durations
-    steady = all(trace.steady for trace in comparison.traces(side))
+    steady = comparison.steady(side)
     both = steady and differ(shortest, longest)
     yield KIND.finding(
         "",

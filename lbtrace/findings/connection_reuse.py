@@ -223,7 +223,7 @@ def _idle(comparison: Comparison) -> Iterator[Finding]:
     side = comparison.captured[-1]
     ages, following = _gaps(comparison, side)
     # a clock that was set tells no silences
-    if not len(ages) or not all(trace.steady for trace in comparison.traces(side)):
+    if not len(ages) or not comparison.steady(side):
         return
     longest = int(following[ages == ages.max()].max())
     yield KIND.finding(

@@ -63,6 +63,15 @@ EARLY_REMEDY = (
     "Find out why the backend pauses in the middle of a response, or let the balancer wait longer "
     "for it: proxy_read_timeout (nginx), timeout server (HAProxy)."
 )
+READER_REMEDY = (
+    "Find out why the client did not read, or let the balancer wait longer for it: send_timeout "
+    "(nginx), timeout client (HAProxy)."
+)
+STOPPED_REMEDY = (
+    "Look at the error log of the balancer at that moment: a time limit for the backend (nginx: "
+    "proxy_read_timeout; HAProxy: timeout server), a full disk or a limit for temporary files "
+    "(nginx: proxy_temp_path), a restart."
+)
 MIN_PAUSE_NS = 100_000_000  # a silence worth a word
 UNREAD_NS = 1_000_000_000  # a closed window that a time limit of writing may end
 
@@ -86,17 +95,6 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         for side, those in kind.items():
             if those.any():
                 yield tell(comparison, side, np.flatnonzero(those), len(passed[id(kind)]))
-
-
-READER_REMEDY = (
-    "Find out why the client did not read, or let the balancer wait longer for it: send_timeout "
-    "(nginx), timeout client (HAProxy)."
-)
-STOPPED_REMEDY = (
-    "Look at the error log of the balancer at that moment: a time limit for the backend (nginx: "
-    "proxy_read_timeout; HAProxy: timeout server), a full disk or a limit for temporary files "
-    "(nginx: proxy_temp_path), a restart."
-)
 
 
 def _perhaps_passed_on(comparison: Comparison) -> Column:

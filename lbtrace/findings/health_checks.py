@@ -222,7 +222,7 @@ def _given_up(
     """Checks that the balancer waited for no longer: it ended the connection before any byte of the
     answer.
     """
-    if not all(trace.steady for trace in comparison.backends):
+    if not comparison.steady(Side.BACKEND):
         return
     backend = comparison.sides[1]
     q, r, on = backend.requests, backend.responses, backend.connection[checks]

@@ -469,7 +469,7 @@ def _hellos_unheard(comparison: Comparison, side: Side) -> tuple[Column, Column]
     """
     table = comparison.table(side)
     nothing = np.zeros(0, np.int64)
-    if not all(trace.steady for trace in comparison.traces(side)):
+    if not comparison.steady(side):
         return nothing, nothing
     in_tls, _ = _tls_and_plain(comparison, side)
     in_tls &= table.of_ends("first_payload_ns", server=False) != NEVER

@@ -98,8 +98,7 @@ def _by_end(comparison: Comparison, side: Side, server: bool) -> Iterator[Findin
         return
     waited = (rst_ns - table.requests.last_ns)[cut].clip(0)
     answering = int(table.responses.there[cut].sum())
-    # a clock that was set tells no durations
-    steady = all(trace.steady for trace in comparison.traces(side))
+    steady = comparison.steady(side)
     both = steady and differ(int(waited.min()), int(waited.max()))
     yield KIND.finding(
         "by-the-server-end" if server else "by-the-client-end",

@@ -46,9 +46,7 @@ from lbtrace.findings._names import few
 from lbtrace.findings._open_behind import open_behind
 from lbtrace.findings._waited_meanwhile import waits_explained
 from lbtrace.findings._where_time_went import (
-    PARTS as BOTH_PARTS,
-)
-from lbtrace.findings._where_time_went import (
+    PARTS_OF_PAIRS,
     SLOW_NS,
     Slow,
     known_times,
@@ -116,7 +114,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         return
     slow = slow_pairs(comparison)
     slow = slow.where(~_explained(comparison, slow))
-    for at, part in enumerate(BOTH_PARTS):
+    for at, part in enumerate(PARTS_OF_PAIRS):
         those = slow.where(slow.longest_part == at)
         if len(those.pairs):
             yield _of_two(comparison, part, those, len(slow.others) + len(slow.total))
@@ -125,7 +123,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
 def _explained(comparison: Comparison, slow: Slow) -> Column:
     """Which of them another finding explains, or loss."""
     client, c, b = comparison.sides[0], slow.pairs.client, slow.pairs.backend
-    part = {name: slow.longest_part == at for at, name in enumerate(BOTH_PARTS)}
+    part = {name: slow.longest_part == at for at, name in enumerate(PARTS_OF_PAIRS)}
     again = reduce(
         np.bitwise_or, (client.marks[c], client.requests.marks[c], client.responses.marks[c])
     )
@@ -169,26 +167,7 @@ def _of_two(comparison: Comparison, part: str, slow: Slow, of: int) -> Finding:
         confidence_of(pairs),
         "{count} of {of} requests took a second or longer"
         + (" (the others {median} in the median)" if len(slow.others) else "")
-        + (
-            ", mainly while the client sent them. The slowest, {target}, took {longest}: "
-            "{spent} to send it."
-            if part == "sending"
-            else ", mainly between the client capture and the backend's. The slowest, "
-            "{target}, took {longest}, of which the backend had it for {behind}."
-            if part == "held" and comparison.passes_packets
-            else ", mainly at the balancer. The slowest, {target}, took {longest}, of which "
-            "the backend had it for {behind}."
-            if part == "held"
-            else ", mainly until the backend ({servers}) began to answer. The slowest, "
-            "{target}, took {longest}, and {spent} passed at the backend before the first byte "
-            "of its answer" + (", {held} at the balancer." if held else ".")
-            if part == "answering"
-            else ", mainly while the backend ({servers}) sent its answer. The slowest, "
-            "{target}, took {longest}, and the backend sent for {spent}."
-            if part == "responding"
-            else ", mainly because the answer came slower than the backend had sent it. The "
-            "slowest, {target}, came over {received}; the backend had sent it in {sent}."
-        )
+        + _mainly(part, comparison.passes_packets, held > 0)
         + (" It came to the backend {before} after the client had sent it." if before else "")
         + (
             " Never more than {limit} requests were open behind the balancer, and each of these "
@@ -226,6 +205,38 @@ def _of_two(comparison: Comparison, part: str, slow: Slow, of: int) -> Finding:
         limit=limit or None,
         apart=ns(apart) if apart else None,
     ).about(comparison.asked(Side.CLIENT, pairs.client))
+
+
+def _mainly(part: str, passes_packets: bool, held: bool) -> str:
+    """In which part the time went, and how much of the slowest one's. `held`: the balancer had it
+    for a good part, too.
+    """
+    if part == "sending":
+        return (
+            ", mainly while the client sent them. The slowest, {target}, took {longest}: {spent} "
+            "to send it."
+        )
+    if part == "held":
+        return (
+            ", mainly between the client capture and the backend's."
+            if passes_packets
+            else ", mainly at the balancer."
+        ) + " The slowest, {target}, took {longest}, of which the backend had it for {behind}."
+    if part == "answering":
+        return (
+            ", mainly until the backend ({servers}) began to answer. The slowest, {target}, took "
+            "{longest}, and {spent} passed at the backend before the first byte of its answer"
+            + (", {held} at the balancer." if held else ".")
+        )
+    if part == "responding":
+        return (
+            ", mainly while the backend ({servers}) sent its answer. The slowest, {target}, took "
+            "{longest}, and the backend sent for {spent}."
+        )
+    return (
+        ", mainly because the answer came slower than the backend had sent it. The slowest, "
+        "{target}, came over {received}; the backend had sent it in {sent}."
+    )
 
 
 def _frames(comparison: Comparison, slow: Slow) -> Iterator[FrameRef]:

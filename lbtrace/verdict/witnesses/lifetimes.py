@@ -37,7 +37,7 @@ def lifetimes(comparison: Comparison) -> Iterator[Observation]:
     client, backend = comparison.sides
     lasted_ns = _lifetimes(comparison, client)
     asked = np.flatnonzero(backend.requests.there & ~comparison.check_exchanges)
-    if not len(lasted_ns) or not len(asked) or not _steady(comparison):
+    if not len(lasted_ns) or not len(asked) or not comparison.steady():
         return
     on, came_ns = backend.connection[asked], backend.requests.first_ns[asked]
     behind = distinct(on)
@@ -79,7 +79,3 @@ def _lifetimes(comparison: Comparison, client: SideTable) -> Column:
         return np.zeros(0, np.int64)
     lasted: Column = (client.of_connections("last_ns") - client.of_connections("first_ns"))[carried]
     return lasted
-
-
-def _steady(comparison: Comparison) -> bool:
-    return all(trace.steady for trace in (*comparison.clients, *comparison.backends))
