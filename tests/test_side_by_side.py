@@ -21,7 +21,7 @@ from lbtrace.options import Options, Progress, quiet
 from lbtrace.render import View, get_format
 from lbtrace.render.json import row_files, rows
 from lbtrace.side_by_side import WORTH, results
-from tests.bench.generate import write, write_pair
+from tests.bench.generate import write
 from tests.golden import SAMPLES
 
 pytestmark = pytest.mark.skipif(
@@ -120,21 +120,6 @@ def test_beside_a_thread_no_process_is_forked() -> None:
     finally:
         done.set()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("pair")
-    front, back = folder / "client.pcap", folder / "backend.pcap"
-    write_pair(front, back, "reuse", 6400)
-    return front, back
-
-
-def report(clients: list[list[str]], backends: list[list[str]], jobs: int) -> str:
-    out = StringIO()
-    found = pipeline.compare(clients, backends, Options(jobs=jobs))
-    get_format("json").write_report(found, out, View(width=100))
-    return out.getvalue()
 
 
 def document(files: list[str], jobs: int) -> str:
