@@ -9,13 +9,13 @@ something stored and fresh made the balancer ask a backend.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Final
 
 import numpy as np
 
 from lbtrace.http_fields import CACHE_CONTROL, HOST
+from lbtrace.http_fields.caches import lifetime
 from lbtrace.match.exchange_times import NOT_MODIFIED, body_keys
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.pairing import Confidence
@@ -23,20 +23,6 @@ from lbtrace.tables.words import joint
 
 FEW = 3  # requests: fewer show no habit
 SECOND_NS: Final = 1_000_000_000
-_LIFETIME: Final = re.compile(r"(?:^|[\s,])(s-maxage|max-age)\s*=\s*\"?([0-9]{1,9})\b")
-_NOT_STORED: Final = re.compile(r"(?:^|[\s,])(?:no-store|no-cache|private)\b")
-
-
-def lifetime(cache_control: str) -> tuple[int, str]:
-    """For how many seconds a shared cache may use an answer again by its Cache-Control (RFC 9111
-    §4.2.1), and the directive that says it; (0, "") where it may not, or nothing says it.
-    """
-    text = cache_control.lower()
-    if _NOT_STORED.search(text):
-        return 0, ""
-    said = {name: int(seconds) for name, seconds in _LIFETIME.findall(text)}
-    name = "s-maxage" if "s-maxage" in said else "max-age"
-    return (said[name], f"{name}={said[name]}") if said.get(name) else (0, "")
 
 
 def find(state: Pairing, without: Collection[int]) -> dict[int, str]:

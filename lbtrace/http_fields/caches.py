@@ -1,4 +1,4 @@
-"""A response field → whether it says that the answer was taken from a cache.
+"""A response field → whether it says that the answer was taken from a cache, or how long it may be.
 
 An answer is a hit when its content was kept from an earlier one, also where the cache asked the
 origin first and heard that nothing had changed (RFC 9111 §4.3): the content is not what the origin
@@ -25,6 +25,8 @@ _STATE: Final = re.compile(r"\s*([A-Za-z]+(?:[_-][A-Za-z]+)*)(?=[\s,;(]|$)")
 _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _HIT_PARAMETER: Final = re.compile(r";\s*hit\s*(?:=\s*\?1\s*)?(?=;|$)")
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_LIFETIME: Final = re.compile(r"(?:^|[\s,])(s-maxage|max-age)\s*=\s*\"?([0-9]{1,9})\b")
+_NOT_STORED: Final = re.compile(r"(?:^|[\s,])(?:no-store|no-cache|private)\b")
 
 
 def marks_cache(name: str) -> bool:
@@ -74,6 +76,18 @@ def _count(member: str) -> bool:
 
 
 _READ: Final = {CACHE_STATUS: _hit_parameter, X_VARNISH: _two_numbers, X_CACHE_HITS: _count}
+
+
+def lifetime(cache_control: str) -> tuple[int, str]:
+    """For how many seconds a shared cache may use an answer again by its Cache-Control (RFC 9111
+    §4.2.1), and the directive that says it; (0, "") where it may not, or nothing says it.
+    """
+    text = cache_control.lower()
+    if _NOT_STORED.search(text):
+        return 0, ""
+    said = {name: int(seconds) for name, seconds in _LIFETIME.findall(text)}
+    name = "s-maxage" if "s-maxage" in said else "max-age"
+    return (said[name], f"{name}={said[name]}") if said.get(name) else (0, "")
 
 
 def age_s(value: str) -> int:

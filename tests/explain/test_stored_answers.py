@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from lbtrace.explain.stored_answers import lifetime
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, UnpairedDetail, UnpairedReason
 from tests.simulator.script import Script
@@ -84,22 +83,3 @@ def test_without_a_habit_of_a_cache_another_backend_may_have_answered(
 
 def test_a_balancer_that_asked_again_does_not_use_what_was_stored(tmp_path: Path) -> None:
     assert OWN not in said(tmp_path, again=True)
-
-
-@pytest.mark.parametrize(
-    ("control", "found"),
-    [
-        ("max-age=60", (60, "max-age=60")),
-        ("public, S-MAXAGE=5, max-age=60", (5, "s-maxage=5")),
-        ('max-age="7"', (7, "max-age=7")),
-        ("max-age=0", (0, "")),
-        ("no-store, max-age=60", (0, "")),
-        ('private="x-id", max-age=60', (0, "")),
-        ("no-cache", (0, "")),
-        ("stale-max-age=9", (0, "")),
-        ("max-age=99999999999999999999", (0, "")),
-        ("", (0, "")),
-    ],
-)
-def test_how_long_a_shared_cache_may_use_an_answer(control: str, found: tuple[int, str]) -> None:
-    assert lifetime(control) == found

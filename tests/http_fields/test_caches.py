@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit
+from lbtrace.http_fields.caches import age_of_fresh, age_s, is_cache_hit, lifetime
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,22 @@ def test_the_age_of_a_fresh_answer_is_the_time_it_took(took_ns: int, age: int) -
 @pytest.mark.parametrize("value", ["", "-1", "two", "²", "1.5", "9" * 5000])
 def test_an_age_that_is_no_number_says_nothing_terrible(value: str) -> None:
     assert age_s(value) == (10**12 - 1 if value.startswith("9") else 0)
+
+
+@pytest.mark.parametrize(
+    ("control", "found"),
+    [
+        ("max-age=60", (60, "max-age=60")),
+        ("public, S-MAXAGE=5, max-age=60", (5, "s-maxage=5")),
+        ('max-age="7"', (7, "max-age=7")),
+        ("max-age=0", (0, "")),
+        ("no-store, max-age=60", (0, "")),
+        ('private="x-id", max-age=60', (0, "")),
+        ("no-cache", (0, "")),
+        ("stale-max-age=9", (0, "")),
+        ("max-age=99999999999999999999", (0, "")),
+        ("", (0, "")),
+    ],
+)
+def test_how_long_a_shared_cache_may_use_an_answer(control: str, found: tuple[int, str]) -> None:
+    assert lifetime(control) == found
