@@ -114,8 +114,12 @@ def _forgotten(comparison: Comparison, side: Side) -> Iterator[Finding]:
             + ", and then nothing came back: what was sent then was sent {tries} times",
         )
         + (" or more" if len(set(tries.tolist())) > 1 else "")
-        + ", in vain. The flow was forgotten on the way."
-        + (" None of it is in the backend capture." if missing else "")
+        + ", in vain."
+        + (
+            " The flow was forgotten on the way. None of it is in the backend capture."
+            if missing
+            else " The flow was forgotten on the way, or the other end is gone."
+        )
         + _bound(worked, idle),
         shown_ends(comparison, side, sent.connection, sent.server, "unacked"),
         note="the first segment that was sent in vain",
