@@ -53,6 +53,8 @@ FOUND = (
     "818181010081240009003a09",  # the tries that worked were lost: "another status, 200 for 503"
     # one request of a session with an early end, the others with losses: paired by the cookie
     "250101669b9bb1a029012d9b9bb1a029012d",
+    # a SYN behind its answer and the first request: a law took it for another connection's
+    "06011400000000400000000000000000000000",
 )
 
 

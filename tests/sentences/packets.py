@@ -185,7 +185,9 @@ def _length(ip: dpkt.ip.IP | dpkt.ip6.IP6) -> int:
 
 
 def talks(all_packets: Sequence[Packet]) -> list[Talk]:
-    """Packets → their connections: a SYN with a new number begins one, however alike the ends."""
+    """Packets → their connections: a SYN with a new number begins one, however alike the ends. One
+    that is late has the number right before the first that its end is known by.
+    """
     last: dict[frozenset[End], Talk] = {}
     found: list[Talk] = []
     numbers: dict[int, set[int]] = defaultdict(set)
@@ -194,7 +196,9 @@ def talks(all_packets: Sequence[Packet]) -> list[Talk]:
         talk = last.get(key)
         opens = packet.syn and not packet.acks
         if opens and talk is not None and packet.seq not in numbers[id(talk)]:
-            talk = None
+            known = talk.directions.get(packet.source)
+            if known is None or known.place(packet.seq) != -1:
+                talk = None
         if talk is None:
             reply = packet.syn and packet.acks
             ends = (packet.target, packet.source) if reply else (packet.source, packet.target)
