@@ -219,10 +219,19 @@ class PairedSides(Sides):
 
     @cached_property
     def causes(self) -> Column:
-        """Per backend exchange the client exchange that it was an attempt for, however sure that
-        is; NO_EXCHANGE without one.
+        """Per backend exchange the client exchange that it is known to be an attempt for;
+        NO_EXCHANGE without one.
         """
         table = PairTable.of(self.correlation.pairs)
+        return self._attempted(table.taken(np.flatnonzero(table.known)))
+
+    @cached_property
+    def possible_causes(self) -> Column:
+        """The same, however sure that is: what makes a finding say less, never more."""
+        return self._attempted(PairTable.of(self.correlation.pairs))
+
+    def _attempted(self, table: PairTable) -> Column:
+        """Per backend exchange the client exchange that one of these pairs names for it."""
         client, backend = self.sides
         asked = client.numbers(table.client_point, table.client)
         out = np.full(len(backend), NO_EXCHANGE, np.int64)

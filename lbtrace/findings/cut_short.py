@@ -82,13 +82,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     reset = {side: _reset(comparison.table(side)) for side in comparison.captured}
     passed = {id(kind): np.zeros(0, np.int64) for kind in (sized, reset)}
     if not comparison.alone:
-        pairs = comparison.all_pairs
         unfinished = sized[Side.CLIENT] | reset[Side.CLIENT]
         for kind in (sized, reset):
-            rows = distinct(pairs.client[kind[Side.BACKEND][pairs.backend]])
-            rows = rows[unfinished[rows]]
-            sized[Side.CLIENT][rows] = reset[Side.CLIENT][rows] = False
-            passed[id(kind)] = rows
+            cut, perhaps = (
+                distinct(pairs.client[kind[Side.BACKEND][pairs.backend] & unfinished[pairs.client]])
+                for pairs in (comparison.pairs, comparison.all_pairs)
+            )
+            sized[Side.CLIENT][perhaps] = reset[Side.CLIENT][perhaps] = False
+            passed[id(kind)] = cut
         unsure = _perhaps_passed_on(comparison)
         sized[Side.CLIENT][unsure] = reset[Side.CLIENT][unsure] = False
     for kind, tell in ((sized, _finding), (reset, _reset_finding)):
@@ -134,7 +135,7 @@ def _behind(comparison: Comparison, rows: Column) -> _Behind:
     """Of the client exchanges `rows`, which a balancer cut short: those whose response was not over
     behind it, either, when it closed its connection there.
     """
-    pairs, table = comparison.all_pairs, comparison.sides[1]
+    pairs, table = comparison.pairs, comparison.sides[1]
     backend = np.unique(pairs.backend[np.isin(pairs.client, rows)])
     r, connection = table.responses, table.connection[backend]
     closed, ended = (table.ended_ns(server)[connection] for server in (False, True))
@@ -296,7 +297,7 @@ def _evidence(
         yield comparison.response_frame(side, table.ref(row))
         yield comparison.closing_frame(side, int(table.connection[row]), server=True)
     if side is Side.BACKEND and not comparison.alone:
-        pairs = comparison.all_pairs
+        pairs = comparison.pairs
         yield from comparison.response_frames(pairs.where(np.isin(pairs.backend, rows[:EXAMPLES])))
     for row in early[:EXAMPLES].tolist():
         behind = comparison.sides[1]

@@ -407,11 +407,12 @@ def _dropped(comparison: Comparison) -> Iterator[Finding]:
     """Fields whose names are tokens, and that do not reach the backend because of how they are
     spelled: none of them does.
     """
-    backend = comparison.sides[1]
+    backend, known = comparison.sides[1], set(comparison.pairs.place.tolist())
     lost = [
         change
         for change in comparison.correlation.changes
         if change.request
+        and change.example in known
         and change.kind is ChangeKind.REMOVED
         and not change.hop_by_hop
         and ("_" in change.name or "." in change.name)
@@ -420,13 +421,13 @@ def _dropped(comparison: Comparison) -> Iterator[Finding]:
         ).any()
     ]
     if lost:
-        shown = np.isin(comparison.all_pairs.place, [change.example for change in lost])
+        shown = np.isin(comparison.pairs.place, [change.example for change in lost])
         yield KIND.finding(
             "dropped-names",
             Severity.MEDIUM,
             Confidence.HIGH,
             "Fields with an underscore or a dot in their names do not reach the backend: {names}.",
-            comparison.request_frames(comparison.all_pairs.where(shown)),
+            comparison.request_frames(comparison.pairs.where(shown)),
             remedy="Let the balancer pass such names on (underscores_in_headers on in nginx), or "
             "name the field with dashes.",
             names=", ".join(f"{c.name} ({c.count} {noun(c.count, 'request')})" for c in lost),

@@ -64,7 +64,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     for side in comparison.captured:
         rows = np.flatnonzero(_unfinished(comparison.table(side)))
         if side is Side.BACKEND and not comparison.alone:
-            causes = comparison.causes[rows]
+            causes = comparison.possible_causes[rows]
             rows = rows[(causes == NO_EXCHANGE) | ~np.isin(causes, known)]
         if len(rows):
             yield _finding(comparison, side, rows)

@@ -18,7 +18,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def ask(n: int) -> bytes:
-    return b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % n
+    return b"GET /%d HTTP/1.1\r\nHost: a.example\r\nX-Request-Id: 8f3c1e0%d\r\n\r\n" % (n, n)
 
 
 def played(end: Callable[[Spoken, bytes], object], idle_ms: float = 3000) -> Script:

@@ -5,6 +5,7 @@ may take it for a difference.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from lbtrace.model.pairing import (
 )
 from lbtrace.model.report import Kind
 from lbtrace.options import Options
+from lbtrace.pipeline import compare
 from lbtrace.verdict import judge
 from lbtrace.verdict.witnesses.packets import addresses
 from tests.findings.simulated import (
@@ -35,6 +37,7 @@ from tests.findings.simulated import (
 )
 from tests.simulator import Balancer, Simulation
 
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 SENT = [("X-Forwarded-For", "6.6.6.6")]
 
 
@@ -238,3 +241,20 @@ def test_an_interim_response_may_be_among_what_was_not_captured() -> None:
         judge_recording(spoken.recorded, spoken.correlation).of("protocol-changes.interim-own")
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("in_front", "behind"),
+    [("alb-like", "nginx-race"), ("haproxy", "alb-like"), ("squid", "haproxy")],
+)
+def test_a_pair_of_low_confidence_carries_no_problem_to_the_other_side(
+    in_front: str, behind: str
+) -> None:
+    """Recordings of other times have alike requests. Which of them belong together is not known, so
+    no problem names frames of both.
+    """
+    client, backend = SAMPLES / in_front / "client.pcap", SAMPLES / behind / "backend.pcap"
+    report = compare([[str(client)]], [[str(backend)]])
+    assert {pair.confidence for pair in report.correlation.pairs} == {Confidence.LOW}
+    of_exchanges = [p for p in report.problems if "swapped-captures" not in p.cause.slug]
+    assert not [p for p in of_exchanges if len({frame.side for frame in p.frames}) == 2]
