@@ -42,8 +42,8 @@ def test_a_frame_has_its_layers_and_its_head(capsys: pytest.CaptureFixture[str])
         f"#14 of {CLIENT}"[:40],
         "2026-11-22 18:21:02.995424000 UTC",
         "link type Ethernet",
-        "src 192.168.0.5 · dst 3.35.166.21",
-        "dport 80",
+        "source 192.168.0.5",
+        "destination port 80",
         "GET /divide/50 HTTP/1.1",
         "User-Agent: lbtrace-lab/1.0",
     ):
@@ -60,7 +60,7 @@ def test_what_findings_rest_on_is_marked(capsys: pytest.CaptureFixture[str]) -> 
     assert run(["frame", BACKEND, "10", "12", "--hex", "--width", "120"]) == 0
     out = capsys.readouterr().out
     for told in (
-        "▶flags FA◀",
+        "▶flags FIN ACK◀",
         "5d 3a 80▶11◀ *w",
         "  ▶GET /divide/50 HTTP/1.1◀",
         "  ▶X-Forwarded-For: 1.240.235.98◀",

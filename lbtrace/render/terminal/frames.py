@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TextIO
 
+from lbtrace.frame import field_names
 from lbtrace.frame.dissection import Dissection, Layer
 from lbtrace.frame.evidence import MarkedFrame, in_words, marked
 from lbtrace.frame.payload_lines import PayloadLine
@@ -107,7 +108,7 @@ def _layer(page: Page, layer: Layer, told: set[str]) -> None:
     fields: list[Cell] = []
     for name, value in layer.fields:
         fields += [" · "] if fields else []
-        fields.append(_told(f"{name} {shown(value)}", name in told))
+        fields.append(_told(shown(field_names.told(layer.name, name, value)), name in told))
     page.hanging([(f"{shown(layer.name):<8}  ", "bold")], *fields)
 
 
