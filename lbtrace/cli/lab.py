@@ -316,7 +316,7 @@ def made(directory: Path) -> Path:
     "names", metavar="[NAME]...", nargs=-1, shell_complete=completing.balancers_and_traffics
 )
 def list_command(names: tuple[str, ...]) -> None:
-    """List the balancers and traffics, or say what NAME is and what it runs with."""
+    """List the balancers and traffics. With NAME: what it is, and what it runs with."""
     from lbtrace.cli.lab_list import one, overview
 
     for line in (line for name in names for line in one(name)) if names else overview():

@@ -77,14 +77,10 @@ REMEDY = {
     "take a way that was not captured.",
 }
 HAIRPIN = (
-    " {hairpins} of them {hairpins:goes|go} from a backend to the balancer's own address "
-    "(hairpin): the answer must come back through the balancer."
+    " from a backend to the balancer's own address (hairpin): the answer must come back through "
+    "the balancer."
 )
 OPENED = " {opened} other connections there opened."
-WAITED = (
-    " Meanwhile {waiting} requests waited at the balancer, {waited} at most, until it asked "
-    "{answering}."
-)
 SOONER = {
     "no-answer": " Until then, let the balancer wait less for a connection (nginx: "
     "proxy_connect_timeout; HAProxy: timeout connect; Envoy: connect_timeout), and let health "
@@ -144,10 +140,10 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 told(comparison, STATEMENT[kind]).replace(
                     "{checks}", " ({checks} of them health checks)" if checks else ""
                 )
-                + (HAIRPIN if hairpins else "")
+                + _hairpin(hairpins, len(connections))
                 + (NOT_BEHIND if dropped else "")
                 + (OPENED if opened else "")
-                + (WAITED if slow else ""),
+                + (_waiting(len(slow.pairs)) if slow else ""),
                 [
                     *comparison.opening_frames(side, connections)[: 2 if icmp else None],
                     *_icmp.frames(icmp[:2]),
@@ -208,6 +204,22 @@ def _datagrams(comparison: Comparison, side: Side) -> Iterator[Finding]:
         targets=few(dict.fromkeys(str(error.target) for _, error in found)),
         side=named(comparison, side),
         remedy=REMEDY["unreachable"],
+    )
+
+
+def _hairpin(hairpins: int, count: int) -> str:
+    if not hairpins:
+        return ""
+    if hairpins < count:
+        return " {hairpins} of them {hairpins:goes|go}" + HAIRPIN
+    return (" It goes" if count == 1 else " All of them go") + HAIRPIN
+
+
+def _waiting(requests: int) -> str:
+    return (
+        " Meanwhile {waiting} requests waited "
+        + ("{waited}" if requests == 1 else "up to {waited}")
+        + " at the balancer, until it asked {answering}."
     )
 
 

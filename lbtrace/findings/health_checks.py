@@ -189,8 +189,8 @@ def _failing(
             "failing",
             Severity.MEDIUM,
             confidence,
-            "{count} of {of} health checks of {target} were answered with an error, {status} at "
-            "first."
+            "{count} of {of} health checks of {target} were answered with an error, the first with "
+            "{status}."
             + (
                 " They have no {host}."
                 if nameless

@@ -76,7 +76,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 if comparison.alone
                 else "; they may have been carried out twice."
             )
-            + (" A backend got {reached} of them both times." if reached else ""),
+            + (" {reached} of them reached a backend both times." if reached else ""),
             (
                 comparison.request_frame(side, table.ref(row))
                 for pair in list(zip(first[which], again[which], strict=True))[:EXAMPLES]

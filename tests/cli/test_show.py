@@ -29,6 +29,14 @@ def test_a_time_of_day_and_the_answers_are_shown(capsys: pytest.CaptureFixture[s
     assert "17:51:2" in out.partition("HTTP exchanges")[2]
 
 
+def test_the_command_names_what_was_taken_in_front_of_the_balancer_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The requests of the backend capture bear X-Forwarded-For, whichever is given first."""
+    assert run(["show", BACKEND, CLIENT, "--width", "200"]) == 0
+    assert f"   lbtrace compare {CLIENT} {BACKEND}\n" in capsys.readouterr().out
+
+
 def test_both_sides_are_two_captures_and_the_way_to_compare_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_backend_that_asks_its_own_balancer(
     report = play.report(tmp_path)
     (said,) = (f for f in report.findings if f.slug.startswith("connection-failures.no-answer"))
     assert ("hairpin" in said.statement) == hairpin
+    assert ("It goes from a backend to the balancer's own address" in said.text) == hairpin
     assert values(said).get("hairpins") == (1 if hairpin else None)
     assert ("SNAT" in said.remedy) == hairpin
 
@@ -319,12 +320,20 @@ def test_requests_that_waited_for_a_server_that_did_not_answer(
         exchange(play, f"/after/{n}")
     (said,) = told(play, tmp_path, "connection-failures")
     assert (values(said)["count"], values(said)["waiting"]) == (2, 2)
-    assert "Meanwhile 2 requests waited at the balancer, 1.5 s at most" in said.text
+    assert "Meanwhile 2 requests waited up to 1.5 s at the balancer, until it asked" in said.text
     assert "until it asked 10.0.9.11:8080." in said.text
     assert ("redispatch" in said.remedy) is refused
     assert ("proxy_connect_timeout" in said.remedy) is not refused
     found = {f.slug for f in play.report(tmp_path).findings}
     assert not {slug for slug in found if slug.startswith(("slow-requests", "lost-syn"))}
+
+
+def test_the_wait_of_one_request_is_no_upper_limit(tmp_path: Path) -> None:
+    play = Script()
+    exchange(play, "/before")
+    waits(play, 1, refused=True)
+    (said,) = told(play, tmp_path, "connection-failures")
+    assert "Meanwhile 1 request waited 1.5 s at the balancer, until it asked" in said.text
 
 
 def test_an_attempt_outside_the_wait_is_not_what_a_request_waited_for(tmp_path: Path) -> None:

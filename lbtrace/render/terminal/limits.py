@@ -166,9 +166,9 @@ def _pairing(report: Report) -> Iterator[str]:
         )
     unknown = [u for u in summary.unpaired if u.reason is UnpairedReason.UNKNOWN]
     for u in sorted(unknown, key=lambda u: u.side):
-        yield tr(
-            "{exchanges} without a partner that was found: the packets cannot tell why."
-        ).format(exchanges=units.exchanges(u.side, u.count))
+        yield tr("{exchanges} without a known partner: the packets cannot tell why.").format(
+            exchanges=units.exchanges(u.side, u.count)
+        )
 
 
 def _clocks(report: Report, labels: Labels) -> Iterator[str]:

@@ -41,7 +41,7 @@ def summary(page: Page, report: CaptureReport) -> None:
     if len(report.captures) > 1:
         page.line((of_captures(found, len(report.captures)), "verdict"))
         page.prose(tr("Each capture is told alone. To learn what a balancer between them did:"))
-        page.line(_compare([alone.trace for alone in report.captures]), indent=3)
+        page.line(_compare(report), indent=3)
     else:
         _summary(page, report.trace, found, "verdict")
         if report.not_captured in BOTH_SIDES:
@@ -61,11 +61,13 @@ def _summary(page: Page, trace: Trace, problems: int, style: str = "") -> None:
     limits.not_read(page, [trace])
 
 
-def _compare(traces: Sequence[Trace]) -> str:
+def _compare(report: CaptureReport) -> str:
     """The command that compares them: the first with the others, as files of both sides where one
-    has several.
+    has several. What was taken behind a balancer comes last, what was taken in front of one first.
     """
-    files = [[f.path for f in trace.files] for trace in traces]
+    order = {NotCaptured.BEHIND: 0, NotCaptured.IN_FRONT: 2}
+    captures = sorted(report.captures, key=lambda alone: order.get(alone.not_captured, 1))
+    files = [[f.path for f in alone.trace.files] for alone in captures]
     if all(len(paths) == 1 for paths in files):
         words = [path for paths in files for path in paths]
     else:

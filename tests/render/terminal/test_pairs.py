@@ -98,8 +98,8 @@ def test_exchanges_of_one_side_are_counted_by_reason() -> None:
     shown = replace(report, summary=replace(report.summary, unpaired=counted))
     text = squeezed(page(shown, width=110))
     assert "12 backend health check GET /health → 200 #4" in text
-    order = text.index("2 backend exchanges without a partner that was found")
-    assert order < text.index("1 client exchange without a partner that was found")
+    order = text.index("2 backend exchanges without a known partner")
+    assert order < text.index("1 client exchange without a known partner")
     assert "Exchanges on one side only" not in page(replace(report, summary=Summary()))
 
 
