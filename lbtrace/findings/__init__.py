@@ -9,7 +9,8 @@ is made from the docstrings: `python -m lbtrace.findings > docs/findings.md`.
 A file with `ONE_CAPTURE = True` can speak of one capture alone: its `find` loops over
 `comparison.captured`, names no side (`_side`), and asks for pairs only where both were captured.
 `RESTS_ON` names the parts of its frames that show it (`FramePart`, or names of HTTP fields);
-`lbtrace frame --finding` marks them.
+`lbtrace frame --finding` marks them. `OF_DURATIONS = True` says that all it tells rests on how long
+something took: it is silent where a clock was set while capturing.
 """
 
 from __future__ import annotations

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import pkgutil
+from collections.abc import Iterator
+from enum import StrEnum
+from importlib import import_module
 from typing import Any
 
 import jsonschema
@@ -12,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace import model as vocabulary
 from lbtrace.model.http import (
     Application,
     Body,
@@ -74,6 +79,38 @@ def test_the_schema_names_every_value_of_every_enumeration() -> None:
         (Mark, definitions["exchange"]["properties"]["marks"]["items"]),
     ):
         assert place["enum"] == [member.value for member in enumeration]
+
+
+SOME_VALUES = {
+    "client": "of the two protocols that did not fit, those that a port can expect",
+    "server": "the same",
+    "candidates": "the kinds that what was seen can fit; the others say that nothing does",
+}
+
+
+def lists_of_values(node: object, place: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Every list of values in a schema, under the key that has it."""
+    if isinstance(node, dict):
+        if "enum" in node:
+            yield place, {value for value in node["enum"] if value is not None}
+        for key, below in node.items():
+            named = key if key not in ("items", "properties") else place
+            yield from lists_of_values(below, named)
+
+
+def test_a_list_of_values_in_the_schema_leaves_none_out() -> None:
+    """What belongs to one enumeration of the model is all of it."""
+    enumerations = [
+        {str(member) for member in found}
+        for module in pkgutil.iter_modules(vocabulary.__path__)
+        for found in vars(import_module(f"{vocabulary.__name__}.{module.name}")).values()
+        if isinstance(found, type) and issubclass(found, StrEnum) and found is not StrEnum
+    ]
+    for place, values in lists_of_values(json_tables.schema()):
+        if place in SOME_VALUES:
+            continue
+        larger = [all_ for all_ in enumerations if values < all_]
+        assert values in enumerations or not larger, f"{place}: {values}"
 
 
 def test_the_document_describes_every_key() -> None:
