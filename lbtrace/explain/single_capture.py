@@ -30,8 +30,8 @@ def split(
     - A capture of Linux's "any" interface says of each packet whether the balancer received or
       sent it: who was received from is in front, whom it opened a connection to is behind. Where
       it opened none, nothing is behind: it may have answered or refused everybody itself.
-    - A balancer that passes packets on: most connections are there twice with the same sequence
-      numbers, first as they came in. No address is needed then.
+    - A balancer that passes packets on: most connections that carried something are there twice,
+      with the same sequence numbers, first as they came in. No address is needed then.
     - The addresses that some connections go to and others come from.
     - The address or, where all is on one host, the port whose exchanges have others inside them.
     """
@@ -64,9 +64,11 @@ def _told_apart(trace: Trace, balancer: set[str]) -> tuple[set[int], set[int]]:
     """
     connections = trace.connections
     if not balancer:
-        front, back = _twice(connections)
-        if AROUND * len(connections) <= len(front) + len(back):
-            return front, back
+        # those that carried nothing (a scan, turned back by a NAT) decide only where all did
+        carried = [c for c in connections if _carried(c)] or connections
+        front, back = _twice(carried)
+        if AROUND * len(carried) <= len(front) + len(back):
+            return _twice(connections)
         balancer = _hubs(connections)
         if not balancer and front:
             return front, back
@@ -118,10 +120,15 @@ def _direction_of(trace: Trace, frame: int | None) -> PacketDirection:
     )
 
 
+def _carried(c: Connection) -> bool:
+    """Whether a connection carried bytes of either end."""
+    return bool(c.from_client.bytes or c.from_server.bytes)
+
+
 def _hubs(connections: Sequence[Connection]) -> set[str]:
-    spoken = [c for c in connections if c.from_client.bytes or c.from_server.bytes]
-    servers = Counter(c.server.address for c in spoken)
-    clients = Counter(c.client.address for c in spoken)
+    carried = list(filter(_carried, connections))
+    servers = Counter(c.server.address for c in carried)
+    clients = Counter(c.client.address for c in carried)
     both = {
         a: min(servers[a], clients[a])
         for a in servers.keys() & clients.keys()

@@ -239,6 +239,38 @@ def test_equal_sequence_numbers_need_no_address_though_a_backend_asks_others(
     assert [c.client for c in parts[0].connections] == [c.client for c in whole[0].connections]
 
 
+@pytest.mark.parametrize("scans", [0, 1, 100])
+def test_connections_that_carried_nothing_tell_no_side_where_others_carried_something(
+    tmp_path: Path, scans: int
+) -> None:
+    """A scan of the balancer's own public address, which a NAT in front of it turns back: each
+    connection is there twice with the same sequence numbers, and carried nothing.
+    """
+    trace = inspect([merged(tmp_path, "alb-like")])
+    whole = split(trace)
+    assert whole is not None
+    inside = Endpoint(whole[0].connections[0].server.address, 50000)
+    public = Endpoint("203.0.113.195", 10190)
+    there = list(trace.connections)
+    for n in range(scans):
+        for client, server in ((inside, public), (public, inside)):
+            old = there[0]
+            there.append(
+                old._replace(
+                    id=len(there),
+                    client=client._replace(port=50000 + n),
+                    server=server,
+                    from_client=old.from_client._replace(isn=7000 + n, bytes=0),
+                    from_server=old.from_server._replace(isn=9000 + n, bytes=0),
+                )
+            )
+    added = [trace.applications[0]] * (2 * scans)
+    parts = split(replace(trace, connections=there, applications=[*trace.applications, *added]))
+    assert parts is not None
+    for part, alone in zip(parts, whole, strict=True):
+        assert {ends(part, e) for e in part.exchanges} == {ends(alone, e) for e in alone.exchanges}
+
+
 def test_packets_of_one_capture_are_counted_on_their_own_side(tmp_path: Path) -> None:
     report = compare_on_balancer([merged(tmp_path, "alb-like")])
     assert (report.client_counts.packets, report.backend_counts.packets) == (40, 60)
