@@ -8,8 +8,8 @@ name (RFC 1952 gzip, RFC 8878 zstd, LZ4 frame format, .xz, bzip2).
 
 Invariants: a damaged or cut compressed stream yields what came before the damage and a diagnostic;
 decompressed data never exceed SLACK_BYTES + MAX_EXPANSION_RATIO × the compressed size (a
-decompression bomb ends there, with a diagnostic), and end where FILLER_BYTES of one and the same
-byte show that no record follows.
+decompression bomb ends there, with a diagnostic). What is unpacked, and what a stream holds, ends
+where FILLER_BYTES of one and the same byte show that no record follows: a stream may never end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from lbtrace import guard
-from lbtrace.capture.spool import Spool, full_text
+from lbtrace.capture.spool import Spool
 from lbtrace.capture.unsupported_format import may_be_capture
 from lbtrace.errors import InputError, unread
 from lbtrace.model.trace import Diagnostic
@@ -203,14 +203,19 @@ def _from_stream(path: str, stream: BinaryIO | None) -> Source:
         raise InputError(
             "input-unreadable", "Standard input is closed.", "Name a file, or pipe a capture in."
         )
+    alike = 0  # bytes of one value at the end
     with Spool() as spool:
         chunk = stream.read(COPY_BYTES)
         begins_well = chunk.startswith(tuple(CODECS)) or may_be_capture(chunk)
-        while chunk and spool.write(chunk):
+        while chunk and spool.write(chunk) and alike <= FILLER_BYTES:
+            alike = alike + len(chunk) if _is_filler(chunk) else 0
             chunk = stream.read(COPY_BYTES) if begins_well else b""
+        full = spool.full_text(path) if spool.full else ""
         source = _decompressed(path, _spooled(path, spool))
-        if spool.full:
-            source.diagnostics.append(Diagnostic("temporary-space", full_text(path)))
+        if full:
+            source.diagnostics.append(Diagnostic("temporary-space", full))
+        elif alike > FILLER_BYTES:
+            source.diagnostics.append(_only_filler("endless-filler", path, alike))
         return source
 
 
@@ -251,7 +256,7 @@ def _copied(path: str, file: BinaryIO) -> memoryview:
         with Spool() as spool:
             for part in _parts(file, 0, size):
                 if not spool.write(part):
-                    raise InputError("temporary-space", full_text(path))
+                    raise InputError("temporary-space", spool.full_text(path))
             count, copy = spool.written, _spooled(path, spool)
     if count < size:
         raise InputError(
@@ -304,7 +309,7 @@ def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
     with Spool() as spool:
         for part in _unpacked(path, stored, codec, said):
             if not spool.write(part):
-                said.append(Diagnostic("temporary-space", full_text(path)))
+                said.append(Diagnostic("temporary-space", spool.full_text(path)))
                 break
             if spool.written > limit:
                 text = (
@@ -315,8 +320,7 @@ def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
                 break
             alike = alike + len(part) if _is_filler(part) else 0
             if alike > FILLER_BYTES:
-                text = f"{path}: holds nothing but filler for {alike} bytes; the rest was not read."
-                said.append(Diagnostic("decompression-limit", text))
+                said.append(_only_filler("decompression-limit", path, alike))
                 break
         if not spool.written:
             raise InputError(
@@ -325,6 +329,11 @@ def _expand(path: str, stored: memoryview, codec: Codec) -> Source:
                 "Record or copy it again.",
             )
         return Source(path, _spooled(path, spool), codec.name, len(stored), said)
+
+
+def _only_filler(slug: str, path: str, count: int) -> Diagnostic:
+    text = f"{path}: holds nothing but filler for {count} bytes; the rest was not read."
+    return Diagnostic(slug, text)
 
 
 def _is_filler(part: bytes) -> bool:

@@ -2,8 +2,9 @@
 
 They have no name, so nothing is left of them, however lbtrace ends. A folder in memory (tmpfs)
 would make of every byte on disk one of memory: /var/tmp is taken instead of it, unless TMPDIR names
-another folder. Invariant: in a folder in memory, all that are there together hold at most
-MEMORY_BYTES. A file is there until nobody looks at its bytes any more.
+another folder. Invariants: in a folder in memory, all that are there together hold at most
+MEMORY_BYTES; a file on a disk takes at most nine tenths of what was free when it began, for a pipe
+may never end. A file is there until nobody looks at its bytes any more.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ class Spool:
     """A temporary file that is written from its beginning and then mapped. A context manager."""
 
     def __init__(self) -> None:
-        import tempfile  # few captures need it
+        import shutil  # few captures need them
+        import tempfile
 
         place = folder()
         self._in_memory = is_in_memory(place)
+        self._free = 0 if self._in_memory else shutil.disk_usage(place).free
         self._holds = 0  # bytes of memory
         self.file: BinaryIO = tempfile.TemporaryFile(dir=place)  # noqa: SIM115
         self.written = 0
@@ -51,25 +54,34 @@ class Spool:
         """Add some bytes; whether there was room for all of them."""
         if self._in_memory:
             room = MEMORY_BYTES - _held[0]
-            self.full = len(part) > room
-            part = part[: max(room, 0)]
+        else:
+            room = self._free * 9 // 10 - self.written
+        self.full = len(part) > room
+        part = part[: max(room, 0)]
+        if self._in_memory:
             _held[0] += len(part)
             self._holds += len(part)
         self.file.write(part)
         self.written += len(part)
         return not self.full
 
+    def full_text(self, path: str) -> str:
+        """What to say when there was no more room."""
+        if self._in_memory:
+            return (
+                f"{path}: temporary files are in memory here, and hold at most "
+                f"{MEMORY_BYTES >> 20} MiB; the rest was not read. Let TMPDIR name a folder on a "
+                "disk."
+            )
+        return (
+            f"{path}: a temporary file takes at most nine tenths of the free space of its disk "
+            f"({self._free >> 20} MiB); the rest was not read. Let TMPDIR name a folder with more "
+            "room."
+        )
+
 
 def _release(count: int) -> None:
     _held[0] -= count
-
-
-def full_text(path: str) -> str:
-    """What to say when there was no more room."""
-    return (
-        f"{path}: temporary files are in memory here, and hold at most {MEMORY_BYTES >> 20} MiB; "
-        "the rest was not read. Let TMPDIR name a folder on a disk."
-    )
 
 
 def folder() -> str:

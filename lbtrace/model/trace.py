@@ -28,6 +28,7 @@ _NOT_READ = frozenset(
         "compressed-cut",
         "compressed-damaged",
         "decompression-limit",
+        "endless-filler",
         "exchanges-limited",
         "garbage-skipped",
         "record-cut",

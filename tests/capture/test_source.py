@@ -92,6 +92,36 @@ def test_filler_ends_the_unpacking(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(recording.buffers[0]) < len(DATA) + (6 << 20)
 
 
+class Endless(io.RawIOBase):
+    """What was written, and then one and the same byte for ever."""
+
+    def __init__(self, data: bytes, byte: bytes) -> None:
+        self.begin, self.byte, self.given = data, byte, 0
+
+    def read(self, size: int = -1) -> bytes:
+        part = self.begin[:size]
+        self.begin = self.begin[size:]
+        self.given += size
+        return part + self.byte * (size - len(part))
+
+
+@pytest.mark.parametrize("byte", [b"\0", b"\xff"])
+@pytest.mark.parametrize("pack", [bytes, lambda data: gzip.compress(data, mtime=0)])
+def test_filler_ends_a_stream(
+    byte: bytes, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Standard:
+        buffer = Endless(pack(DATA), byte)
+
+    monkeypatch.setattr(source, "FILLER_BYTES", 4 << 20)
+    monkeypatch.setattr(sys, "stdin", Standard)
+    recording = capture.read(["-"], lambda _what, _part: None)
+    assert packets(recording) == MADE
+    said = {d.slug: d.text for d in recording.diagnostics}
+    assert "nothing but filler" in said["endless-filler"]
+    assert Standard.buffer.given < 8 << 20
+
+
 def test_a_long_window_is_read(tmp_path: Path) -> None:
     long = zstandard.ZstdCompressionParameters(window_log=31, enable_ldm=True)
     made = zstandard.ZstdCompressor(compression_params=long).compressobj()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -22,11 +23,31 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "_held", [0])
 
 
+class Usage(NamedTuple):
+    """Of a disk, in bytes."""
+
+    total: int
+    used: int
+    free: int
+
+
 @pytest.mark.usefixtures("in_memory")
 def test_a_folder_in_memory_holds_no_more_than_its_limit(tmp_path: Path) -> None:
     recording = read(tmp_path, gzip.compress(DATA, mtime=0))
     assert recording.files[0].frames == 50
     assert [d.slug for d in recording.diagnostics] == ["temporary-space"]
+
+
+@pytest.mark.parametrize("free", [0, 10, 1000, 100_000])
+def test_a_file_on_a_disk_leaves_room(free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "is_in_memory", lambda _folder: False)
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: Usage(0, 0, free))
+    with spool.Spool() as one:
+        assert one.write(bytes(free * 9 // 10))
+        assert not one.write(b"x")
+        assert (one.written, one.full) == (free * 9 // 10, True)
+        assert "nine tenths" in one.full_text("a.pcap")
+        assert not one.write(b"x")
 
 
 @pytest.mark.usefixtures("in_memory")
