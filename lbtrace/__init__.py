@@ -95,7 +95,7 @@ def compare(
     """
     from dataclasses import replace
 
-    from lbtrace.options import check_lb, parse_offset, quiet
+    from lbtrace.options import check_captures, check_lb, parse_offset, quiet
 
     options = _with_keys(options, keylog)
     if clock_offset is not None:
@@ -103,7 +103,9 @@ def compare(
     on_balancer, clients = _files(lb), _files(client)
     addresses = [lb_address] if isinstance(lb_address, str) else list(lb_address)
     ports = [lb_port] if isinstance(lb_port, int) else list(lb_port)
-    check_lb(on_balancer, addresses, [*clients, *(f for b in backend for f in _files(b))], ports)
+    sides = [*clients, *(f for b in backend for f in _files(b))]
+    check_lb(on_balancer, addresses, sides, ports)
+    check_captures([*on_balancer, *sides])
     if on_balancer:
         from lbtrace.pipeline import compare_on_balancer
 
@@ -179,8 +181,10 @@ def inspect(*files: Path, keylog: Files | None = None, options: Options | None =
     >>> first.request.target, first.request.first_frame, first.response.status
     ('/divide/25', 4, 200)
     """
+    from lbtrace.options import check_captures
     from lbtrace.pipeline import inspect as run
 
+    check_captures(_files(files))
     return run([fspath(f) for f in files], options=_with_keys(options, keylog))
 
 
@@ -198,10 +202,11 @@ def show(
     >>> [(alone.trace.name, len(alone.trace.exchanges)) for alone in report.captures]
     [('samples/nginx-race/client.pcap', 3), ('samples/nginx-race/backend.pcap', 4)]
     """
-    from lbtrace.options import quiet
+    from lbtrace.options import check_captures, quiet
     from lbtrace.pipeline import show as run
     from lbtrace.points import points_of_any_side
 
+    check_captures(_files(captures))
     return run(
         points_of_any_side([fspath(c) for c in captures], quiet), _with_keys(options, keylog)
     )

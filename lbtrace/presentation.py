@@ -13,6 +13,7 @@ from html import escape
 from io import StringIO
 from typing import Any
 
+from lbtrace.model.problems import Problem
 from lbtrace.model.report import CaptureReport, Finding, Report
 from lbtrace.model.trace import Trace
 from lbtrace.render import View, get_format, without_credentials
@@ -35,6 +36,16 @@ def finding_line(finding: Finding) -> str:
 
     text = cut(finding_text(masked_finding(finding)), _LINE)
     return f"<Finding {finding.slug} ({finding.severity}): {text}>"
+
+
+def problem_line(problem: Problem) -> str:
+    """`<Problem P1 (high): …>`. No capture is at hand: as `finding_line`, it hides only what shows
+    by itself that it is a credential.
+    """
+    from lbtrace.render.masked import masked_finding
+
+    text = finding_text(masked_finding(problem.cause))
+    return f"<Problem {problem.id} ({problem.severity}): {text}>"
 
 
 def report_line(report: Report) -> str:

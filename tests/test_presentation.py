@@ -8,6 +8,7 @@ import doctest
 import io
 import json
 import pickle
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -108,6 +109,26 @@ def test_a_capture_cannot_write_html(tmp_path: Path) -> None:
     seen.feed(lbtrace.show(tmp_path / "a.pcap")._repr_html_())
     assert "/<b>x</b>&" in seen.text
     assert seen.tags <= {"pre", "span"}
+
+
+def test_a_problem_shows_no_credential_by_itself(tmp_path: Path) -> None:
+    """What stands in its sentence as a parameter: no capture is at hand that could tell."""
+    paths = [tmp_path / "a.pcap", tmp_path / "b.pcap"]
+    secret = b"Forwarded: a=b;secret=Zq129"
+    for path, recorded in zip(paths, RACE, strict=True):
+        data = recorded.read_bytes()
+        at = data.index(b"User-Agent: ")
+        path.write_bytes(data[:at] + secret + data[at + len(secret) :])
+    [told] = [p for p in lbtrace.compare(*paths).problems if "Forwarded" in p.text]
+    assert "secret=Zq129" in told.text
+    assert "Zq129" not in repr(told)
+    assert "secret=…(5 bytes)" in repr(told)
+
+
+@pytest.mark.parametrize("call", [lbtrace.compare, lbtrace.show, lbtrace.inspect])
+def test_standard_input_is_one_capture(call: Callable[..., object]) -> None:
+    with pytest.raises(lbtrace.LbtraceError, match="only one"):
+        call("-", "-")
 
 
 @pytest.mark.parametrize(

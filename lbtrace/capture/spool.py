@@ -52,10 +52,7 @@ class Spool:
 
     def write(self, part: bytes) -> bool:
         """Add some bytes; whether there was room for all of them."""
-        if self._in_memory:
-            room = MEMORY_BYTES - _held[0]
-        else:
-            room = self._free * 9 // 10 - self.written
+        room = MEMORY_BYTES - _held[0] if self._in_memory else self._free * 9 // 10 - self.written
         self.full = len(part) > room
         part = part[: max(room, 0)]
         if self._in_memory:

@@ -354,6 +354,10 @@ OCP_APIM_SUBSCRIPTION_KEY: Final = _field(
 X_FUNCTIONS_KEY: Final = _field("x-functions-key", _M.SECRET, "Azure, Functions access keys")
 X_VAULT_TOKEN: Final = _field("X-Vault-Token", _M.SECRET, "HashiCorp Vault, HTTP API")
 X_CSRF_TOKEN: Final = _field("X-CSRF-Token", _M.SECRET, _CONVENTION)
+X_JFROG_ART_API: Final = _field("X-JFrog-Art-Api", _M.SECRET, "JFrog Artifactory, REST API")
+X_HONEYCOMB_TEAM: Final = _field("X-Honeycomb-Team", _M.SECRET, "Honeycomb, API keys")
+X_OVH_CONSUMER: Final = _field("X-Ovh-Consumer", _M.SECRET, "OVHcloud, API signatures")
+X_STORAGE_PASS: Final = _field("X-Storage-Pass", _M.SECRET, "OpenStack Swift, authentication v1")
 
 GO_WRITES_FIRST: Final = (HOST, USER_AGENT, CONTENT_LENGTH, TRANSFER_ENCODING)
 """Go's net/http writes these in front of the other fields of a request, which it sorts by name

@@ -59,6 +59,7 @@ _PARAMETERS: Final = frozenset(
         *("assertion", "client_assertion", "ticket", "hdnts", "hdnea"),
     }
 )
+_OF_PARTS: Final = re.compile(r"[^A-Za-z0-9_-]+")  # what parts the name of a parameter
 # The name of a parameter: of a query, of a fragment, or of a path segment (RFC 3986 §3.3)
 _PARAMETER: Final = re.compile(r"""([?&#;])([^=&;?#\s"<>]{1,128})=""")
 _PARAMETER_NAME: Final = re.compile(_PARAMETER.pattern.replace("([?&#;])", "[?&#;]"))
@@ -81,7 +82,10 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _RUN_TOGETHER: Final = re.compile(
     r"(?:token|secret|apikey|password|credential|signature)(?![^-_])", re.IGNORECASE
 )
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9-]*)( +)(.+)", re.DOTALL)
+# The name of a scheme: words with numbers behind them (AWS4-HMAC-SHA256), which a token hardly is.
+_SCHEME: Final = re.compile(
+    r"((?=[A-Za-z])[A-Za-z]{0,16}[0-9]{0,4}(?:-[A-Za-z]{0,16}[0-9]{0,4}){0,4})( +)(.+)", re.DOTALL
+)
 # A challenge with a token instead of parameters (RFC 9110 §11.2)
 _CHALLENGE: Final = re.compile(
     r"((?:\A|,)[ \t]*[!#-'*+.^_`|~0-9A-Za-z-]+ +)([A-Za-z0-9._~+/-]+=*)(?=[ \t]*(?:,|\Z))"
@@ -240,10 +244,13 @@ class Mask:
                 part if i % 2 == 0 or _is_attribute(part) else self._cookies[part]
                 for i, part in enumerate(parts)
             )
-        scheme = _SCHEME.fullmatch(value)
+        held = value.rstrip(BLANKS)
+        scheme = _SCHEME.fullmatch(held)
         if name in (AUTHORIZATION, PROXY_AUTHORIZATION) and scheme:
-            return f"{scheme[1]}{scheme[2]}{self.hide(scheme[3])}"
-        return self.hide(value)
+            shown = f"{scheme[1]}{scheme[2]}{self.hide(scheme[3])}"
+        else:
+            shown = self.hide(held)
+        return shown + value[len(held) :]
 
     def _challenges(self, value: str) -> str:
         """What a server asks for: the token that a challenge may carry is as good as one of the
@@ -440,6 +447,9 @@ def _bare(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_secret_parameter(name: str) -> bool:
-    """Whether a parameter of a query or a path holds a credential, by its name, as for a field."""
+    """Whether a parameter of a query or a path holds a credential, by its name, as for a field. One
+    with brackets or dots is secret by any of its parts: `user[password]`, `login.pin`.
+    """
     name = unquote_plus(name)
-    return name.lower() in _PARAMETERS or secret_name(name)
+    parts = (name, *_OF_PARTS.split(name)) if _OF_PARTS.search(name) else (name,)
+    return any(part.lower() in _PARAMETERS or secret_name(part) for part in parts)

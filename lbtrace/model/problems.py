@@ -93,7 +93,9 @@ class Problem:
         return self.cause.text
 
     def __repr__(self) -> str:
-        return f"<Problem {self.id} ({self.severity}): {self.text}>"
+        from lbtrace.presentation import problem_line
+
+        return problem_line(self)
 
 
 _told_last: list[tuple[tuple[Sequence[Finding], ...], tuple[Problem, ...]]] = []
