@@ -58,6 +58,7 @@ from lbtrace.findings._first_words import (
     shown,
     silent_servers,
 )
+from lbtrace.findings._hellos import begun_in_tls, unanswered_for_ns
 from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._side import named, variant
 from lbtrace.model.frame_parts import FramePart
@@ -74,7 +75,6 @@ KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, FramePart.PROXY_HEADER, FramePart.TLS, FramePart.END)
 ONE_CAPTURE = True
 PLAIN_HTTP = (Protocol.HTTP1, Protocol.HTTP2)
-HANGS_NS = 1_000_000_000  # a server that is busy may take as long
 BAD_REQUEST = 400  # RFC 9110 §15.5.1
 VARIANTS = {
     (Protocol.HTTP1, Protocol.TLS): "http1-to-tls",
@@ -333,10 +333,9 @@ def _missing(comparison: Comparison, side: Side) -> Iterator[Finding]:
 
 def _tls_and_plain(comparison: Comparison, side: Side) -> tuple[Column, Column]:
     """Per connection whether it begins with a ClientHello, and whether in plain HTTP."""
-    every = [a for trace in comparison.traces(side) for a in trace.applications]
-    in_tls = np.array([a.tls is not None for a in every], bool)
-    plain = np.array([a.protocol in PLAIN_HTTP for a in every], bool) & ~in_tls
-    return in_tls, plain
+    in_tls = begun_in_tls(comparison, side)
+    every = (a for trace in comparison.traces(side) for a in trace.applications)
+    return in_tls, np.array([a.protocol in PLAIN_HTTP for a in every], bool) & ~in_tls
 
 
 def _ended_without(
@@ -465,25 +464,11 @@ def _unheard(comparison: Comparison, side: Side) -> Iterator[Finding]:
 
 def _hellos_unheard(comparison: Comparison, side: Side) -> tuple[Column, Column]:
     """The connections on which a server acknowledged a ClientHello and said nothing, of servers
-    that answered none; and for how long at least. None where a clock was set back.
+    that answered none; and for how long at least.
     """
-    table = comparison.table(side)
-    nothing = np.zeros(0, np.int64)
-    if not comparison.steady(side):
-        return nothing, nothing
-    in_tls, _ = _tls_and_plain(comparison, side)
-    in_tls &= table.of_ends("first_payload_ns", server=False) != NEVER
-    silent = in_tls & (table.of_connections("synacks") > 0)
-    for name, server in (("bytes", True), ("missing", True), ("unacked", False)):
-        silent &= table.of_ends(name, server) == 0
-    last = np.repeat(
-        [trace.last_ns for trace in comparison.traces(side)],
-        [len(connections) for connections in table.connections],
-    )
-    ended = np.minimum(last, np.minimum(table.ended_ns(True), table.ended_ns(False)))
-    waited = ended - table.of_ends("first_payload_ns", server=False)
-    silent &= waited >= HANGS_NS
-    silent &= ~among(table.servers, table.servers[in_tls & ~silent])
+    table, waited = comparison.table(side), unanswered_for_ns(comparison, side)
+    silent = waited != NEVER
+    silent &= ~among(table.servers, table.servers[begun_in_tls(comparison, side) & ~silent])
     return np.flatnonzero(silent), waited[silent]
 
 

@@ -27,6 +27,7 @@ import numpy as np
 from lbtrace.comparison import Comparison
 from lbtrace.comparison.claims import differ, ns
 from lbtrace.findings._first_words import first_words, handshakes, shown
+from lbtrace.findings._hellos import unanswered_for_ns
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.model.frame_parts import FramePart
@@ -40,7 +41,6 @@ KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.TLS, FramePart.END, FramePart.TIME)
 ONE_CAPTURE = True
 OF_DURATIONS = True
-WAITED_NS = 1_000_000_000  # a handshake takes some round trips
 REMEDY = (
     "Look at the load of the server: handshakes need its processor. If it passes connections on, "
     "one of the servers behind it may be stuck: capture there."
@@ -51,32 +51,17 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     """One finding a server, of the last side that has any."""
     for side in reversed(comparison.captured):
         table = comparison.table(side)
-        waited = _waited(comparison, side)
-        rows = np.flatnonzero(waited != NEVER)
+        waited = unanswered_for_ns(comparison, side)
+        closed = np.minimum(table.ended_ns(False), table.ended_ns(True)) != LATER
+        rows = np.flatnonzero((waited != NEVER) & closed)
         begun = handshakes(comparison, side) if len(rows) else {}
         for server in distinct(table.servers[rows]).tolist():
             those = rows[table.servers[rows] == server]
-            if len(those) == begun[server]:
+            if int((waited[table.servers == server] != NEVER).sum()) == begun[server]:
                 continue  # it may not speak TLS at all: see protocol_mismatch
             yield _told(comparison, side, those, waited[those], begun[server])
         if len(rows):
             return
-
-
-def _waited(comparison: Comparison, side: Side) -> Column:
-    """Per connection how long its ClientHello stood without an answer before an end closed; NEVER
-    where there was one, or may have been.
-    """
-    table = comparison.table(side)
-    hellos = [a.tls for trace in comparison.traces(side) for a in trace.applications]
-    said = np.array([hello.time_ns if hello else NEVER for hello in hellos], np.int64)
-    closed = np.minimum(table.ended_ns(False), table.ended_ns(True))
-    silent = (table.of_ends("bytes", server=True) == 0) & table.whole_connections
-    heard = table.of_ends("last_packet_ns", server=True) >= said
-    silent &= heard & (table.of_ends("unacked", server=False) == 0)
-    known = (said != NEVER) & (closed != LATER)
-    waited = np.where(known, closed, 0) - np.where(known, said, 0)
-    return np.where(known & silent & (waited >= WAITED_NS), waited, NEVER)
 
 
 def _told(comparison: Comparison, side: Side, rows: Column, waited: Column, of: int) -> Finding:
