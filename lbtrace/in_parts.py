@@ -234,7 +234,7 @@ class _Looked(NamedTuple):
     def suspicious(self) -> bool:
         """Whether packets may be there twice."""
         copies = self.seen.copies
-        return are_doubled(copies) or any(len(each.elsewhere) for each in copies)
+        return are_doubled(copies) or any(len(each.certain) for each in copies)
 
 
 def _looked_at(recording: Recording, thoroughly: bool, progress: Progress) -> _Looked:

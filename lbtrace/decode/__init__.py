@@ -240,12 +240,12 @@ class _Decoding:
             columns = self._once(columns)
         copies = np.zeros(0, np.int64)
         if self.seen.sampled:
-            few = min(self.count, self.seen.sampled)
+            few = min(len(columns["seq"]), self.seen.sampled)
             self.seen.copies.append(copies_in(columns, self.views, 0, few))
         if not self.copies:
             copies = find_duplicates(columns, self.views, self.doubled)
         if len(copies):
-            keep = np.ones(self.count, dtype=bool)
+            keep = np.ones(len(columns["seq"]), dtype=bool)
             keep[copies] = False
             columns = {name: column[keep] for name, column in columns.items()}
             self.skipped["duplicate"] += len(copies)

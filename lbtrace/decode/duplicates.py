@@ -10,11 +10,16 @@ The identification says nothing for IPv6, where it is 0, and where it is the sam
 A copy must then follow within MAX_APART_WITHOUT_ID_NS, and its first TCP options (the timestamps)
 must be equal too.
 
-Invariant: copies are left out only when they are at least MIN_SHARE_PERCENT of the packets with
-data, SYN or FIN of the flows that have copies; else all stay, and TCP sees them as retransmissions.
-Other flows do not count: on a balancer, "any" may show what is behind it twice (a bridge and its
-port) and what is in front once. Copies with a telling identification and another TTL, tag or tunnel
-are left out always: nobody sends a packet again like that, but a fabric shows it at two places.
+What nobody sends again like that is a copy for certain, and left out always:
+
+    a packet with a telling identification that no other packet of its direction has
+    a packet with a telling identification and another TTL, tag or tunnel
+    a SYN or SYN-ACK: it is sent again after a second (RFC 6298 §2)
+
+Invariant: other copies are left out only when they are at least MIN_SHARE_PERCENT of the packets
+with data, SYN or FIN of the flows that have copies; else they stay, and TCP sees them as
+retransmissions. Other flows do not count: on a balancer, "any" may show what is behind it twice (a
+bridge and its port) and what is in front once.
 """
 
 from __future__ import annotations
@@ -44,12 +49,12 @@ EQUAL = ("flow", "forward", "seq", "ack", "flags", "window", "wire_length", "ip_
 
 
 class Copies(NamedTuple):
-    """In some rows: which are copies, which of these went over two places for certain, how many of
-    the copies carry data, SYN or FIN, and how many rows of the same flows do.
+    """In some rows: which are copies, which of these for certain, how many of the copies carry
+    data, SYN or FIN, and how many rows of the same flows do.
     """
 
     rows: Column
-    elsewhere: Column
+    certain: Column
     carrying: int
     all_carrying: int
 
@@ -65,12 +70,12 @@ def find_duplicates(
     if n > WINDOW_ROWS and doubled is None:
         places = np.linspace(0, n - SAMPLE_ROWS, SAMPLES).astype(int).tolist()
         sample = [copies_in(columns, views, at, at + SAMPLE_ROWS) for at in places]
-        if not are_doubled(sample) and not any(len(part.elsewhere) for part in sample):
+        if not are_doubled(sample) and not any(len(part.certain) for part in sample):
             return nothing
     windows = range(0, n, WINDOW_ROWS)
     found = [copies_in(columns, views, at, min(at + WINDOW_ROWS, n)) for at in windows]
     every = are_doubled(found) if doubled is None else doubled
-    parts = [copies.rows if every else copies.elsewhere for copies in found]
+    parts = [copies.rows if every else copies.certain for copies in found]
     return np.sort(np.concatenate([nothing, *parts]))
 
 
@@ -79,11 +84,11 @@ def copies_in(columns: Columns, views: Sequence[Views], low: int, high: int) -> 
     before = max(low - OVERLAP_ROWS, 0)
     part = {name: column[before:high] for name, column in columns.items()}
     carries = (part["wire_length"] > 0) | (part["flags"] & (SYN | FIN) != 0)
-    rows, elsewhere = (found[found >= low - before] for found in _copies(part, views))
+    rows, certain = (found[found >= low - before] for found in _copies(part, views))
     flow = part["flow"]
     return Copies(
         rows + before,
-        elsewhere + before,
+        certain + before,
         int(carries[rows].sum()),
         int(carries[low - before :][among(flow[low - before :], flow[rows])].sum()),
     )
@@ -98,9 +103,7 @@ def are_doubled(found: Sequence[Copies]) -> bool:
 
 
 def _copies(columns: Columns, views: Sequence[Views]) -> tuple[Column, Column]:
-    """Rows that equal an earlier row nearby; and those of them that have its telling identification
-    and another TTL or network.
-    """
+    """Rows that equal an earlier row nearby; and those of them that nobody sent again."""
     key = _mixed(columns)
     order = np.argsort(key, kind="stable")
     ordered = key[order]
@@ -112,11 +115,30 @@ def _copies(columns: Columns, views: Sequence[Views]) -> tuple[Column, Column]:
         same &= columns[name][after] == columns[name][before]
     before, after, apart = before[same], after[same], apart[same]
     by_id = _telling_ids(columns)[after]
-    close = (apart <= MAX_APART_WITHOUT_ID_NS) & _same_options(columns, views, before, after)
+    alike = _same_options(columns, views, before, after)
+    opening = alike & (columns["flags"][after] & SYN != 0)
+    close = alike & (apart <= MAX_APART_WITHOUT_ID_NS)
     other = (columns["ttl"][after] != columns["ttl"][before]) | (
         columns["network"][after] != columns["network"][before]
     )
-    return after[by_id | close], after[by_id & other]
+    certain = opening | by_id & (other | _of_one_packet(columns, key, after))
+    return after[by_id | close | opening], after[certain]
+
+
+def _of_one_packet(columns: Columns, key: Column, rows: Column) -> Column:
+    """Whether all packets that have the identification of a row, in its direction of the flow, are
+    the same packet. `key`: per row a number that equal packets share.
+    """
+    way = columns["flow"].astype(np.int64) * 2 + columns["forward"]
+    named = way << 16 | columns["ip_id"].astype(np.int64)
+    known = distinct(named[rows])
+    of_those = np.flatnonzero(among(named, known))
+    which = np.searchsorted(known, named[of_those])
+    first = np.zeros(len(known), key.dtype)
+    first[which] = key[of_those]
+    several = which[key[of_those] != first[which]]
+    one: Column = ~among(np.searchsorted(known, named[rows]), several)
+    return one
 
 
 def _mixed(columns: Columns) -> Column:

@@ -178,13 +178,13 @@ def test_a_snapshot_length_is_told_apart_from_the_packet(
 
 
 def test_options_cut_off_end_where_the_capture_ends(tmp_path: Path) -> None:
-    packet = bytes(
-        Ether(src=MAC, dst=MAC)
-        / IP()
-        / TCP(flags="S", options=[("MSS", 1460), ("Timestamp", (1, 2))])
-    )
-    record = struct.pack("<IIII", 1_700_000_000, 0, 60, len(packet)) + packet[:60]
-    table = decode.segments(read(tmp_path, pcap([]) + record + record), lambda _what, _part: None)
+    records = b""
+    for port in (5000, 5001):
+        options = [("MSS", 1460), ("Timestamp", (1, 2))]
+        syn = TCP(sport=port, flags="S", options=options)
+        packet = bytes(Ether(src=MAC, dst=MAC) / IP() / syn)
+        records += struct.pack("<IIII", 1_700_000_000, 0, 60, len(packet)) + packet[:60]
+    table = decode.segments(read(tmp_path, pcap([]) + records), lambda _what, _part: None)
     assert table.header.tolist() == [26, 26]
     assert table.length.tolist() == [0, 0]
     assert table.wire_length.tolist() == [0, 0]

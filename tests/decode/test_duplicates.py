@@ -89,8 +89,8 @@ def test_retransmissions_without_identification_come_later(tmp_path: Path) -> No
     assert table(tmp_path, packets).counts.duplicates == 0
 
 
-def test_a_few_copies_stay(tmp_path: Path) -> None:
-    plain = conversation()
+def test_a_few_copies_without_identification_stay(tmp_path: Path) -> None:
+    plain = conversation(ip_ids=False)
     packets = [(i * MS, packet) for i, packet in enumerate(plain)] + [
         (i * MS + 50_000, plain[i]) for i in range(0, 12, 2)
     ]
@@ -115,7 +115,7 @@ def test_what_is_behind_a_bridge_is_there_twice_and_what_is_in_front_once(tmp_pa
 def test_a_few_copies_in_some_flows_stay(tmp_path: Path) -> None:
     """A network that doubles a packet now and then, whatever else the capture holds."""
     packets: list[Timed] = []
-    for i, packet in enumerate(conversation()):
+    for i, packet in enumerate(conversation(ip_ids=False)):
         other = packet.copy()
         other[TCP].sport, other[TCP].dport = other[TCP].sport + 1, other[TCP].dport + 1
         packets += [(i * MS, packet), (i * MS + 20_000, other)]
@@ -175,11 +175,11 @@ def test_long_captures_are_looked_at_in_windows(
 
 @pytest.mark.parametrize("ip_ids", [True, False])
 @pytest.mark.parametrize("how", ["ttl", "vlan", "same"])
-def test_a_few_that_went_over_two_places_are_left_out(
+def test_a_few_with_an_identification_of_their_own_are_left_out(
     how: str, ip_ids: bool, tmp_path: Path
 ) -> None:
-    """Every tenth packet is there twice. One with an identification of its own that was routed or
-    tagged in between was not sent again.
+    """Every tenth packet is there twice. One with an identification of its own was not sent again,
+    whether it was routed or tagged in between or not.
     """
     packets: list[Timed] = []
     for i, packet in enumerate(conversation(ip_ids)):
@@ -189,4 +189,25 @@ def test_a_few_that_went_over_two_places_are_left_out(
             copy.ttl = 63 if how == "ttl" else copy.ttl
             packets.append((i * MS + 90_000, Dot1Q(vlan=20) / copy if how == "vlan" else copy))
     segments = table(tmp_path, packets)
-    assert segments.counts.duplicates == (4 if ip_ids and how != "same" else 0)
+    assert segments.counts.duplicates == (4 if ip_ids else 0)
+
+
+def test_what_has_the_identification_of_other_packets_may_have_been_sent_again(
+    tmp_path: Path,
+) -> None:
+    """An end that writes one identification into its SYN, and another one into all else."""
+    plain = conversation()
+    for i, packet in enumerate(plain):
+        packet.id = 7 if i > 1 else 8
+    packets = [(i * MS, packet) for i, packet in enumerate(plain)] + [(8 * MS + 50_000, plain[8])]
+    assert table(tmp_path, sorted(packets, key=lambda p: p[0])).counts.duplicates == 0
+
+
+@pytest.mark.parametrize("flags", ["S", "SA"])
+@pytest.mark.parametrize(("late_ns", "copies"), [(50_000, 1), (1000 * MS, 0)])
+def test_a_syn_that_comes_twice_at_once_is_a_copy(
+    flags: str, late_ns: int, copies: int, tmp_path: Path
+) -> None:
+    """It is sent again after a second, whatever its identification is."""
+    syn = IP(src="10.0.0.1", dst="10.0.0.2", id=0) / TCP(sport=5000, dport=80, seq=9, flags=flags)
+    assert table(tmp_path, [(0, syn), (late_ns, syn)]).counts.duplicates == copies

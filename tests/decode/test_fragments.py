@@ -193,12 +193,12 @@ def test_a_datagram_of_which_nearly_nothing_was_captured_costs_what_was_captured
 
 
 def atomic(headers: int) -> bytes:
-    """A SYN behind so many atomic fragment headers (RFC 6946)."""
+    """An ACK behind so many atomic fragment headers (RFC 6946)."""
     chain = b"".join(
         bytes([44 if n + 1 < headers else 6]) + bytes(3) + n.to_bytes(4, "big")
         for n in range(headers)
     )
-    segment = bytes(TCP(sport=5000, dport=80, flags="S"))
+    segment = bytes(TCP(sport=5000, dport=80, flags="A"))
     packet = IPv6(src="2001:db8::1", dst="2001:db8::2", nh=44 if headers else 6)
     return bytes(Ether(src=MAC, dst=MAC) / packet / (chain + segment))
 

@@ -69,8 +69,11 @@ def test_compressed_packets_may_not_become_more_than_a_capture_is_worth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lbtrace.decode.fragments.MAX_UNPACKED_BYTES", 100_000)
-    bomb = v4(108, b"\x06\0\0\2" + deflated(FOUR[20:40] + bytes(1_000_000)))
-    table = table_of(tmp_path, [bomb] * 5)
+    bombs = [
+        v4(108, b"\x06\0\0\2" + deflated(bytes([9, n]) + FOUR[22:40] + bytes(1_000_000)))
+        for n in range(5)
+    ]
+    table = table_of(tmp_path, bombs)
     assert table.counts.decoded == 2
     assert dict(table.counts.skipped) == {"ipcomp (compressed)": 3}
     assert len(table.buffers[1]) <= 2 * 65_535

@@ -261,7 +261,10 @@ def test_the_lower_end_of_a_flow_of_ipv6_is_the_lower_address(pairs: list[tuple[
         for port in (80, 81)
     ]
     packets = [
-        bytes(IPv6(src=ends[a][0], dst=ends[b][0]) / TCP(sport=ends[a][1], dport=ends[b][1]))
+        bytes(
+            IPv6(src=ends[a][0], dst=ends[b][0])
+            / TCP(sport=ends[a][1], dport=ends[b][1], flags="A")
+        )
         for a, b in pairs
     ]
     table = decode.segments(recording(101, packets), lambda _what, _part: None)

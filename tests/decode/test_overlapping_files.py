@@ -71,7 +71,7 @@ def test_the_copy_with_the_most_bytes_stays(tmp_path: Path) -> None:
 
 def test_what_one_file_holds_twice_is_not_a_matter_of_files(tmp_path: Path) -> None:
     every = packets()
-    twice = [every[0], every[0], *every[1:]]
+    twice = [*every[:3], every[2], *every[3:]]  # an acknowledgement
     assert len(read(tmp_path, twice, every[3:])) == len(twice)
 
 
@@ -92,3 +92,11 @@ def test_the_same_recording_is_told_by_its_packets(tmp_path: Path) -> None:
     assert not same_recording(whole, moved, 1)
     assert same_recording(whole, moved, 1000)
     assert not same_recording(whole, empty, 1)
+
+
+def test_copies_are_left_out_of_files_that_overlap(tmp_path: Path) -> None:
+    every = packets()
+    doubled = sorted([*every, *every], key=lambda p: p.time_ns)
+    table = read(tmp_path, doubled, every[3:])
+    assert table.seq.tolist() == read(tmp_path, every).seq.tolist()
+    assert table.counts.duplicates == len(every)
