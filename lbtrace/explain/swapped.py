@@ -8,7 +8,9 @@ Four things tell, none of which needs a clock or a certain pair:
                 long as its own service, so is the k-th longest wait as the k-th longest service.
                 Who got another status than the backend gave did not wait for it. Where no exchange
                 is paired, connections that carried the same bytes tell: the client's first byte
-                leaves earlier, and the server's last byte arrives later, in front than behind
+                leaves earlier, and the server's last byte arrives later, in front than behind.
+                A clock that was set tells no duration, nor does a connection whose SYN-ACK is
+                stamped before its SYN: its packets waited in several queues
     nesting     a clock was found under which the exchanges behind lie inside those in front: the
                 other way round none would fit
     fields      what balancers add (a PROXY header, X-Forwarded-For, Via, …) stands in the requests
@@ -32,6 +34,8 @@ from lbtrace.http_fields import ADDED_BY_PROXIES
 from lbtrace.match.exchange_times import Facts
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
+from lbtrace.tables.columns import Column
+from lbtrace.tables.connections import NEVER
 from lbtrace.tables.side_table import SideTable
 
 REVERSED = 0.8  # share of what was compared that decides
@@ -102,11 +106,23 @@ def _took(facts: Facts, ref: Ref) -> int | None:
     """
     held = facts.traces[ref.point].connections[ref.id]
     up, down = held.from_client, held.from_server
+    if not times_tell(facts)[facts.table.first_connection[ref.point] + ref.id]:
+        return None
     if up.first_payload_ns is None or down.last_payload_ns is None:
         return None
     again = any(end.retransmissions or end.out_of_order for end in (up, down))
     took = down.last_payload_ns - up.first_payload_ns
     return None if again or took <= 0 else took
+
+
+def times_tell(facts: Facts) -> Column:
+    """Per connection whether its times can be compared with those of the other side."""
+    table = facts.table
+    sizes = [len(connections) for connections in table.connections]
+    steady = np.repeat([trace.steady for trace in facts.traces], sizes).astype(bool)
+    asked, answered = table.of_connections("syn_ns"), table.of_connections("synack_ns")
+    tell: Column = steady & ((asked == NEVER) | (answered == NEVER) | (asked <= answered))
+    return tell
 
 
 def reversed_share(state: Pairing) -> tuple[int, int]:
@@ -127,6 +143,8 @@ def reversed_share(state: Pairing) -> tuple[int, int]:
         & client.solid_reply[c]
         & backend.solid_start[b]
         & backend.solid_reply[b]
+        & times_tell(client)[client.table.connection[c]]
+        & times_tell(backend)[backend.table.connection[b]]
         & (client.table.responses.start[c] == backend.table.responses.start[b])
     )
     wait, service, group = (

@@ -3,6 +3,7 @@ nothing speaks against it.
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,9 @@ from tests.laws import examples
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.random_simulations import random_simulation
 from tests.simulator.scenarios import SCENARIOS
-from tests.simulator.script import Script
+from tests.simulator.script import Packet, Script
 
+HOUR_NS = 3600 * 1_000_000_000
 KNOWN = {2354, 4394, 4778}  # of 0 … 5000 those that are still taken to be in order
 
 
@@ -181,3 +183,31 @@ def test_of_other_protocols_the_longer_connections_are_in_front(tmp_path: Path, 
         assert (report.correlation.swapped, report.correlation.order_shown) == (swapped, True)
         assert report.verdict.kind is Kind.L4_PROXY
         assert len(report.correlation.connection_pairs) == count
+
+
+def queued(packets: list[Packet], late_ns: int) -> list[Packet]:
+    """What clients sent was stamped late. The addresses of clients end in 1, or 10."""
+    late = (p.data[15] in (1, 10) for p in packets)
+    moved = [Packet(p.time_ns + late_ns * of, p.data) for p, of in zip(packets, late, strict=True)]
+    return sorted(moved, key=lambda p: p.time_ns)
+
+
+def set_back(packets: list[Packet]) -> list[Packet]:
+    """The clock was set back by an hour at the first answer."""
+    answers = (n for n, p in enumerate(packets) if b"HTTP/1.1 200" in p.data)
+    first = next(answers, len(packets))
+    return [Packet(p.time_ns - HOUR_NS * (n >= first), p.data) for n, p in enumerate(packets)]
+
+
+@pytest.mark.parametrize("damaged", [set_back, lambda packets: queued(packets, 12_000_000)])
+def test_times_that_were_damaged_do_not_turn_the_captures(
+    damaged: Callable[[list[Packet]], list[Packet]], tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(2):
+        asked = ASKED % (n, n)
+        front, back = play.front().asks(asked), play.back().asks(asked)
+        back.answers(ANSWER, pause_ms=10).closes()
+        front.answers(ANSWER, pause_ms=10).leaves()
+    play.client = damaged(play.client)
+    assert not play.report(tmp_path).correlation.swapped
