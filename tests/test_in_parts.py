@@ -158,7 +158,7 @@ def test_a_capture_that_a_mirror_doubled_is_the_same(
             doubled.append(each._replace(time_ns=each.time_ns + MAX_APART_WITHOUT_ID_NS // 4))
     path = written(tmp_path / "doubled.pcap", doubled)
     expected = whole(path)
-    assert bool(expected.packets.duplicates) == (every == 1)
+    assert expected.packets.duplicates  # a few, too: their identification is their own
     assert differences(pipeline.inspect([path]), expected) == []
 
 
