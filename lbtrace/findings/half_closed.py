@@ -71,7 +71,8 @@ def _half_closed(table: SideTable) -> Column:
     closed &= ~_closed_before(table)
     # who closes after a while without an answer gave up waiting
     at_once = fin_ns - q.last_ns <= AT_ONCE_NS
-    lost = (table.marks & MARKS[Mark.LOST]) != 0
+    # who had not answered when the capture ended may have done so later
+    lost = (table.marks & (MARKS[Mark.LOST] | MARKS[Mark.CAPTURE_ENDED])) != 0
     # bytes that are no HTTP are an answer, too: see no-http-answer
     spoke = table.of_ends("last_payload_ns", server=True)[table.connection]
     lost |= (spoke != NEVER) & (spoke >= q.last_ns)

@@ -64,18 +64,20 @@ def test_what_was_answered_before_it_was_asked_has_no_answer_of_its_own() -> Non
     assert judge_alone(replace(trace, exchanges=exchanges)).of("half-closed") == []
 
 
-def test_an_early_answer_on_a_connection_that_lost_its_beginning_may_be_the_one(
+def test_an_early_answer_on_a_connection_that_lost_a_packet_may_be_the_one(
     tmp_path: Path,
 ) -> None:
-    """A server refused a PROXY header; of that connection the SYN is not in the capture."""
-    for lost in (False, True):
+    """A server refused a PROXY header; of that connection a packet is not in the capture: none, the
+    SYN, the answer.
+    """
+    for lost in (None, 0, 5):
         play = Script()
         back = play.back()
         back.asks(b"PROXY TCP4 192.0.2.9 198.51.100.80 4001 80\r\n")
         back.answers(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno")
         back.asks(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").leaves()
-        if lost:
-            del play.backend[0]
+        if lost is not None:
+            del play.backend[lost]
         play.write(tmp_path)
         (alone,) = show([[str(tmp_path / "backend.pcap")]]).captures
         assert not [f.slug for f in alone.findings if f.slug.startswith("half-closed")]
@@ -153,3 +155,18 @@ def test_a_server_whose_fin_is_not_in_the_capture_may_have_closed_first(tmp_path
     play.write(tmp_path)
     told = {f.slug for f in show([[str(tmp_path / "client.pcap")]]).findings}
     assert not any(slug.startswith(("half-closed", "gave-up")) for slug in told)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_who_had_not_answered_when_the_capture_ended_may_have_done_so_later(
+    ends: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    front = play.front().asks(ASK)
+    front.gives_up()
+    if ends:
+        front.closes()
+    play.front().asks(ASK, 2000)  # the capture goes on
+    play.write(tmp_path)
+    found = show([[str(tmp_path / "client.pcap")]]).findings
+    assert any(f.slug == "half-closed.unanswered" for f in found) == ends

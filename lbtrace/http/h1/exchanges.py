@@ -258,7 +258,9 @@ class _Maker:
         """
         requests, responses = self.requests, self.responses
         asked = requests.pieces.ack[requests.rows[i]]
-        if self._missing(responses, max(asked, 0), 1 << 62) or self._headless(i):
+        # before the first request a server says only what answers it early: a refusal
+        early = i == 0 and not responses.ends
+        if self._missing(responses, 0 if early else max(asked, 0), 1 << 62) or self._headless(i):
             return (Mark.LOST,)
         if i + 1 < len(requests.ends) and responses.ends and responses.offsets[-1] > asked >= 0:
             return ()
