@@ -18,8 +18,8 @@ from lbtrace.model.net import FrameRef, IcmpKind, Side
 from lbtrace.model.pairing import AttemptOutcome
 from lbtrace.model.stream import Direction
 from lbtrace.model.trace import Trace
-from lbtrace.tables.columns import Column, among
-from lbtrace.tables.connections import NEVER, ConnectionTable
+from lbtrace.tables.columns import Column, among, ranks
+from lbtrace.tables.connections import NEVER, TRIES, ConnectionTable
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS, joint
 
@@ -68,13 +68,21 @@ def handshake_failures(
     connections: ConnectionTable, capture_end_ns: int, dropped: bool = False
 ) -> Column:
     """Per connection REFUSED, NO_ANSWER, or NO_EVENT for one that was opened, whose start was not
-    captured, or of which too little was. A SYN that was sent once, in a capture that lacks packets
-    or says that it dropped some, may have been answered: who sends it again had no answer.
+    captured, or of which too little was. Who sends a SYN again had no answer. One that was sent
+    once may have been answered where the capture lacks packets, or says that it dropped some; and where
+    its server said anything in this capture, unless that happened to TRIES of them: a burst that
+    was lost may have begun behind any packet.
     """
     tried, again = attempted(connections), connections.syn_retransmissions
-    waited = capture_end_ns - connections.first_ns >= PATIENCE_NS
-    waited = (again > 0) | (waited & (not dropped) & (not connections.lacks_packets))
     refused = connections.ends.rsts[1::2] > 0
+    once = tried & ~refused & (again == 0)
+    server = joint(connections.server, connections.server_port, connections.network)
+    which = ranks(server)
+    several = np.bincount(which[once], minlength=len(server))[which] >= TRIES
+    silent = ~among(server, server[connections.ends.packets[1::2] > 0])
+    waited = capture_end_ns - connections.first_ns >= PATIENCE_NS
+    waited &= (not dropped) & (not connections.lacks_packets) & (several | silent)
+    waited |= again > 0
     waited &= ~_unheard(connections)
     return np.select([tried & refused, tried & waited], [REFUSED, NO_ANSWER], NO_EVENT)
 

@@ -8,10 +8,11 @@ Decided by:
     Connections with a captured SYN, no SYN-ACK, and a RST or nothing from the other end. If more
     than SYNs was sent, there was an answer that was not captured. A capture that ends within a
     second of a SYN does not show that nobody answers, nor does one that lacks the packets of that
-    server. Nor does a SYN that was sent once, where other packets are missing for certain. Health
-    checks are counted apart. Requests that were answered well and spent a second or longer at the
-    balancer, while it made these attempts, waited for them. Where packets are passed on, a SYN that
-    is in no capture behind the balancer, though these ran, did not get that far.
+    server. Nor does a SYN that was sent once, where other packets are missing for certain, or where
+    its server said anything, unless there are three. Health checks are counted apart. Requests that
+    were answered well and spent a second or longer at the balancer, while it made these attempts,
+    waited for them. Where packets are passed on, a SYN that is in no capture behind the balancer,
+    though these ran, did not get that far.
 Evidence:
     The SYNs, and the ICMP messages.
 Remedy:

@@ -16,7 +16,7 @@ from lbtrace.model.net import Endpoint
 from lbtrace.model.report import Finding
 from lbtrace.model.stream import Connection
 from lbtrace.pipeline import show
-from lbtrace.tables.connections import ConnectionTable
+from lbtrace.tables.connections import TRIES, ConnectionTable
 from tests.findings import files
 from tests.findings.files import Talk
 from tests.findings.simulated import FOUR, four, judge_recording, judge_simulation, values
@@ -173,8 +173,10 @@ def test_a_syn_that_icmp_answers_was_turned_away(
 def test_an_icmp_message_about_another_packet_turns_no_syn_away(tmp_path: Path) -> None:
     play = Script()
     play.front().asks(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").turned_away(*PORT)
-    play.attempt(behind=True, port=8080).turned_away(*TOO_BIG, mtu=1400)
-    play.wait(2000)
+    tried = play.attempt(behind=True, port=8080).turned_away(*TOO_BIG, mtu=1400)
+    tried.sent[0] -= 1
+    play.wait(1000)
+    tried.syn()
     play.back().asks(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n").answers(OK).closes()
     slugs = {f.slug for f in play.report(tmp_path).findings}
     assert "connection-failures.no-answer-backend" in slugs
@@ -220,16 +222,19 @@ def test_a_capture_without_the_packets_of_a_server_does_not_show_its_silence(
 
 
 def attempts(folder: Path, arrives: bool, at: int, until: int) -> list[Finding]:
-    """Connections through a balancer that passes packets on, and a SYN that nobody answers."""
+    """Connections through a balancer that passes packets on, and two SYNs that nobody answers."""
     talks = [Talk(40_001), Talk(40_002)]
     for n, talk in enumerate(talks):
         talk.asks((10 + n) * MS, b"%d" % n)
     talks[0].asks(until)
     lost = Endpoint("10.0.0.9", 40_003)
     fronts, behinds = [t.front for t in talks], [t.behind for t in talks]
-    fronts.append(Wire([], lost, files.FRONT).c("SYN", 500, at=at))
-    if arrives:
-        behinds.append(Wire([], lost, files.BACKEND).c("SYN", 500, at=at))
+    times = (at - SECOND // 2, at)
+    for side, server in ((fronts, files.FRONT), (behinds, files.BACKEND))[: 1 + arrives]:
+        wire = Wire([], lost, server)
+        for time in times:
+            wire.c("SYN", 500, at=time)
+        side.append(wire)
     return files.of(files.report(folder, fronts, behinds), "connection-failures")
 
 
@@ -364,3 +369,32 @@ def test_a_backend_that_is_slow_is_not_told_as_a_wait_for_a_connection(tmp_path:
     assert "waiting" not in values(said)
     (slow,) = told(play, tmp_path, "slow-requests")
     assert slow.slug == "slow-requests.answering"
+
+
+@pytest.mark.parametrize(
+    ("times", "said_something", "again", "told"),
+    [
+        (1, True, False, False),
+        (1, True, True, True),  # who sends it again had no answer
+        (1, False, False, True),  # the server is not heard anywhere
+        (TRIES, True, False, True),
+        (TRIES - 1, True, False, False),
+    ],
+)
+def test_a_burst_that_the_capture_lost_may_have_begun_behind_a_syn(
+    times: int, said_something: bool, again: bool, told: bool, tmp_path: Path
+) -> None:
+    play = Script()
+    for _ in range(times):
+        tried = play.attempt(port=81)
+        if again:
+            tried.sent[0] -= 1
+            play.wait(1000)
+            tried.syn()
+    play.wait(2000)
+    play.front(81 if said_something else 82).asks(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").answers(
+        OK
+    ).leaves()
+    play.write(tmp_path)
+    found = show([[str(tmp_path / "client.pcap")]]).findings
+    assert any(f.slug == "connection-failures.no-answer" for f in found) is told
