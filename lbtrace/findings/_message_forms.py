@@ -29,7 +29,9 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # RFC 9110 §5.6
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _FOLD = re.compile(r"\r?\n[ \t]")  # RFC 9112 §5.2
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]").search
-_NOT_IN_A_TARGET = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]").search  # RFC 3986 §2
+# RFC 3986 §2; brackets stand around an address alone (§3.2.2)
+_NOT_IN_A_TARGET = re.compile(r"[^!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~]").search
+_ADDRESS = re.compile(r"(?<=//)\[[0-9A-Fa-f:.]+\]|^\[[0-9A-Fa-f:.]+\](?=:\d+$)")
 _COMMON = 3  # fields that only one group has: as many are named
 
 LINES: dict[str, Callable[[HeaderLine], bool]] = {
@@ -77,7 +79,7 @@ def _request_forms(
     yield spelling(TRANSFER_ENCODING), coding > 0
     yield spelling(EXPECT), _count(messages, words, EXPECT) > 0
     yield spelling(UPGRADE), _count(messages, words, UPGRADE) > 0
-    odd = np.array([bool(_NOT_IN_A_TARGET(t)) for t in words.text_list], bool)
+    odd = np.array([bool(_NOT_IN_A_TARGET(_ADDRESS.sub("", t))) for t in words.text_list], bool)
     yield "a character in the target that RFC 3986 does not allow", odd[messages.start]
 
 

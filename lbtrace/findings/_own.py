@@ -74,6 +74,17 @@ TOO_LATE = (
     "HAProxy says so when a server had not answered within timeout server: find out why it takes "
     "so long, or raise that limit."
 )
+TOO_OLD = (
+    "426 asks for another protocol (RFC 9110 §15.5.22). To requests in HTTP/1.0 Envoy and Istio "
+    "say so: speak HTTP/1.1 to them (proxy_http_version 1.1 in nginx before 1.29.7), or set "
+    "accept_http_10. Upgrade in the answer names what else is wanted."
+)
+SEVERAL_SERVERS = (
+    "A session of Socket.IO or SignalR lives in the server that opened it, and all its requests "
+    "must come there: keep a client with its backend (by a cookie, or by ip_hash in nginx and "
+    "balance source in HAProxy), or let clients use WebSocket alone."
+)
+UPGRADE_REQUIRED = 426
 MISDIRECTED = 421
 UNAVAILABLE = 503  # what balancers say that have no server
 KINDS = ("cache hit", "redirect", "error", "fixed response")
@@ -326,6 +337,10 @@ def remedy_of(statuses: Collection[int], reason: str) -> str:
         return LOGIN
     if set(statuses) == {MISDIRECTED}:
         return OTHER_HOST
+    if set(statuses) == {UPGRADE_REQUIRED}:
+        return TOO_OLD
+    if known_reasons.among(reason, known_reasons.OTHER_SESSION):
+        return SEVERAL_SERVERS
     if known_reasons.among(reason, known_reasons.OVERFLOW):
         return OVERFLOW
     if known_reasons.among(reason, known_reasons.NO_SERVER):

@@ -8,7 +8,8 @@ Decided by:
     balancer's if no backend exchange was answered. An error without a pair is counted as open. A
     client request without a response is counted with the way its connection ended. In one capture
     a 401 or 407 is no error where the next request of its connection brings the login and is not
-    asked for it again.
+    asked for it again. Of the backend's, such a 401 or 407 is no problem, nor are a few requests
+    for what is not there.
 Evidence:
     The responses, or the unanswered requests, on both sides.
 Remedy:
@@ -80,6 +81,11 @@ NONE_WORKED = (
 )
 FEW = 3  # requests by which one backend is told from the others
 BACKENDS_LOG = "Read the log of the backend at these moments."
+PASSED_ON = (
+    "The backend refuses these requests: compare them, as they came to it, with those that worked, "
+    "and read its log of these moments."
+)
+NOT_THERE = (404, 410, 412, 416)  # what a client asks for may not be there, or be another by now
 SICK = (
     "One backend alone fails, and the balancer goes on asking it: read its log, and let its health "
     "check ask for a page that fails when it does. A check that only connects (TCP) sees an open "
@@ -230,10 +236,11 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
     if len(backend):
         statuses = Counter(given[failed].tolist())
         serious = max(statuses) >= MIN_SERVER_ERROR
+        refused = serious or _are_a_problem(client, backend.client, given[failed], len(m))
         reason = stated_reason(server, backend.backend)
         yield KIND.finding(
             "backend",
-            Severity.MEDIUM if serious else Severity.INFO,
+            Severity.MEDIUM if serious else Severity.LOW if refused else Severity.INFO,
             confidence_of(backend),
             "The backend answered {count} of {of} requests with an error, and the balancer passed "
             "it on: {statuses}."
@@ -241,6 +248,10 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             + (" By backend: {shares}." if (shares := _shares(comparison, m, failed)) else ""),
             comparison.response_frames(backend),
             remedy=""
+            if not refused
+            else known
+            if (known := remedy_of(statuses, reason))
+            else PASSED_ON
             if not serious
             else SICK
             if _one_is_sick(comparison, m, failed)
@@ -275,6 +286,15 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
     explained[m.client[failed]] = True
     explained[own.exchange] = True
     yield from _open(comparison, np.flatnonzero(_errors(comparison) & ~explained))
+
+
+def _are_a_problem(table: SideTable, rows: Column, statuses: Column, of: int) -> bool:
+    """Whether refusals of a backend tell of more than a login, or a few requests for what is not
+    there.
+    """
+    told = ~_challenges(table)[rows]
+    few_missing = np.isin(statuses, NOT_THERE) & (2 * len(rows) < of)
+    return bool((told & ~few_missing).any())
 
 
 def _shares(comparison: Comparison, pairs: Pairs, failed: Column) -> str:

@@ -27,6 +27,8 @@ NONE_HEALTHY: Final = ("no healthy upstream",)
 NO_SERVER: Final = ("No server is available to handle this request",)
 # HAProxy: the time limit for the answer of a server
 TOO_LATE: Final = ("The server didn't respond in time",)
+# Socket.IO and SignalR: a session that this server did not open
+OTHER_SESSION: Final = ("Session ID unknown", "No Connection with that ID")
 KNOWN_REASONS: Final = PLAIN_TO_TLS + TARGET_TOO_LONG + FIELDS_TOO_LARGE
 
 

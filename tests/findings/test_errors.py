@@ -211,3 +211,61 @@ def test_a_backend_that_fails_alone_is_named_with_its_check(
     assert ("One backend alone fails" in said.remedy) is sick
     assert ("option httpchk" in said.remedy) is sick
     assert ("log of the backend" in said.remedy) is not sick
+
+
+@pytest.mark.parametrize(
+    ("statuses", "severity", "log"),
+    [
+        (("400 Bad Request", "200 OK", "200 OK"), Severity.LOW, True),
+        (("404 Not Found", "200 OK", "200 OK"), Severity.INFO, False),
+        (("404 Not Found", "200 OK"), Severity.LOW, True),
+        (("404 Not Found", "400 Bad Request", "200 OK", "200 OK", "200 OK"), Severity.LOW, True),
+        (("412 Precondition Failed", "200 OK", "200 OK"), Severity.INFO, False),
+        (("404 Not Found", "500 Oops", "200 OK", "200 OK", "200 OK"), Severity.MEDIUM, True),
+    ],
+)
+def test_what_a_backend_refuses_is_a_problem_but_a_few_missing_pages_are_not(
+    statuses: tuple[str, ...], severity: Severity, log: bool
+) -> None:
+    run, found = recorded(Balancer(), *statuses)
+    said = judge_recording(run, found).one("errors.backend")
+    assert said.severity is severity
+    assert ("log" in said.remedy) is log
+
+
+@pytest.mark.parametrize(("after", "severity"), [("200 OK", "info"), ("401 Unauthorized", "low")])
+def test_a_login_that_succeeds_is_no_error_of_the_backend(
+    after: str, severity: str, tmp_path: Path
+) -> None:
+    play = Script()
+    front, back = play.front(), play.back()
+    login = "Authorization: Basic eDp5"
+    for lines, status in (((), "401 Unauthorized"), ((login,), after)):
+        front.asks(request("/me", *lines))
+        back.asks(request("/me", STATED, *lines))
+        back.answers(message(status, "x"))
+        front.answers(message(status, "x"))
+        play.wait(20)
+    (said,) = told(play, tmp_path, "errors.backend")
+    assert said.severity.value == severity
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "advice"),
+    [
+        ("400 Bad Request", "Session ID unknown", "keep a client with its backend"),
+        ("404 Not Found", "No Connection with that ID", "keep a client with its backend"),
+        ("426 Upgrade Required", "", "proxy_http_version 1.1"),
+        ("400 Bad Request", "no such thing", "compare them"),
+    ],
+)
+def test_what_the_answer_of_a_backend_says_has_its_own_advice(
+    status: str, page: str, advice: str, tmp_path: Path
+) -> None:
+    play = Script()
+    front, back = play.front(), play.back()
+    front.asks(request("/socket.io/?EIO=4&sid=abc"))
+    back.asks(request("/socket.io/?EIO=4&sid=abc", STATED)).answers(message(status, page))
+    front.answers(message(status, page))
+    (said,) = told(play, tmp_path, "errors.backend")
+    assert advice in said.remedy

@@ -231,6 +231,21 @@ def test_a_form_that_only_the_refused_have(what: str, tmp_path: Path) -> None:
     assert what in told_of(FORMS[what], tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("target", "odd"),
+    [
+        ("/0?filter[name]=a", True),
+        ("/0[1]", True),
+        ("http://[2001:db8::80]:8080/0", False),
+        ("http://[2001:db8::80]/0?a[]=1", True),
+    ],
+)
+def test_brackets_belong_around_an_address_alone(target: str, odd: bool, tmp_path: Path) -> None:
+    """RFC 3986 §3.2.2; Tomcat refuses others."""
+    (finding,) = found(refusing([request(target, "X-Odd: 1")], BAD), tmp_path)
+    assert ("RFC 3986" in str(values(finding)["what"])) is odd
+
+
 def test_every_form_has_its_example_and_an_ordinary_request_has_none() -> None:
     table = Comparison(four(Balancer()).run().clients, (), Correlation()).table(Side.CLIENT)
     known = dict(forms(table.requests, table.words, True))
