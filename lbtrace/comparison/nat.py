@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from lbtrace.comparison.pairs import PairedSides
-from lbtrace.http_fields.addresses import is_public, node, parse
+from lbtrace.http_fields.addresses import is_loopback, is_public, node, parse
 from lbtrace.model.pairing import AddressMapping
 from lbtrace.tables.columns import Column, distinct, first_met
 from lbtrace.tables.words import joint
@@ -106,7 +106,8 @@ class Addresses(PairedSides):
     @cached_property
     def nat_mappings(self) -> list[AddressMapping]:
         """The mappings that mean a NAT before the balancer: another address, and not one of the
-        balancer's own or another client's, nor one that the client's own PROXY header names.
+        balancer's own (a loopback address is: no packet from elsewhere has it) or another client's,
+        nor one that the client's own PROXY header names.
         """
         own = {
             *self.correlation.topology.balancer_back,
@@ -124,7 +125,7 @@ class Addresses(PairedSides):
             if (
                 (mapping.client, mapping.seen_as) in self._sources_behind_nat
                 if mapping.stated_by is None
-                else mapping.seen_as not in own
+                else mapping.seen_as not in own and not is_loopback(mapping.seen_as)
             ):
                 found.append(mapping)
         return found

@@ -35,13 +35,14 @@ from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import few
 from lbtrace.findings._side import capture_name
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_ERROR, Mark
+from lbtrace.model.http import MIN_ERROR, REQUEST_TIMEOUT, Mark
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import AttemptOutcome, Confidence, UnpairedDetail, UnpairedReason
 from lbtrace.model.report import Finding, Severity
 from lbtrace.model.trace import Trace
 from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.connections import LATER, ConnectionTable
+from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import MARKS
 
 KIND = FindingKind.of(__name__, __doc__)
@@ -169,11 +170,20 @@ def _outside(comparison: Comparison) -> Iterator[Finding]:
             table.responses.there[rows] & (table.requests.complete | ~table.requests.there)[rows]
         )
         after &= ~np.isin(table.responses.start[rows], _never_passed_on(comparison, side))
+        after &= ~_unasked(table)[rows]
         after &= not _more_behind(comparison, other)
         yield from _tail(comparison, side, rows[after])
         elsewhere = np.array([u.reason is UnpairedReason.OUTSIDE_OTHER_CAPTURE for u in mine], bool)
         if (elsewhere & ~after).any():
             yield _window(comparison, side, rows[elsewhere & ~after])
+
+
+def _unasked(table: SideTable) -> Column:
+    """Which responses say 408 to no request: so a server ends an idle connection, and nobody passes
+    that on.
+    """
+    unasked: Column = ~table.requests.there & (table.responses.start == REQUEST_TIMEOUT)
+    return unasked
 
 
 def _never_passed_on(comparison: Comparison, side: Side) -> Column:

@@ -45,7 +45,7 @@ from lbtrace.findings._side import ends, named, told, variant
 from lbtrace.findings.connection_reuse import CLIENT, NOBODY, first_close
 from lbtrace.findings.keep_alive_race import longest_idle_ns
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import Framing
+from lbtrace.model.http import REQUEST_TIMEOUT, Framing
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -67,7 +67,6 @@ SHORTER = (
 )
 OF_DURATIONS = True
 AT_ONCE_NS = 250_000_000  # an answer within a long round trip
-REQUEST_TIMEOUT = 408
 POOLS = (
     "Let the {sender} give up or test idle connections sooner than that (the idle time or the "
     "longest life of its pool), or raise the idle limit of the {server} (HAProxy: timeout client, "

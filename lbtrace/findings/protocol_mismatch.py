@@ -113,6 +113,11 @@ EXPECT = (
     "Let that server expect the header (listen … proxy_protocol in nginx, accept-proxy in HAProxy, "
     "the proxy_protocol listener filter in Envoy), or do not send it (proxy_protocol, send-proxy)."
 )
+TWICE = (
+    "Two proxies in a row each put a header of their own in front of what came, and that server "
+    "reads one. Let the second proxy read the header of the first (accept-proxy on the bind line "
+    "in HAProxy, proxy_protocol on the listen line in nginx), or let one of the two send none."
+)
 SEND = (
     "Let every sender to that port begin with the header, checks too (send-proxy and "
     "check-send-proxy in HAProxy, proxy_protocol on in nginx), or do not let the server demand it."
@@ -269,26 +274,30 @@ def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator
         unasked = [(o, _unasked(comparison, side, o, exchanges)) for o, exchanges in refused]
         early = [pair for pair in unasked if pair[1]] or unasked
         before = sum(response is not None for _, response in unasked)
+        twice = all(len(o.application.proxy) > 1 for o, _ in refused)
         yield KIND.finding(
             variant(comparison, "proxy-header", side),
             Severity.MEDIUM,
             Confidence.HIGH if before else Confidence.MEDIUM,
-            "{server} refused {count} of {of} connections that began with a PROXY header: "
-            "{answers}."
+            "{server} refused {count} of {of} connections that began with "
+            + ("several PROXY headers, one behind the other" if twice else "a PROXY header")
+            + ": {answers}."
             + (
-                " {before} of these answers came before any request, so the header is what was "
+                " What follows the first header is taken for the request."
+                if twice
+                else " {before} of these answers came before any request, so the header is what was "
                 "refused."
                 if before
                 else " No such connection was answered well."
             ),
             shown(_of_refused(comparison, side, o, response) for o, response in early),
             note="the PROXY header and the answer",
-            remedy=EXPECT,
+            remedy=TWICE if twice else EXPECT,
             server=str(table.endpoint(server)),
             count=len(refused),
             of=len(those),
             answers=listed(filter(None, answers)),
-            before=before or None,
+            before=None if twice else before or None,
             side=named(comparison, side),
         ).on(comparison.failed(side, np.array([o.number for o, _ in refused])))
 

@@ -249,6 +249,7 @@ MIN_SERVER_ERROR: Final = 500
 UNAUTHORIZED: Final = 401
 PROXY_UNAUTHORIZED: Final = 407
 FORBIDDEN: Final = 403  # RFC 9110 §15.5.4
+REQUEST_TIMEOUT: Final = 408  # RFC 9110 §15.5.9
 OF_GATEWAYS: Final = frozenset({502, 503, 504})  # said of servers behind (RFC 9110 §15.6)
 # statuses after which balancers can be told to try once more, and do (nginx `proxy_next_upstream`,
 # HAProxy `retry-on`, Envoy `retry_on`)

@@ -96,6 +96,8 @@ def test_every_address_of_a_client() -> None:
         (mapping("2001:db8::1", "2001:DB8:0::1", STATED), False),
         (mapping(PRIVATE, "10.0.0.7", STATED), True),
         (mapping(PRIVATE, PUBLIC), True),  # the source itself shows it
+        (mapping(PRIVATE, "127.0.0.1", STATED), False),  # a proxy on the balancer's own host
+        (mapping(PRIVATE, "::1", STATED), False),
         (mapping(PRIVATE, OTHER), False),  # no connection comes from there
     ],
 )

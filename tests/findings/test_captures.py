@@ -166,6 +166,22 @@ def test_an_error_like_those_that_were_never_passed_on_is_no_missing_end(
     assert told == ([] if before else ["capture-quality.tail-backend"])
 
 
+def test_what_a_server_says_on_an_idle_connection_is_no_missing_end(tmp_path: Path) -> None:
+    """408 answers no request, and nobody passes it on."""
+    play = Script()
+    front, back = play.front(), play.back()
+    for n in range(3):
+        ask, answer = ASKED.replace(b"/a", b"/%d" % n), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        front.asks(ask)
+        back.asks(ask).answers(answer)
+        front.answers(answer)
+    play.wait(1000)
+    back.answers(b"HTTP/1.0 408 Request Time-out\r\nContent-Length: 0\r\n\r\n").closes()
+    found = [f.slug for f in play.report(tmp_path).findings]
+    assert "idle-limits.408-backend" in found
+    assert not [slug for slug in found if "tail" in slug]
+
+
 def test_a_capture_that_begins_late_has_its_end() -> None:
     late = four(Balancer(add=[("X-Forwarded-For", "{client}")]))
     late.backend_window = (150, 10_000)

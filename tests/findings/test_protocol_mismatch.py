@@ -131,6 +131,25 @@ def test_a_400_behind_the_request_may_be_about_either(tmp_path: Path) -> None:
     assert "before" not in values(finding)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_second_header_is_taken_for_the_request(early: bool, tmp_path: Path) -> None:
+    """Two proxies in a row, each with a header of its own: that it was expected is not the point."""
+    play = Script()
+    for _ in range(2):
+        front = play.front().asks(GET)
+        back = play.back().asks(PROXY + PROXY)
+        if early:
+            back.answers(BAD).asks(GET).closes(reset=True)
+        else:
+            back.asks(GET).answers(BAD).closes()
+        front.answers(BAD).leaves()
+    (finding,) = told(play.report(tmp_path))
+    assert finding.slug == "protocol-mismatch.proxy-header-backend"
+    assert "several PROXY headers" in finding.statement
+    assert "the header is what was refused" not in finding.statement
+    assert "Two proxies in a row" in finding.remedy
+
+
 def test_a_header_that_is_answered_by_the_end_of_the_connection(tmp_path: Path) -> None:
     (finding,) = told(proxied(None, None).report(tmp_path))
     assert values(finding)["answers"] == "closed without an answer ×2"
