@@ -75,7 +75,7 @@ WHAT_TO_DO = {  # by what happened behind the balancer
 }
 ALL_CLOSED = (
     "That server ended every connection at its first bytes: look at what it expects there (TLS, a "
-    "PROXY header, plain HTTP), then at its log."
+    "PROXY header, plain HTTP, FastCGI or uwsgi), then at its log."
 )
 DENIED = (
     "The balancer's own rules refuse these: look at its access lists (nginx: deny, HAProxy: "

@@ -8,7 +8,8 @@ Meaning:
 Decided by:
     A whole request of HTTP/1 without a response, the last on its connection, after which the server
     end sent payload. No byte of that end may be missing from the capture, and neither end may have
-    changed to another protocol. What each end should have spoken is told by protocol-mismatch.
+    changed to another protocol. The service is named where the first bytes of all of these
+    servers are those of one (SSH, SMTP, MySQL, …). What each end should have spoken is told by protocol-mismatch.
 Evidence:
     The request on both sides, and the first bytes of the answer where the request was the first.
 Remedy:
@@ -46,6 +47,10 @@ UNSURE = MARKS[Mark.LOST] | MARKS[Mark.CAPTURE_ENDED]
 REMEDY = (
     "Look at these bytes (lbtrace frame FILE N): does another service listen on that port, or does "
     "the server write something before its status line?"
+)
+OTHER = (
+    "Another service than HTTP listens on that port: look at the address and the port in the "
+    "balancer's list of servers."
 )
 
 
@@ -90,6 +95,7 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: Column) -
     table, (_, server) = comparison.table(side), ends(comparison, side)
     behind = side is Side.BACKEND and not comparison.alone
     first = _first(table, rows)
+    service = _service(table, rows)
     sent = int(table.of_ends("bytes", server=True)[table.connection[first[0]]]) if len(first) else 0
     return KIND.finding(
         variant(comparison, "", side),
@@ -99,17 +105,26 @@ def _finding(comparison: Comparison, side: Side, rows: Column, passed: Column) -
         ("The {server} answered {count}" + ("" if behind else " of {of}") + " requests")
         + " with bytes that are no HTTP response"
         + (", for example {sent}." if sent and len(rows) > 1 else " ({sent})." if sent else ".")
+        + (" They begin as those of {service} do." if service else "")
         + (" {passed} of these answers reached clients." if behind and len(passed) else ""),
         _evidence(comparison, side, rows),
         note="the request, and the first bytes of the answer",
-        remedy=REMEDY,
+        remedy=OTHER if service else REMEDY,
         server=server,
+        service=service or None,
         count=len(rows),
         of=None if behind else int(table.requests.there.sum()),
         sent=size(sent) if sent else None,
         passed=len(passed) if behind and len(passed) else None,
         side=named(comparison, side),
     ).about(comparison.asked(side, rows))
+
+
+def _service(table: SideTable, rows: Column) -> str:
+    """What the servers of all of these speak, "" where that is not one known service."""
+    refs = table.connection_refs(table.connection[rows])
+    names = {table.traces[ref.point].applications[ref.id].name for ref in refs}
+    return names.pop().upper() if len(names) == 1 else ""
 
 
 def _first(table: SideTable, rows: Column) -> Column:

@@ -124,7 +124,8 @@ SEND = (
 )
 SILENT = (
     "Look at what that server expects first: a PROXY header (send-proxy in HAProxy, proxy_protocol "
-    "on in nginx), TLS, or plain HTTP. Its log says why it closed."
+    "on in nginx), TLS, plain HTTP, or what an application server speaks (fastcgi_pass and "
+    "uwsgi_pass in nginx). Its log says why it closed."
 )
 
 

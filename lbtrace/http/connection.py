@@ -140,6 +140,10 @@ class ConnectionReader:
         if application.protocol is Protocol.OTHER:
             digests = self._digest(2 * number, begin), self._digest(2 * number + 1, 0)
             application = application._replace(digests=digests)
+        odd = client.data[:1] == b"\0" or not server.data.startswith(b"HTTP/")
+        if odd and application.protocol is Protocol.HTTP1:
+            ends = (Cursor(self.pieces, 2 * number + i) for i in (0, 1))
+            application = application._replace(name=application.name or detect.beside_http(*ends))
         if application.tls is not None:
             asking = self._cursor(client.stream, begin)
             application = application._replace(asked_nothing=tls.asked_nothing(asking))

@@ -175,6 +175,8 @@ def _search(
     return -1
 
 
+# a packet of variables: how long it is, then the first name with its length
+_UWSGI: Final = re.compile(rb"\0..\0[\x01-\x40]\0[A-Z][A-Z_]{2,}", re.DOTALL)
 _CLIENT: Final = tuple(
     (name, re.compile(pattern, re.DOTALL))
     for name, pattern in (
@@ -195,6 +197,7 @@ _CLIENT: Final = tuple(
         ("memcached", rb"(?:get|gets|set|add|stats|version)(?: [^\r\n]+)?\r\n"),
         ("fastcgi", rb"\x01[\x01-\x0b]..[\0-\xff]{2}.\0"),
         ("ajp", rb"\x12\x34"),
+        ("scgi", rb"\d{2,7}:CONTENT_LENGTH\0"),
         ("bgp", rb"\xff{16}"),
         ("spdy", rb"\x80[\x02\x03]\0[\x01-\x09]"),
         ("rtmp", rb"\x03.{8,1536}\Z"),
@@ -227,6 +230,18 @@ _SERVER: Final = tuple(
 )
 
 
+def beside_http(client: Cursor, server: Cursor) -> str:
+    """What one end speaks where the other speaks HTTP/1, "" when its first bytes do not tell, or
+    are not in the capture: a service that is no HTTP server; uwsgi, whose answers are HTTP.
+    """
+    if _late(client) or _late(server):
+        return ""
+    if _UWSGI.match(client.peek(4096)):
+        return "uwsgi"
+    answered = server.peek(4096)
+    return next((name for name, pattern in _SERVER if pattern.match(answered)), "")
+
+
 def _named(asked: bytes, answered: bytes) -> str:
     """The name of a protocol by its first bytes, "" when no pattern fits."""
     if answered[:3] == b"220":
@@ -235,6 +250,8 @@ def _named(asked: bytes, answered: bytes) -> str:
             return "smtp"
         if word in (b"USER", b"AUTH", b"FEAT"):
             return "ftp"
+    if _UWSGI.match(asked):
+        return "uwsgi"
     for name, pattern in _SERVER:
         if pattern.match(answered):
             return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -33,6 +34,8 @@ from lbtrace.verdict.dates import same_moments
 from lbtrace.verdict.unrelated import apart_by_own_clocks, why_not
 from lbtrace.verdict.weigh import Judgement, undecided
 
+# what a web server speaks with an application server, as the reader names it
+GATEWAYS = {"fastcgi": "FastCGI", "uwsgi": "uwsgi", "scgi": "SCGI", "ajp": "AJP"}
 LOOKED_FOR = (
     "equal sequence numbers, stated client addresses, shared rare values in heads and bodies, "
     "equal requests and responses, and nesting in time"
@@ -573,8 +576,11 @@ def _silent(comparison: Comparison, front: bool) -> str:
             f"TLS hides the exchanges of {number} on the {side} side; no connection "
             "corresponds either."
         )
-    return (
-        f"No HTTP request was found in the client capture. Looked for: {LOOKED_FOR}."
-        if front
-        else ""
+    if front:
+        return f"No HTTP request was found in the client capture. Looked for: {LOOKED_FOR}."
+    names = Counter(a.name for t in traces for a in t.applications if a.name in GATEWAYS)
+    return " ".join(
+        f"{GATEWAYS[name]}, which lbtrace does not read, is spoken on {count} "
+        f"{noun(count, 'connection')} of it."
+        for name, count in names.most_common()
     )

@@ -13,6 +13,7 @@ from tests.findings.test_protocol_mismatch import told
 from tests.simulator.script import Script
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
 STRANGE = b"220 mail.example ESMTP\r\n\r\n"
 
 
@@ -45,6 +46,22 @@ def test_an_answer_in_another_protocol_that_reaches_the_client(tmp_path: Path) -
     assert values(said)["count"] == 1
     assert "of" not in values(said)  # the page counts the requests of clients
     assert (values(said)["sent"], values(said)["passed"]) == (len(STRANGE), 1)
+
+
+@pytest.mark.parametrize(
+    ("strange", "service"),
+    [(STRANGE, "SMTP"), (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"), (b"what?\r\n", None)],
+)
+def test_the_service_is_named_where_its_first_bytes_tell(
+    strange: bytes, service: str | None, tmp_path: Path
+) -> None:
+    play = Script()
+    front = play.front().asks(ask(7))
+    play.back().asks(ask(7)).answers(strange).closes()
+    front.answers(BAD_GATEWAY).closes()
+    (said,) = found(play, tmp_path)
+    assert values(said).get("service") == service
+    assert ("Another service than HTTP" in said.remedy) is (service is not None)
 
 
 def test_the_balancer_makes_an_error_of_it(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ from tests.http.streams import Talk, get, hear, ok, story
         (b"", b"RFB 003.008\n", "vnc"),
         (b"OPTIONS rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n", b"RTSP/1.0 200 OK\r\n\r\n", "rtsp"),
         (b"INVITE sip:a@b SIP/2.0\r\nVia: x\r\n\r\n", b"", "sip"),
+        (b"\0\x37\x01\0\x0c\0QUERY_STRING\0\0\x0e\0REQUEST_METHOD", b"", "uwsgi"),
+        (b"24:CONTENT_LENGTH\x000\0SCGI\x001\0,", b"", "scgi"),
+        (b"\x01\x01\0\x01\0\x08\0\0", b"", "fastcgi"),
         (b"\x01\x02\x03\x04", b"\x05", ""),
     ],
 )
@@ -41,6 +44,26 @@ def test_other_protocols_are_named_and_left_alone(client: bytes, server: bytes, 
     heard = hear(talk)
     assert (heard.applications[0].protocol, heard.applications[0].name) == (Protocol.OTHER, name)
     assert heard.exchanges == []
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "name"),
+    [
+        (get("/a"), b"SSH-2.0-OpenSSH_9.6\r\n", "ssh"),
+        (get("/a"), b"220 mail.example ESMTP Postfix\r\n", "smtp"),
+        (get("/a"), b"hello\r\n", ""),
+        (get("/a"), b"", ""),
+        (get("/a"), ok(b"hi"), ""),
+        (b"\0\x37\x01\0\x0c\0QUERY_STRING\0\0", ok(b"hi"), "uwsgi"),
+        (b"\0\x37\x01\0\x0c\0query\0\0", ok(b"hi"), ""),
+    ],
+)
+def test_what_one_end_speaks_where_the_other_speaks_http(
+    client: bytes, server: bytes, name: str
+) -> None:
+    talk = Talk().client(client)
+    heard = hear(talk.server(server) if server else talk)
+    assert (heard.applications[0].protocol, heard.applications[0].name) == (Protocol.HTTP1, name)
 
 
 def digests(talk: Talk) -> tuple[str | None, str | None]:

@@ -157,6 +157,16 @@ def test_a_client_side_that_speaks_something_else() -> None:
     assert said(other, back)[2].startswith("No HTTP request was found in the client capture.")
 
 
+def test_what_a_web_server_speaks_with_an_application_server_is_named() -> None:
+    front, back = strangers()
+    spoken = [Application(Protocol.OTHER, name) for name in ("fastcgi", "fastcgi", "ajp", "dns")]
+    assert said(front, replace(back, exchanges=[], applications=spoken))[2] == (
+        "The backend capture holds no request of a client. FastCGI, which lbtrace does not read, "
+        "is spoken on 2 connections of it. AJP, which lbtrace does not read, is spoken on 1 "
+        "connection of it."
+    )
+
+
 def checks(back: Trace, count: int) -> Correlation:
     """The first of the backend's requests are health checks."""
     numbers = tuple(range(count))
