@@ -9,7 +9,8 @@ Decided by:
     A whole request of HTTP/1 without a response, the last on its connection, after which the server
     end sent payload. No byte of that end may be missing from the capture, and neither end may have
     changed to another protocol. The service is named where the first bytes of all of these
-    servers are those of one (SSH, SMTP, MySQL, …). What each end should have spoken is told by protocol-mismatch.
+    servers are those of one (SSH, SMTP, MySQL, …). What each end should have spoken is told by
+    protocol-mismatch.
 Evidence:
     The request on both sides, and the first bytes of the answer where the request was the first.
 Remedy:

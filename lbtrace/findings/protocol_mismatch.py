@@ -286,8 +286,8 @@ def _refused(comparison: Comparison, side: Side, odd: list[Opening]) -> Iterator
             + (
                 " What follows the first header is taken for the request."
                 if twice
-                else " {before} of these answers came before any request, so the header is what was "
-                "refused."
+                else " {before} of these answers came before any request, so the header is what "
+                "was refused."
                 if before
                 else " No such connection was answered well."
             ),

@@ -10,6 +10,7 @@ Decided by:
     long as those of a handshake and of the alert that ends it (RFC 8446 §5.2, §6), and its FIN or
     RST came first. What TLS 1.3 encrypts cannot be read; its length can. Alerts in the clear are
     told as such (tls-alerts).
+    Which protocol the server chose is not read; what the client offered is.
 Evidence:
     The ClientHello, and the FIN or RST.
 Remedy:
@@ -44,6 +45,11 @@ ONE_CAPTURE = True
 CERTIFICATE = (
     "Where requests fail, look at whether the end that closed accepts the certificate of the "
     "server: its authority, its names and its dates."
+)
+GRPC = (
+    " A client that offers nothing but h2 (gRPC does) leaves as well where the server chooses no "
+    "protocol: let it choose h2 (alpn h2 on the bind line of HAProxy, http2 on in nginx, an ALPN "
+    "policy of the load balancer)."
 )
 BALANCERS = (
     "Look at whether the balancer accepts the certificate of that server: its authority, its names "
@@ -102,6 +108,9 @@ def _told(
     an alert.
     """
     closer, _ = ends(comparison, side)
+    offered = {_offered(comparison, side, number) for number, *_ in those}
+    http2_only = offered == {("h2",)}
+    remedy = "" if not every else BALANCERS if side is Side.BACKEND else CERTIFICATE
     table, traces = comparison.table(side), comparison.traces(side)
     return KIND.finding(
         variant(comparison, "", side),
@@ -109,7 +118,8 @@ def _told(
         Confidence.HIGH,
         "The {closer} closed {count} of {of} TLS connections with {server} and had sent no data on "
         "{count:it|them}: so does an end that does not accept the certificate, and so do checks "
-        "and spare connections.",
+        "and spare connections."
+        + (" In the ClientHello it offered nothing but h2 (ALPN)." if http2_only else ""),
         shown(
             (
                 first_words(comparison, side, number),
@@ -118,10 +128,17 @@ def _told(
             for number, frame, time_ns in those
         ),
         note="the ClientHello, and the FIN or RST",
-        remedy="" if not every else BALANCERS if side is Side.BACKEND else CERTIFICATE,
+        remedy=f"{remedy}{GRPC}" if remedy and http2_only else remedy,
         closer=closer,
         count=len(those),
         of=of,
         server=str(table.endpoint(server)),
         side=named(comparison, side),
     ).on(comparison.failed(side, np.array([number for number, *_ in those])))
+
+
+def _offered(comparison: Comparison, side: Side, number: int) -> tuple[str, ...]:
+    """The protocols that the client of a connection offers in its ClientHello (RFC 7301)."""
+    ref = comparison.table(side).connection_ref(number)
+    hello = comparison.traces(side)[ref.point].applications[ref.id].tls
+    return () if hello is None else hello.alpn

@@ -415,6 +415,9 @@ OF_MANY_PROXIES: Final = frozenset((X_FORWARDED_FOR, X_FORWARDED_PORT, X_FORWARD
 """What so many proxies write that it is the mark of none."""
 
 
+OF_HTTP1: Final = fields_of(Meaning.CONNECTION) - {TE, HTTP2_SETTINGS}
+"""What a message of HTTP/2 must not have (RFC 9113 §8.2.2)."""
+
 _STATING_CLIENTS: Final = fields_of(FORWARDING)
 
 

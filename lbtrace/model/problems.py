@@ -34,6 +34,7 @@ CAUSES = (
     "unfinished-requests",
     "resets",
     "closed-unanswered",
+    "connection-fields",
     "goaway",
     "streams-reset",
     "lost-credentials",

@@ -171,7 +171,8 @@ def test_what_a_server_says_on_an_idle_connection_is_no_missing_end(tmp_path: Pa
     play = Script()
     front, back = play.front(), play.back()
     for n in range(3):
-        ask, answer = ASKED.replace(b"/a", b"/%d" % n), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        ask = ASKED.replace(b"/a", b"/%d" % n)
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         front.asks(ask)
         back.asks(ask).answers(answer)
         front.answers(answer)

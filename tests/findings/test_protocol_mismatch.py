@@ -133,7 +133,7 @@ def test_a_400_behind_the_request_may_be_about_either(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("early", [True, False])
 def test_a_second_header_is_taken_for_the_request(early: bool, tmp_path: Path) -> None:
-    """Two proxies in a row, each with a header of its own: that it was expected is not the point."""
+    """Two proxies in a row: that a header was expected is not the point."""
     play = Script()
     for _ in range(2):
         front = play.front().asks(GET)

@@ -53,6 +53,28 @@ def test_a_balancer_that_does_not_accept_the_certificate(tmp_path: Path) -> None
     assert report.verdict.next_step.startswith("First find out why the TLS connections on the back")
 
 
+@pytest.mark.parametrize(
+    ("offers", "told_of_it"),
+    [
+        ((["h2"], ["h2"]), True),
+        ((["h2", "http/1.1"], ["h2", "http/1.1"]), False),
+        ((["h2"], []), False),
+    ],
+)
+def test_a_client_of_http2_alone_may_miss_its_protocol(
+    offers: tuple[list[str], ...], told_of_it: bool, tmp_path: Path
+) -> None:
+    """gRPC leaves where the server chooses no protocol (RFC 9113 §3.3)."""
+    play = Script()
+    for offered in offers:
+        begun = play.front(443).asks(hello("a.example", offered)).answers(SERVER_HELLO)
+        begun.asks(FINISHED).asks(CLOSE).leaves()
+        play.wait(100)
+    (finding,) = told(play.report(tmp_path), "unused-tls")
+    assert ("nothing but h2" in finding.statement) is told_of_it
+    assert ("alpn h2" in finding.remedy) is told_of_it
+
+
 def test_beside_connections_that_were_used_it_is_a_fact(tmp_path: Path) -> None:
     play = Script()
     refused(play)
