@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from lbtrace.match import clock, order_statistics
+from lbtrace.match.agreeing_clocks import agreeing
 from lbtrace.match.attempts import failed
 from lbtrace.match.classes import Class
 from lbtrace.match.clock import Clocks
@@ -147,7 +148,7 @@ def bootstrap(state: Pairing, known: Clocks, made: Sequence[Class]) -> Clocks:
             order_statistics.surrounded(sets)
             if complete and not alone
             else clock.from_order(sets, whole and alone)
-        )
+        ) or agreeing(sets)
         if found is not None:
             out[i, j] = replace(clock.estimate(i, j, found), times_alone=found.times_alone)
     return out
