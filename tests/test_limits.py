@@ -9,7 +9,7 @@ import pytest
 from lbtrace import capture, options
 from lbtrace.capture import pcap, resync, source
 from lbtrace.decode import fragments, ip, networks, slow_path
-from lbtrace.findings import refused_messages
+from lbtrace.findings.answers import refused_messages
 from lbtrace.http import budget, digest, weirds
 from lbtrace.http.h1 import body, head, reader
 from lbtrace.http.h2 import direction, hpack_tolerant

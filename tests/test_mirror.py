@@ -42,7 +42,10 @@ ELSEWHERE = {
     "capture/block": ("capture/test_pcap.py", "only columns, filled by the readers"),
     "capture/resync": ("capture/test_pcap.py", "the search needs a format to search in"),
     "capture/unsupported_format": ("capture/test_source.py", "the errors of opening a file"),
-    "comparison/unanswered": ("findings/test_idle_limits.py", "what two findings rest on"),
+    "comparison/unanswered": (
+        "findings/connections/test_idle_limits.py",
+        "what two findings rest on",
+    ),
     "decode/packet": ("decode/test_laws.py", "a position in bytes, moved by every step"),
     "decode/rows": ("decode/test_laws.py", "only columns, filled by both paths"),
     "decode/slow_path": ("decode/test_laws.py", "the fast path equals it"),

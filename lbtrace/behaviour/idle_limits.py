@@ -1,6 +1,6 @@
 """Idle limits: after how much silence each end closes a connection, or the way forgets it.
 
-What `lbtrace.findings.idle_limits` found, as intervals. An end that closes idle connections does so
+What the finding `idle-limits` found, as intervals. An end that closes idle connections does so
 after its limit: the limit lies between the shortest and the longest silence before a closing,
 within SLACK, for timers and packets take their time. A flow that was forgotten had a limit between
 the longest silence that it survived and the shortest that it did not. Where nothing was closed or
@@ -17,7 +17,7 @@ from lbtrace.behaviour import _seen
 from lbtrace.behaviour._seen import Seen
 from lbtrace.comparison.unanswered import IDLE_NS
 from lbtrace.findings._side import ends, variant
-from lbtrace.findings.keep_alive_race import longest_idle_ns
+from lbtrace.findings.connections.keep_alive_race import longest_idle_ns
 from lbtrace.language.plurals import noun
 from lbtrace.model.behaviour import Fact
 from lbtrace.model.net import Side

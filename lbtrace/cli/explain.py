@@ -28,16 +28,26 @@ def command(slug: str | None) -> None:
     SLUG is as in the JSON, with or without a variant: redirects or redirects.loop. Without it, list
     every finding.
     """
-    from lbtrace.findings import finding_of, registry
+    from lbtrace.findings import finding_of
 
     if slug is None:
-        findings = registry()
-        width = max(len(f.slug) for f in findings)
-        for finding in findings:
-            click.echo(f"{finding.slug:<{width}}  {finding.title}")
+        for line in listed():
+            click.echo(line)
         return
     for line in explained(finding_of(slug), slug.partition(".")[2]):
         click.echo(line)
+
+
+def listed() -> Iterator[str]:
+    """Every finding, below what it is about."""
+    from lbtrace.findings import rooms
+
+    width = max(len(finding.slug) for room in rooms() for finding in room.findings)
+    for number, room in enumerate(rooms()):
+        yield from ([""] if number else [])
+        yield room.title
+        for finding in room.findings:
+            yield f"  {finding.slug:<{width}}  {finding.title}"
 
 
 def explained(finding: FindingModule, variant: str) -> Iterator[str]:

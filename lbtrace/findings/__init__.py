@@ -1,10 +1,15 @@
 """Comparison → findings: one file per thing lbtrace can tell.
 
-Each module here whose name has no leading underscore is a finding: its docstring says what it means
-(`Meaning:`), how it is decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to
-do (`Remedy:`), and what may stand behind the dot of its slug (`Variants:`); its first line is the
-title; `find(comparison)` yields what it has to say. A new finding is a new file. docs/findings.md
-is made from the docstrings: `python -m lbtrace.findings > docs/findings.md`.
+The files stand in rooms, by what a user asks about: connections, messages, times. The docstring of
+a room is its heading in docs/findings.md and in `lbtrace explain`. Each module of a room whose name
+has no leading underscore is a finding: its docstring says what it means (`Meaning:`), how it is
+decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to do (`Remedy:`), and what
+may stand behind the dot of its slug (`Variants:`); its first line is the title; `find(comparison)`
+yields what it has to say. A new finding is a new file. docs/findings.md is made from the
+docstrings: `python -m lbtrace.findings > docs/findings.md`.
+
+What several rooms ask is in the modules here, whose names begin with an underscore; what one room
+alone asks is in that room.
 
 A file with `ONE_CAPTURE = True` can speak of one capture alone: its `find` loops over
 `comparison.captured`, names no side (`_side`), and asks for pairs only where both were captured.
@@ -21,6 +26,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
+from types import ModuleType
 from typing import NamedTuple
 
 from lbtrace.comparison import Comparison
@@ -31,7 +37,15 @@ from lbtrace.model.report import Finding
 from lbtrace.options import Progress, quiet
 from lbtrace.tables.packets import MOST_BACK_NS
 
-__all__ = ["FindingModule", "all_findings", "finding_of", "registry", "slugs"]
+__all__ = [
+    "FindingModule",
+    "FindingRoom",
+    "all_findings",
+    "finding_of",
+    "registry",
+    "rooms",
+    "slugs",
+]
 
 _ABOUT = 6  # findings that are named for a word
 
@@ -55,11 +69,32 @@ class FindingModule(NamedTuple):
         return variants(self.doc)
 
 
+class FindingRoom(NamedTuple):
+    """The findings about one thing that a user asks about."""
+
+    name: str
+    title: str
+    findings: tuple[FindingModule, ...]  # by slug
+
+
 @cache
-def registry() -> tuple[FindingModule, ...]:
-    """Every finding there is, by slug."""
-    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+def rooms() -> tuple[FindingRoom, ...]:
+    """Every finding there is, by room."""
+    return tuple(
+        FindingRoom(found.name, FindingKind.of(room.__name__, room.__doc__).title, _findings(room))
+        for found in sorted(pkgutil.iter_modules(__path__))
+        if found.ispkg
+        for room in (importlib.import_module(f"{__name__}.{found.name}"),)
+    )
+
+
+def _findings(room: ModuleType) -> tuple[FindingModule, ...]:
+    names = sorted(m.name for m in pkgutil.iter_modules(room.__path__))
+    modules = [
+        importlib.import_module(f"{room.__name__}.{name}")
+        for name in names
+        if not name.startswith("_")
+    ]
     return tuple(
         FindingModule(
             *FindingKind.of(m.__name__, m.__doc__),
@@ -71,6 +106,12 @@ def registry() -> tuple[FindingModule, ...]:
         )
         for m in modules
     )
+
+
+@cache
+def registry() -> tuple[FindingModule, ...]:
+    """Every finding there is, by slug."""
+    return tuple(sorted((f for room in rooms() for f in room.findings), key=lambda f: f.slug))
 
 
 def finding_of(slug: str) -> FindingModule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbtrace.findings import FindingModule, registry
+from lbtrace.findings import FindingModule, FindingRoom, rooms
 from lbtrace.findings._document import PARTS, sections
 
 HEAD = """# What lbtrace can tell
@@ -15,20 +15,22 @@ frames that prove it, at most five a side, and a Wireshark display filter that f
 may have a variant after a dot: `source-address.rewritten`. Variants that end in `-client` or
 `-backend` speak of that side. What is marked ● can also be told from one capture alone
 (`lbtrace show`), and then names no side.
-
-| slug | finding | |
-|---|---|---|
 """
 
 
 def document() -> str:
     """The whole page."""
-    findings = registry()
+    tables = "".join(contents(room) for room in rooms())
+    return HEAD + tables + "".join(section(f) for room in rooms() for f in room.findings)
+
+
+def contents(room: FindingRoom) -> str:
+    """What a room can tell: its title, and a table of its findings."""
     rows = "".join(
         f"| [`{f.slug}`](#{f.slug}) | {f.title} | {'●' if f.one_capture else ''} |\n"
-        for f in findings
+        for f in room.findings
     )
-    return HEAD + rows + "".join(section(f) for f in findings)
+    return f"\n**{room.title}**\n\n| slug | finding | |\n|---|---|---|\n{rows}"
 
 
 def section(finding: FindingModule) -> str:

@@ -43,7 +43,7 @@ def texts() -> Iterator[Text]:
         module = path.relative_to(CODE.parent).as_posix()
         for one, many in found_in(path.read_text("utf-8")):
             yield Text(one, many, module)
-        if path.parent.name in ("findings", "witnesses"):
+        if {"findings", "witnesses"} & {folder.name for folder in path.parents}:
             name = module.removesuffix(".py").replace("/", ".")
             for sentence in sentences(import_module(name)):
                 one, many, _ = forms(sentence)

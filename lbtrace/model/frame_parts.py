@@ -1,7 +1,7 @@
 """The parts of a frame that a finding can rest on.
 
-A file in lbtrace/findings says which with `RESTS_ON`: parts, and names of HTTP fields in lower
-case. `lbtrace frame` marks them.
+A finding says which with `RESTS_ON`: parts, and names of HTTP fields in lower case.
+`lbtrace frame` marks them.
 """
 
 from __future__ import annotations

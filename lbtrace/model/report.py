@@ -71,7 +71,7 @@ class Finding:
     """One thing lbtrace tells the user. `statement` is a sentence with {name} places for `values`,
     filled by the renderer.
 
-    `slug` is the name of its file in lbtrace/findings with dashes, plus an optional ".variant".
+    `slug` is the name of its file in lbtrace/findings/*/ with dashes, plus an optional ".variant".
     `requests` are all those that it is about ("GET /health"), each once; none where it is not about
     requests, or about more than `MOST_REQUESTS` different ones. `failed` are
     the connections behind the balancer that failed in what it tells of, MOST_CONNECTIONS at most.

@@ -11,8 +11,8 @@ import pytest
 from lbtrace.model.behaviour import Behaviour, Fact
 from lbtrace.model.expectation import Fulfilment
 from tests.expect.files import judgement
+from tests.findings.connections.test_idle_limits import forgotten
 from tests.findings.files import SECOND, Talk, report
-from tests.findings.test_idle_limits import forgotten
 
 HOLDS, FAILED, OPEN = Fulfilment.HOLDS, Fulfilment.FAILED, Fulfilment.INCONCLUSIVE
 

@@ -16,7 +16,7 @@ from lbtrace.inspection import inspect
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.tables.connections import NEVER
-from tests.findings.test_tls_alerts import SERVER_HELLO
+from tests.findings.tls.test_tls_alerts import SERVER_HELLO
 from tests.http.test_detect import hello
 from tests.sentences.damage import Damage, between, lose, pcap_of, records_of
 from tests.simulator.script import WINDOW, Script

@@ -11,7 +11,7 @@ from lbtrace.findings._streams import AGAIN_NS, _one_within, steered, was_reset
 from lbtrace.model.http2 import ControlKind
 from lbtrace.model.net import Side
 from lbtrace.pipeline import compare
-from tests.findings.http2 import Http2Talk
+from tests.findings.http2_talks import Http2Talk
 from tests.tcp.wire import pcap
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbtrace.comparison.claims import ns, size
-from lbtrace.findings import registry
+from lbtrace.findings import rooms
 from lbtrace.findings._kind import FindingKind
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
@@ -98,6 +98,8 @@ def test_every_file_names_its_kind_by_itself() -> None:
     """`KIND` of one file copied into another would give findings of another's slug."""
     import importlib
 
-    for of in registry():
-        module = importlib.import_module(f"lbtrace.findings.{of.slug.replace('-', '_')}")
-        assert (of.slug, of.title) == module.KIND
+    for room in rooms():
+        for of in room.findings:
+            name = of.slug.replace("-", "_")
+            module = importlib.import_module(f"lbtrace.findings.{room.name}.{name}")
+            assert (of.slug, of.title) == module.KIND

@@ -15,8 +15,8 @@ from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Finding
 from lbtrace.pipeline import show
 from lbtrace.tables.exchanges import Exchanges
+from tests.findings.connections.test_connection_failures import attempt
 from tests.findings.simulated import ALB, four, judge_alone, judge_simulation, values
-from tests.findings.test_connection_failures import attempt
 from tests.findings.test_registry import PLAYS
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import pkgutil
 import string
 from pathlib import Path
 
 import pytest
 
+import lbtrace.findings
 from lbtrace.errors import OptionError
-from lbtrace.findings import FindingModule, finding_of, registry, slugs_with_variants
+from lbtrace.findings import (
+    FindingModule,
+    finding_of,
+    registry,
+    rooms,
+    slugs,
+    slugs_with_variants,
+)
 from lbtrace.findings.__main__ import document
 from lbtrace.findings._document import sections
 from tests.findings.simulated import ALB, Judged, four, judge_simulation
@@ -70,6 +79,14 @@ def test_a_finding_says_what_it_means_how_it_is_decided_what_proves_it_and_what_
     assert all(parts.values())
     assert finding.title
     assert finding.slug == finding.slug.lower()
+
+
+def test_every_finding_stands_in_a_room() -> None:
+    """One beside the rooms would not be found."""
+    outside = {m.name for m in pkgutil.iter_modules(lbtrace.findings.__path__) if not m.ispkg}
+    assert {name for name in outside if not name.startswith("_")} == set()
+    assert sorted(f.slug for room in rooms() for f in room.findings) == [*slugs()]
+    assert all(room.title for room in rooms())
 
 
 def test_the_page_is_what_the_command_prints() -> None:

@@ -12,8 +12,8 @@ from h2.settings import SettingCodes
 from lbtrace.model.net import Endpoint
 from lbtrace.options import Options
 from lbtrace.pipeline import inspect
-from tests.findings.http2 import Http2Talk
-from tests.findings.test_web_sockets import chat
+from tests.findings.http2_talks import Http2Talk
+from tests.findings.protocols.test_web_sockets import chat
 from tests.tcp.wire import Wire, pcap
 from tests.tls.conversations import get, ok
 from tests.tls.wire import CLIENT, SERVER, Tls

@@ -25,8 +25,10 @@ OF_WORDS = ("noun", "plural", "Value")
 # Where a word means something else than the field of that name.
 OTHER_MEANING = {
     "cli/assistants/tools.py": {"expect": "an option of check"},
-    "findings/protocol_changes.py": {"upgrade": "slug of a finding"},
-    "findings/unasked_coding.py": {"x-": "prefix of older content codings (RFC 9110 §8.4.1.3)"},
+    "findings/protocols/protocol_changes.py": {"upgrade": "slug of a finding"},
+    "findings/messages/unasked_coding.py": {
+        "x-": "prefix of older content codings (RFC 9110 §8.4.1.3)"
+    },
     "http/digest.py": {"x-gzip": "content coding (RFC 9110 §8.4.1.3)"},
     "http/h1/framing.py": dict.fromkeys(("x-compress", "x-gzip"), "transfer coding"),
     "language/sentences.py": {"server": "an end of a connection"},

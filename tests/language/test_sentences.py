@@ -113,17 +113,15 @@ def test_the_title_is_a_text(module: object) -> None:
 
 @cache
 def extracted() -> frozenset[str]:
-    names = [m.name for m in pkgutil.iter_modules(lbtrace.findings.__path__)]
-    modules = (importlib.import_module(f"lbtrace.findings.{n}") for n in names if n != "__main__")
-    return frozenset(sentence for module in modules for sentence in sentences(module))
+    return frozenset(sentence for module in modules_that_speak() for sentence in sentences(module))
 
 
 def modules_that_speak() -> Iterator[ModuleType]:
     """The findings and the witnesses."""
     for room in (lbtrace.findings, lbtrace.verdict.witnesses):
-        for found in pkgutil.iter_modules(room.__path__):
-            if found.name != "__main__":
-                yield importlib.import_module(f"{room.__name__}.{found.name}")
+        for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            if not found.name.endswith(".__main__"):
+                yield importlib.import_module(found.name)
 
 
 @pytest.mark.parametrize("module", [*modules_that_speak()], ids=lambda m: m.__name__)

@@ -7,8 +7,8 @@ from pathlib import Path
 from lbtrace.match.legs import part_of
 from lbtrace.model.net import Side
 from lbtrace.pipeline import inspect
-from tests.findings.http2 import Http2Talk
-from tests.findings.test_web_sockets import chat
+from tests.findings.http2_talks import Http2Talk
+from tests.findings.protocols.test_web_sockets import chat
 from tests.tcp.wire import pcap
 
 GRPC = ("content-type", "application/grpc")

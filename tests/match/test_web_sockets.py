@@ -13,7 +13,7 @@ from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Clue, Confidence
 from lbtrace.model.report import Kind, Report
 from lbtrace.pipeline import compare
-from tests.findings.http2 import Http2Talk
+from tests.findings.http2_talks import Http2Talk
 from tests.tcp.wire import Wire, pcap
 
 MS = 1_000_000

@@ -32,8 +32,8 @@ DATA = ROOT / ".mutation"
 _CONCLUDED = "tests/golden/test_scenarios.py"  # what all rooms together conclude of a scenario
 ALSO: dict[str, tuple[str, ...]] = {
     "comparison": (
-        "tests/findings/test_idle_limits.py",
-        "tests/findings/test_large_segments.py",
+        "tests/findings/connections/test_idle_limits.py",
+        "tests/findings/connections/test_large_segments.py",
         _CONCLUDED,
     ),
     "match": (_CONCLUDED,),

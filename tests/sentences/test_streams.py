@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from h2.settings import SettingCodes
 
-from tests.findings.http2 import Http2Talk
-from tests.findings.test_grpc_calls import call, through
-from tests.findings.test_grpc_errors import called
-from tests.findings.test_pings import pinging
-from tests.findings.test_stated_scheme import compared, talk
-from tests.findings.test_web_sockets import chat
+from tests.findings.http2.test_grpc_calls import call, through
+from tests.findings.http2.test_grpc_errors import called
+from tests.findings.http2.test_pings import pinging
+from tests.findings.http2.test_stated_scheme import compared, talk
+from tests.findings.http2_talks import Http2Talk
+from tests.findings.protocols.test_web_sockets import chat
 from tests.sentences.alone import LAWS, Alone
 from tests.sentences.laws import OF_STREAMS
 from tests.sentences.test_alone import heard

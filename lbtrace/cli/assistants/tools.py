@@ -189,12 +189,12 @@ def diff(desk: Desk, given: Arguments) -> str:
 
 def explain(_desk: Desk, given: Arguments) -> str:
     """What a finding means."""
-    from lbtrace.cli.explain import explained
-    from lbtrace.findings import finding_of, registry
+    from lbtrace.cli.explain import explained, listed
+    from lbtrace.findings import finding_of
 
     slug = given.get("slug", "")
     if not slug:
-        return "\n".join(f"{found.slug}: {found.title}" for found in registry())
+        return "\n".join(listed())
     return "\n".join(explained(finding_of(slug), slug.partition(".")[2]))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from h2.settings import SettingCodes
 
 from lbtrace.pipeline import show
-from tests.findings.http2 import Http2Talk
+from tests.findings.http2_talks import Http2Talk
 from tests.render.documents import check, text_of
 from tests.tcp.wire import Wire, pcap
 

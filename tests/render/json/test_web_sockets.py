@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.findings.test_web_sockets import chat
+from tests.findings.protocols.test_web_sockets import chat
 from tests.render.json.test_http2 import written
 
 

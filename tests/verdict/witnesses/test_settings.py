@@ -15,7 +15,7 @@ from lbtrace.model.net import Endpoint
 from lbtrace.model.report import Kind, Report, Witness
 from lbtrace.pipeline import compare
 from lbtrace.verdict.weigh import TABLE, Strength
-from tests.findings.http2 import Http2Talk
+from tests.findings.http2_talks import Http2Talk
 from tests.laws import examples
 from tests.tcp.wire import pcap
 from tests.verdict.test_weigh import Key, weighed

@@ -1,0 +1,1 @@
+"""Errors and answers: who made them, what they say, and which requests got none."""

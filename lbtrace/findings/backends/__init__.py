@@ -1,0 +1,1 @@
+"""The backends: which requests each gets, and how they differ."""

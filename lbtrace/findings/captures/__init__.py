@@ -1,0 +1,1 @@
+"""The captures: what they hold, where they were taken, and what they leave out."""

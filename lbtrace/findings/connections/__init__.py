@@ -1,0 +1,1 @@
+"""TCP connections: how they are opened, reused, disturbed and ended."""

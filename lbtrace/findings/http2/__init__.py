@@ -1,0 +1,1 @@
+"""HTTP/2 and gRPC: streams, limits, control frames and calls."""

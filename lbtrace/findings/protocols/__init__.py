@@ -1,0 +1,1 @@
+"""Protocols: changed by the balancer, switched by an upgrade, or misunderstood."""

@@ -1,0 +1,1 @@
+"""TLS: handshakes that fail, and what stays closed."""
