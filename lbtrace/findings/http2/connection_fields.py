@@ -41,7 +41,7 @@ FROM_BACKEND = (
     "http-response del-header; Envoy: response_headers_to_remove), or let the backend not write "
     "it (Apache httpd: Protocols http/1.1)."
 )
-FROM_SENDER = "Let who sends them leave these fields out."
+FROM_SENDER = "Let the sender leave these fields out."
 
 
 def find(comparison: Comparison) -> Iterator[Finding]:
