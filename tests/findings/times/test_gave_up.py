@@ -181,8 +181,11 @@ def test_what_failed_behind_is_named_beside_clients_that_left(tmp_path: Path) ->
         play.back().asks(ask).answers(OK).closes()
         front.answers(OK).leaves()
     front = play.front().asks(b"GET /lost HTTP/1.1\r\nHost: a\r\n\r\n")
-    play.attempt(behind=True, port=8080)
-    play.wait(3000)
+    attempt = play.attempt(behind=True, port=8080)
+    play.wait(1000)
+    attempt.sent[0] -= 1  # the same SYN again
+    attempt.syn()
+    play.wait(2000)
     front.leaves()
     play.wait(1000)
     play.back()
