@@ -5,8 +5,9 @@ a room is its heading in docs/findings.md and in `lbtrace explain`. Each module 
 has no leading underscore is a finding: its docstring says what it means (`Meaning:`), how it is
 decided (`Decided by:`), what its evidence shows (`Evidence:`) and what to do (`Remedy:`), and what
 may stand behind the dot of its slug (`Variants:`); its first line is the title; `find(comparison)`
-yields what it has to say. A new finding is a new file. docs/findings.md is made from the
-docstrings: `python -m lbtrace.findings > docs/findings.md`.
+yields what it has to say. A new finding is a new file, or a folder where it has many parts
+(messages/redirects/). docs/findings.md is made from the docstrings:
+`python -m lbtrace.findings > docs/findings.md`.
 
 What several rooms ask is in the modules here, whose names begin with an underscore; what one room
 alone asks is in that room.

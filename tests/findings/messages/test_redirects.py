@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbtrace.findings.messages.redirects import Asked, _writes_port, asked_for, is_https, split_host
+from lbtrace.findings.messages.redirects.urls import (
+    Asked,
+    asked_for,
+    is_https,
+    split_host,
+    writes_port,
+)
 from lbtrace.model.report import Severity
 from lbtrace.pipeline import show
 from tests.findings.http2_talks import Http2Talk, of, told
@@ -364,7 +370,7 @@ def test_a_request_of_http2_says_whether_it_is_for_https(scheme: str, loops: boo
     ],
 )
 def test_only_a_port_that_is_spelled_out_is_written(location: str, writes: bool) -> None:
-    assert _writes_port(location, 8080) == writes
+    assert writes_port(location, 8080) == writes
 
 
 @pytest.mark.parametrize(("location", "of"), [("", 1), ("Location: /elsewhere\r\n", 2)])
