@@ -9,12 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from lbtrace.http_fields import ACCEPT_ENCODING, AS_HOST, GO_WRITES_FIRST
-from lbtrace.model.http import HeaderLine, Mark, Request, Response
-
-
-def has_whole_head(message: Request | Response) -> bool:
-    """True when the head ends in the capture."""
-    return Mark.HEAD_TRUNCATED not in message.marks
+from lbtrace.model.http import HeaderLine, Request, Response
 
 
 @lru_cache(maxsize=4096)

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from lbtrace.http_fields.lines import (
     field_lines,
     field_value,
-    has_whole_head,
     is_canonical,
     lowered,
     sorted_by_go,
 )
-from lbtrace.model.http import Body, Framing, HeaderLine, Mark, Request
+from lbtrace.model.http import Body, Framing, HeaderLine, Request
 
 LINES = (
     HeaderLine("Via", "a", "Via: a"),
@@ -32,11 +31,6 @@ def test_lines_of_a_name_keep_their_order_and_their_spelling() -> None:
     assert field_value(ASKED, "host") == "x"
     assert field_value(ASKED, "Post") is None
     assert field_value(ASKED, "Cookie") is None
-
-
-def test_a_head_that_was_cut_is_not_whole() -> None:
-    assert has_whole_head(ASKED)
-    assert not has_whole_head(ASKED._replace(marks=(Mark.HEAD_TRUNCATED,)))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ rounded up, never down, because an error bar that is too short is a lie.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from math import gcd
 
 from lbtrace.language import form, plurals
@@ -106,18 +105,6 @@ def ratio(left: int, right: int) -> str:
     if a <= b:
         return f"1 : {b / a:.1f}" if f"{b / a:.1f}" != "1.0" else f"{count(a)} : {count(b)}"
     return f"{a / b:.1f} : 1" if f"{a / b:.1f}" != "1.0" else f"{count(a)} : {count(b)}"
-
-
-def moment(ns: int) -> str:
-    """ns since the epoch → "2021-08-05 07:21:09.123456 UTC"; out of the calendar's range →
-    seconds.
-    """
-    seconds, rest = divmod(ns, 1_000_000_000)
-    try:
-        day = datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, OSError, ValueError):
-        return f"{seconds} s after 1970"
-    return f"{day:%Y-%m-%d %H:%M:%S}.{rest // 1000:06d} UTC"
 
 
 def value(item: Value) -> str:
