@@ -106,9 +106,7 @@ def _latest(state: Pairing, c: int, here: list[int], every: Sequence[int]) -> in
     may = {b for b in every if not backend.silent[b] and may_be_answer(mine, backend.exchange(b))}
     if may and may <= set(here) and all(backend.solid_reply[b] for b in may):
         return int(client.reply[c]) - min(int(backend.reply[b]) for b in may)
-    if mine.response is None or not all(
-        backend.solid_start[b] and failed(backend, b) for b in here
-    ):
+    if not all(backend.solid_start[b] and failed(backend, b) for b in here):
         return None
     return int(client.reply[c]) - max(int(backend.start[b]) for b in here)
 

@@ -49,6 +49,8 @@ LINKS: list[tuple[int, bytes]] = [
     (181, b"MGC\x01\x0f\0\x08\0" + FOUR),
     (192, struct.pack("<BBHI", 0, 0, 8, 105) + WLAN + FOUR),
     (192, struct.pack("<BBHI", 0, 0, 12, 1) + bytes(4) + FRAME),
+    (192, struct.pack("<BBHI", 0, 0, 8, 113) + bytes(14) + b"\x08\0" + FOUR),
+    (192, struct.pack("<BBHI", 0, 0, 8, 276) + b"\x08\0" + bytes(18) + FOUR),
     (197, bytes(8) + b"\x02\x04\0\0\0\0\0\0" + bytes(2) + FRAME),
     (197, bytes(8) + b"\x96\0\0\0\0\0\0\0" + bytes(8) + FOUR),
     (197, bytes(8) + b"\x96\0\0\0\0\0\0\0" + b"\x80" + bytes(15) + FOUR),

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from lbtrace.match import match
 from lbtrace.match.classes import Class
-from lbtrace.match.clock_constraints import bootstrap, clocks, sure, take_back, without_doubt
+from lbtrace.match.clock_constraints import (
+    _bounds,
+    bootstrap,
+    clocks,
+    sure,
+    take_back,
+    without_doubt,
+)
 from lbtrace.match.model import Matching
 from lbtrace.match.timeline import timeline
 from lbtrace.model.net import Side
@@ -52,6 +59,20 @@ def test_every_point_has_the_clock_that_its_pairs_bound(offset_ns: int, how: str
         assert (clock.client_point, clock.backend_point) == points
         assert clock.refused is None
         assert clock.low_ns <= offset_ns <= clock.high_ns
+
+
+@pytest.mark.parametrize("solid", [True, False])
+def test_attempts_that_failed_bound_a_clock_by_what_is_sure_of_when_they_began(solid: bool) -> None:
+    """Two at one point, neither answered. If the later one was retransmitted, it may have begun
+    before the first packet of it that the capture holds.
+    """
+    state = paired(balancer=Balancer(retry=0.5, fail="closed"), requests=16).pairs
+    of_failed = {int(bs[0]): c for c, bs in state.caused.items() if len(bs) > 1}
+    first, later = sorted(b for b in of_failed if state.backend.point[b] == 0)[:2]
+    state.caused[of_failed[later]] = [first, later]
+    before = len(_bounds(state)[0, 0].high)
+    state.backend.solid_start[later] = solid
+    assert len(_bounds(state)[0, 0].high) == before - (not solid)
 
 
 def test_a_pair_of_a_set_bounds_no_clock() -> None:
