@@ -22,18 +22,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lbtrace.comparison import FRAMES_PER_SIDE, Comparison
+from lbtrace.comparison import ABSENT, FRAMES_PER_SIDE, Comparison, field_values
 from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._names import few
-from lbtrace.http_fields import AS_HOST
+from lbtrace.http_fields import AS_HOST, HOST
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import MIN_ERROR, PROXY_UNAUTHORIZED, UNAUTHORIZED
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
-from lbtrace.tables.messages import NO_VALUE
-from lbtrace.tables.side_table import SideTable
 
 KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, *AS_HOST)
@@ -55,7 +53,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     errors = answered & (responses.start >= MIN_ERROR) & ~np.isin(responses.start, LOGIN)
     if not errors.any():
         return
-    names, texts = _names(table)
+    names, texts = _names(comparison, side)
     known = np.flatnonzero(answered & (names >= 0))
     for status in distinct(responses.start[known][errors[known]]).tolist():
         got = responses.start[known] == status
@@ -67,20 +65,16 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         yield _finding(comparison, side, known, names, texts, refused, status)
 
 
-def _names(table: SideTable) -> tuple[Column, list[str]]:
+def _names(comparison: Comparison, side: Side) -> tuple[Column, list[str]]:
     """The number of the name that each request is for, −1 without one; and the names."""
-    lines = np.full(len(table), NO_VALUE, np.int64)
-    for field in reversed(AS_HOST):
-        found = table.requests.line_of(table.words, field)
-        lines = np.where(found == NO_VALUE, lines, found)
+    hosts = field_values(comparison, HOST)
+    stated = hosts.client if side is Side.CLIENT else hosts.backend
     texts: dict[str, int] = {}
-    number = {
-        line: texts.setdefault(table.words.line_list[line].value.strip().lower(), len(texts))
-        for line in distinct(lines[lines != NO_VALUE]).tolist()
-    }
-    of_line = np.full(max(number, default=-1) + 2, -1, np.int64)
-    of_line[list(number)] = list(number.values())
-    names: Column = np.where(lines == NO_VALUE, -1, of_line[np.maximum(lines, 0)])
+    number = np.full(len(hosts.texts), -1, np.int64)
+    for host in distinct(stated[stated != ABSENT]).tolist():
+        name = (hosts.texts[host] or "").strip().lower()
+        number[host] = texts.setdefault(name, len(texts))
+    names: Column = number[stated]
     return names, list(texts)
 
 

@@ -31,7 +31,9 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
     told = [
         o for o in result.outcomes if o.answer is not Fulfilment.HOLDS and not o.without_occasion
     ]
-    keys = list(dict.fromkeys(shown(outcome.key) for outcome in told))
+    rules: dict[str, int] = {}
+    for outcome in told:
+        rules.setdefault(shown(outcome.key), len(rules))
     document: Json = {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -41,11 +43,11 @@ def write(result: CheckResult, out: TextIO, view: View) -> None:
                     "driver": {
                         "name": "lbtrace",
                         "version": __version__,
-                        "rules": [_rule(key) for key in keys],
+                        "rules": [_rule(key) for key in rules],
                     }
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(outcome, keys.index(shown(outcome.key))) for outcome in told],
+                "results": [_result(outcome, rules[shown(outcome.key)]) for outcome in told],
             }
         ],
     }
