@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.model.report import Finding
 from lbtrace.model.trace import Trace
 from lbtrace.pipeline import show
 from tests.findings.files import of
@@ -90,3 +91,42 @@ def test_the_capture_behind_shows_it_alone(tmp_path: Path) -> None:
     (captured,) = show([[str(behind)]]).captures
     (found,) = (f for f in captured.findings if f.slug.startswith("repeated-requests"))
     assert (found.slug, values(found)["count"]) == ("repeated-requests.not-idempotent", 3)
+
+
+def alone(play: Script, folder: Path) -> list[Finding]:
+    _, behind = play.write(folder)
+    (captured,) = show([[str(behind)]]).captures
+    return [f for f in captured.findings if f.slug.startswith("repeated-requests")]
+
+
+def test_an_order_with_another_body_is_another_order(tmp_path: Path) -> None:
+    play = Script()
+    play.back().asks(ORDER % (0, 1)).closes(reset=True)
+    play.back().asks(ORDER % (0, 2)).answers(DONE)
+    assert alone(play, tmp_path) == []
+
+
+def test_an_order_that_began_before_the_first_was_whole_does_not_repeat_it(tmp_path: Path) -> None:
+    play, order = Script(), ORDER % (0, 0)
+    first = play.back().asks(order[:-5])
+    second = play.back().asks(order)
+    first.asks(order[-5:]).closes(reset=True)
+    second.answers(DONE)
+    assert alone(play, tmp_path) == []
+
+
+def test_an_order_that_the_balancer_kept_the_first_time_came_to_a_backend_once(
+    tmp_path: Path,
+) -> None:
+    play = Script()
+    for n in range(3):
+        order = ORDER % (n, n)
+        front = play.front().asks(order)
+        play.wait(1000)
+        front.leaves()
+        front, back = play.front().asks(order), play.back().asks(order)
+        back.answers(DONE)
+        front.answers(DONE).leaves()
+    (found,) = of(play.report(tmp_path), "repeated-requests")
+    assert values(found)["count"] == 3
+    assert "reached" not in values(found)

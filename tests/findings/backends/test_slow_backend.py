@@ -60,11 +60,22 @@ def test_one_that_takes_much_longer_than_all_others(quick: int, tmp_path: Path) 
         {8081: [90, 90, 90], 9000: [300, 400, 420]},  # four times
         {8081: [2, 3, 4], 8082: [100, 100, 100], 9000: [300, 400, 450]},
         {8081: [2, 3, 800], 9000: [300, 400, 500]},  # the other is slow at times, too
+        {8081: [2, 3, 400], 9000: [300, 400, 500]},  # … as slow
         {9000: [300, 400, 500]},
     ],
 )
 def test_what_is_no_slow_backend(took_ms: dict[int, list[float]], tmp_path: Path) -> None:
     assert told(played(took_ms), tmp_path) == []
+
+
+def test_an_answer_before_the_end_of_its_request_took_no_time(tmp_path: Path) -> None:
+    """Of the three that the second server got, two were answered late."""
+    play = played({8081: [2, 3, 4], 9000: [300, 400]})
+    upload = b"POST /u HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234"
+    play.back(9000).asks(upload).answers(OOPS).asks(b"56789")
+    play.write(tmp_path)
+    (alone,) = show([[str(tmp_path / "backend.pcap")]]).captures
+    assert not {f.slug for f in alone.findings if f.slug.startswith("slow-backend")}
 
 
 def test_errors_are_told_by_backend(tmp_path: Path) -> None:
