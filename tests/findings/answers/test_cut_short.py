@@ -47,6 +47,19 @@ def test_a_body_of_which_the_backend_sent_a_part(reset: bool, tmp_path: Path) ->
     assert {f.side.value for e in said.evidence for f in e.frames} == {"backend", "client"}
 
 
+def test_who_got_a_body_that_was_cut_is_told_only_of_pairs_that_are_known(tmp_path: Path) -> None:
+    """Two requests whose cut answers look alike are pairs of low confidence."""
+    play = Script()
+    for n in range(2):
+        front = play.front().asks(ask(n))
+        play.back().asks(ask(n)).answers(HALF).closes()
+        front.answers(HALF).closes()
+    (said,) = found(play, tmp_path)
+    assert (said.slug, values(said)["count"]) == ("cut-short.backend", 2)
+    assert "passed" not in values(said)
+    assert {f.side.value for e in said.evidence for f in e.frames} == {"backend"}
+
+
 def test_chunks_without_the_last_one(tmp_path: Path) -> None:
     (said,) = found(played(CHUNKS), tmp_path)
     assert "before its last chunk" in said.statement

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lbtrace.model.report import Severity
 from lbtrace.pipeline import compare
 from tests.findings.files import of
 from tests.findings.http2_talks import Http2Talk
@@ -97,3 +98,25 @@ def test_checks_that_the_balancer_waits_for_no_longer(
         assert (values(said)["count"], values(said)["of"]) == (8, 8)
         assert ("the answer came after 500 ms" in said.text) is (answer_ms == 500)
         assert "timeout check" in said.remedy
+
+
+@pytest.mark.parametrize(("late", "severity"), [(4, Severity.LOW), (5, Severity.MEDIUM)])
+def test_checks_given_up_weigh_more_when_they_are_most(
+    late: int, severity: Severity, tmp_path: Path
+) -> None:
+    """Of eight checks."""
+    play = Script()
+    check = b"GET /healthz HTTP/1.0\r\nUser-Agent: check\r\n\r\n"
+    for n in range(8):
+        back = play.back().asks(check)
+        if n < late:
+            play.wait(300)
+            back.gives_up()
+        else:
+            back.answers(message("200 OK", "fine"), 10).leaves()
+        play.wait(400)
+        exchange(play, f"/{n}", added=())
+        play.wait(100 if n < late else 380)
+    (said,) = told(play, tmp_path, "health-checks.given-up")
+    assert (values(said)["count"], values(said)["of"]) == (late, 8)
+    assert said.severity is severity

@@ -312,6 +312,29 @@ def waits(play: Script, n: int, refused: bool) -> None:
     front.answers(page).leaves()
 
 
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [
+        ((BACKEND, BACKEND), "All of them go from a backend"),
+        ((BACKEND, CLIENT), "1 of them goes from a backend"),
+    ],
+)
+def test_how_many_attempts_are_hairpins(
+    sources: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    play = Script()
+    for n in range(2):
+        exchange(play, f"/{n}")
+    for source in sources:
+        play.attempts(2, True, source)
+    (said,) = (
+        f
+        for f in play.report(tmp_path).findings
+        if f.slug.startswith("connection-failures.no-answer")
+    )
+    assert told in said.text
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_requests_that_waited_for_a_server_that_did_not_answer(
     refused: bool, tmp_path: Path

@@ -81,6 +81,24 @@ def test_after_a_short_silence_something_else_ended_it(tmp_path: Path) -> None:
     assert not found(play, tmp_path)
 
 
+@pytest.mark.parametrize(("answered_after_ms", "by_limit"), [(3200, True), (3600, False)])
+def test_a_request_that_was_answered_after_a_clearly_longer_silence_rules_a_time_limit_out(
+    answered_after_ms: float, by_limit: bool, tmp_path: Path
+) -> None:
+    """The backend closes after three seconds; elsewhere a silence was a tenth longer, or more."""
+    play = played(lambda back, q: back.server_closes_first().asks(q).closes(reset=True))
+    front = play.front().asks(ask(3))
+    back = play.back().asks(ask(3)).answers(OK)
+    front.answers(OK)
+    play.wait(answered_after_ms)
+    front.asks(ask(4))
+    back.asks(ask(4)).answers(OK)
+    front.answers(OK).leaves()
+    (said,) = (f for f in found(play, tmp_path) if f.slug == "keep-alive-race.backend")
+    assert ("keeps idle connections longer" in said.statement) is by_limit
+    assert ("no idle time limit" in said.statement) is not by_limit
+
+
 def test_one_capture_tells_it_without_a_side(tmp_path: Path) -> None:
     played(lambda back, q: back.asks(q).closes(reset=True)).write(tmp_path)
     slugs = {f.slug: values(f) for f in show([[str(tmp_path / "backend.pcap")]]).findings}
