@@ -59,3 +59,27 @@ def test_so_many_answers_must_have_the_field(without: int, strange: bool) -> Non
     assert len(got) == len(gave) == ENOUGH
     got[:without] = -1
     assert _strange(state, got, gave) == strange
+
+
+@pytest.mark.parametrize(
+    ("got", "gave", "strange"),
+    [
+        ("ab--", "cd--", True),  # half of the answers have the field
+        ("ab---", "cd---", False),
+        ("abc", "dde", False),  # two answers share a value: a setting, not drawn
+        ("aab", "cde", False),
+        ("a1", "b2", True),  # half of the values look drawn
+        ("a1", "23", False),
+        ("ab", "ca", True),  # the same value, in the answer to another request
+        ("ab", "cb", False),  # one that arrived
+    ],
+)
+def test_which_answers_nobody_can_have_passed_on(got: str, gave: str, strange: bool) -> None:
+    """Letters are values that look drawn at random, digits are others, − is an answer without."""
+    state = unpaired(ran(1, "X-Served").clients, ran(2, "X-Served").backends)
+    values = state.client.table.words.field_values
+    random = [n for n, value in enumerate(values) if drawn(value)]
+    plain = [n for n, value in enumerate(values) if not drawn(value)]
+    number = dict(zip("abcde", random, strict=False)) | dict(zip("123", plain, strict=False))
+    one, other = (np.array([number.get(letter, -1) for letter in side]) for side in (got, gave))
+    assert _strange(state, one, other) == strange
