@@ -37,6 +37,15 @@ def test_the_command_names_what_was_taken_in_front_of_the_balancer_first(
     assert f"   lbtrace compare {CLIENT} {BACKEND}\n" in capsys.readouterr().out
 
 
+def test_what_came_through_a_proxy_was_taken_in_front_of_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The responses of the client capture have Via; the backend capture shows no side."""
+    front, behind = (str(SAMPLES / "varnish" / f"{side}.pcap") for side in ("client", "backend"))
+    assert run(["show", behind, front, "--width", "200"]) == 0
+    assert f"   lbtrace compare {front} {behind}\n" in capsys.readouterr().out
+
+
 def test_both_sides_are_two_captures_and_the_way_to_compare_is_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -75,6 +75,23 @@ def test_attempts_that_failed_bound_a_clock_by_what_is_sure_of_when_they_began(s
     assert len(_bounds(state)[0, 0].high) == before - (not solid)
 
 
+def test_copies_of_which_another_point_may_have_given_the_answer_bound_no_clock_by_it() -> None:
+    """One copy at each point, both answered alike: whose answer came first is not known without the
+    clocks that are asked for.
+    """
+    state = paired(balancer=Balancer(retry=0.5, fail="closed"), requests=16).pairs
+    place = state.backend.point
+    asked, (failed, answered) = next(
+        (c, bs) for c, bs in state.caused.items() if [place[b] for b in bs] == [1, 0]
+    )
+    copy = next(bs[0] for bs in state.caused.values() if len(bs) == 1 and place[bs[0]] == 1)
+    assert state.backend.silent[failed]
+    before = {points: len(bounds.high) for points, bounds in _bounds(state).items()}
+    state.caused[asked] = [copy, answered]
+    after = {points: len(bounds.high) for points, bounds in _bounds(state).items()}
+    assert before[0, 0] - after[0, 0] == before[0, 1] - after[0, 1] == 1
+
+
 def test_a_pair_of_a_set_bounds_no_clock() -> None:
     found = paired()
     state = found.pairs
