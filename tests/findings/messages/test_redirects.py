@@ -394,6 +394,7 @@ def test_what_leads_nowhere_is_not_counted_among_redirects(
     ("asked", "passed", "location", "lost"),
     [
         ("shop.example:8000", "shop.example", "http://shop.example/login", True),
+        ("shop.example:8000", "backend", "http://shop.example/login", False),  # another name
         ("shop.example:8000", "shop.example:8000", "http://shop.example/login", False),
         ("shop.example", "shop.example", "http://shop.example/login", False),
         ("shop.example:8000", "shop.example", "http://shop.example:8000/login", False),
