@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TextIO
 
-from lbtrace.frame import field_names
 from lbtrace.frame.dissection import Dissection, Layer
 from lbtrace.frame.evidence import MarkedFrame, in_words, marked
 from lbtrace.frame.payload_lines import PayloadLine
@@ -17,7 +16,7 @@ from lbtrace.http_fields.masking import BLANKS, Mask
 from lbtrace.model.frame_parts import ANY, FramePart, RestsOn
 from lbtrace.render import View
 from lbtrace.render.terminal.page import Cell, Page
-from lbtrace.render.wording import times, units
+from lbtrace.render.wording import frame_fields, times, units
 from lbtrace.render.wording.escape import shown
 
 _ROW = 16  # bytes of a hex dump
@@ -108,7 +107,7 @@ def _layer(page: Page, layer: Layer, told: set[str]) -> None:
     fields: list[Cell] = []
     for name, value in layer.fields:
         fields += [" · "] if fields else []
-        fields.append(_told(shown(field_names.told(layer.name, name, value)), name in told))
+        fields.append(_told(shown(frame_fields.told(layer.name, name, value)), name in told))
     page.hanging([(f"{shown(layer.name):<8}  ", "bold")], *fields)
 
 

@@ -10,8 +10,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from lbtrace.frame import field_names
 from lbtrace.frame.dissection import dissect
+from lbtrace.render.wording import frame_fields
 from tests.laws import examples
 
 SYN = TCP(
@@ -25,7 +25,7 @@ SYN = TCP(
 
 def told(packet: Packet) -> list[str]:
     return [
-        field_names.told(layer.name, name, value)
+        frame_fields.told(layer.name, name, value)
         for layer in dissect(bytes(packet), 1).layers
         for name, value in layer.fields
     ]
@@ -73,4 +73,4 @@ def test_options_of_any_bytes_are_written(options: bytes) -> None:
 @examples(60)
 @given(st.text(max_size=30))
 def test_what_scapy_does_not_write_as_a_list_stays(written: str) -> None:
-    assert field_names.told("TCP", "options", written).startswith("options ")
+    assert frame_fields.told("TCP", "options", written).startswith("options ")
