@@ -103,7 +103,7 @@ def command(
             "Of one side alone: --client FILE or --backend FILE. Of both: check CLIENT BACKEND.",
         )
     target = Target(format_, output, width=width)
-    _same_source(report, given.files)
+    _same_source(report, given)
     target.check([*given.inputs, *(path for path in (expect, baseline, report) if path)])
     from lbtrace.expect import standard
 
@@ -143,10 +143,21 @@ def _valid(expect: str | None, captures: Sequence[str]) -> None:
         )
 
 
-def _same_source(report: str | None, given: Sequence[str]) -> None:
-    if report is not None and given:
+def _same_source(report: str | None, given: CapturesGiven) -> None:
+    if report is None:
+        return
+    if given.files:
         raise OptionError(
             "report-and-captures", "--report stands for the captures: give one or the other."
+        )
+    # `typed` are options here, as no capture was given
+    words = [word for word in given.typed if word.startswith("--")]
+    words += ["--max-memory"] if given.max_memory is not None else []
+    if words:
+        raise OptionError(
+            "report-and-options",
+            f"{words[0]} says how captures are read; --report was made from them already.",
+            "Leave it out, or give the captures instead of --report.",
         )
 
 

@@ -103,6 +103,16 @@ def test_validate_reads_and_judges_nothing(
         ([*ALB, "--profile", "aws-abl"], 'Did you mean "aws-alb"?'),
         ([*ALB, "--report", ALB[0], "--profile", "aws-alb"], "give one or the other"),
         (["--report", ALB[0], "--profile", "aws-alb"], "is no JSON report"),
+        *(
+            (["--report", "r.json", *option, "--profile", "aws-alb"], f"{option[0]} says how")
+            for option in (
+                ["--keylog", "keys.log"],
+                ["--lb-address", "10.0.0.1"],
+                ["--lb-port", "80"],
+                ["--clock-offset", "1s"],
+                ["--max-memory", "2GB"],
+            )
+        ),
         ([*ALB, "--profile", "aws-alb", "-o", ALB[0]], "this is one of the captures"),
     ],
 )
