@@ -44,7 +44,7 @@ def command(
     from lbtrace.render.diff import DiffResult, get_format
 
     target = Target(format_, output, width=width)
-    target.check([path for path in (one, other) if Path(path).is_file()])
+    target.check([path for path in (one, other) if Path(path).exists()])
     before, after = _behaviour(one), _behaviour(other)
     result = DiffResult((one, other), compared(before, after), (before.undecided, after.undecided))
     with target.open() as (out, view):

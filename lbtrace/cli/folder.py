@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from lbtrace import guard
 from lbtrace.ending import told_to_end
-from lbtrace.errors import OptionError
+from lbtrace.errors import InputError, OptionError
 
 
 @contextmanager
@@ -41,10 +41,25 @@ def check_folder(
     if not os.access(place, os.W_OK | os.X_OK):
         raise OptionError("output-unwritable", f"-o {folder}: no permission to write there.")
     real = os.path.realpath(folder)
-    for path in (path for path in inputs if path != "-" and path.endswith(suffix)):
+    for path in (path for path in files_read(inputs) if path != "-" and path.endswith(suffix)):
         if os.path.dirname(os.path.realpath(path)) == real:
             raise OptionError(
                 "output-is-input",
                 f"-o {folder}: {path} is in this folder, and could be overwritten.",
                 "Name another folder.",
             )
+
+
+def files_read(inputs: Sequence[str]) -> list[str]:
+    """The inputs, with the captures that stand in a directory in its place."""
+    if not any(map(os.path.isdir, inputs)):
+        return list(inputs)
+    from lbtrace.capture.source import captures_in
+
+    found: list[str] = []
+    for path in inputs:
+        try:
+            found += captures_in(path) if os.path.isdir(path) else [path]
+        except InputError:  # said where it is read
+            continue
+    return found

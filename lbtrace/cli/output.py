@@ -22,7 +22,7 @@ import click
 
 from lbtrace.cli import completing, selecting
 from lbtrace.cli.atomic import replaced
-from lbtrace.cli.folder import check_folder, made_folder
+from lbtrace.cli.folder import check_folder, files_read, made_folder
 from lbtrace.cli.whole_number import WholeNumber
 from lbtrace.errors import OptionError
 from lbtrace.language import ENGLISH, languages, preferred
@@ -77,6 +77,7 @@ class Target:
                 )
             check_folder(self.path, inputs, f".{self.format}")
             return
+        inputs = files_read(inputs)
         if self.path is None:
             self._check_terminal()
             if any(map(_is_stdout, inputs)):

@@ -60,6 +60,39 @@ def test_an_output_that_cannot_be_is_one_line(
     assert Path(capture).read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show", "{0}", "-o", "{0}/client.pcap"],
+        ["compare", "--client", "{0}", "--backend", "{0}/backend.pcap", "-o", "{0}/client.pcap"],
+        ["compare", "--client", "{1}", "--backend", "{0}/backend.pcap", "-o", "{0}/client.pcap"],
+        ["check", "--client", "{0}", "--profile", "nginx", "-o", "{0}/client.pcap"],
+        ["diff", "{0}", "nginx", "-o", "{0}/backend.pcap"],
+        ["diff", "nginx", "{0}", "--format", "json", "-o", "{0}/client.pcap"],
+        ["merge", "--client", "{0}", "--backend", "{0}", "-o", "{0}/client.pcap"],
+        ["extract", "--client", "{0}", "--backend", "{0}", "--pair", "1", "-o", "{0}"],
+        ["redact", "{0}", "-o", "{0}"],
+    ],
+    ids=" ".join,
+)
+def test_a_capture_that_is_read_from_its_directory_is_not_overwritten(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, linked = tmp_path / "captures", tmp_path / "links"
+    folder.mkdir()
+    linked.mkdir()
+    for name in ("client.pcap", "backend.pcap"):
+        shutil.copy(SAMPLES / "nginx" / name, folder / name)
+        (linked / name).symlink_to(folder / name)
+    (folder / "old.txt").write_text("an older report")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert run([word.format(folder, linked) for word in command]) == 2
+    assert "overwritten" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert run(["show", str(folder), "-o", str(folder / "old.txt")]) == 0  # is no capture
+    assert run(["show", str(folder), "-o", str(folder / "new.txt")]) == 0
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     for form in ("terminal", "json"):
         shell = (
