@@ -71,7 +71,7 @@ def _lots(sizes: Sequence[int], jobs: int) -> list[list[int]]:
     lot is of this process.
     """
     forks = hasattr(os, "memfd_create") and threading.active_count() == 1
-    lots: list[list[int]] = [[] for _ in range(max(jobs, 1) if forks else 1)]
+    lots: list[list[int]] = [[] for _ in range(max(min(jobs, len(sizes)), 1) if forks else 1)]
     due = [0] * len(lots)
     for k in sorted(range(len(sizes)), key=lambda k: -sizes[k]):
         least = due.index(min(due)) if sizes[k] >= WORTH else 0

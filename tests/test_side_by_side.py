@@ -38,6 +38,12 @@ def test_each_result_stands_where_it_stands_one_by_one() -> None:
     assert {found[k][1] for k in (4, 5)} == {PARENT}  # not worth a process
 
 
+def test_no_more_processes_than_pieces() -> None:
+    found = results(lambda _k, _: os.getpid(), [WORTH] * 3, 10**20, quiet)
+    assert len(set(found)) == 3
+    assert results(lambda _k, _: os.getpid(), [], 10**20, quiet) == []
+
+
 def test_one_job_is_one_process() -> None:
     assert results(lambda k, _: os.getpid(), [WORTH] * 3, 1, quiet) == [PARENT] * 3
 

@@ -161,15 +161,17 @@ def read(paths: Sequence[str]) -> KeyLogs:
 
 
 def _read(path: str, secrets: Secrets) -> None:
-    """Add the lines of a file."""
+    """Add the lines of a file, unless it begins as no key log."""
     try:
         with open(path, "rb") as file:
-            rest = b""
+            rest, before = b"", secrets.lines
             while part := file.read(_AT_ONCE):
                 text, line_end, rest = (rest + part).rpartition(b"\n")
                 if not line_end and len(rest) > _AT_ONCE:
                     rest = b""  # one line of 16 MB: no key log
                 secrets.add(text)
+                if secrets.lines == before and len(part) == _AT_ONCE:
+                    return  # 16 MB without a secret are no key log, and may never end
             secrets.add(rest)
     except OSError as error:
         raise InputError(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lbtrace.errors import InputError
 from lbtrace.tables.packets import TLS_SECRETS
+from lbtrace.tls import keylog
 from lbtrace.tls.keylog import Secrets, read
 
 RANDOM = "ab" * 32
@@ -108,6 +109,13 @@ def test_a_file_without_a_line_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError) as error:
         read([str(path)])
     assert error.value.slug == "keylog-empty"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="nothing is endless here")
+def test_what_never_ends_is_no_key_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keylog, "_AT_ONCE", 1 << 16)
+    with pytest.raises(InputError, match="no line of it is a TLS secret"):
+        read(["/dev/zero"])
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "a\0b"])
