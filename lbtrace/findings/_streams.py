@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -51,17 +52,25 @@ def steered(
     """The control frames of a type on a side, in order of the capture points and connections. With
     `code` only those of one error code, or one setting.
     """
-    table = comparison.table(side)
     found: list[Steered] = []
+    for trace, number, frames, row in _columns(comparison, side, kind):
+        chosen = np.arange(len(frames)) if code is None else np.flatnonzero(frames.code == code)
+        made = frames.make(chosen)  # which keeps none of them
+        found += map(Steered, repeat(trace), number[chosen].tolist(), made, row[chosen].tolist())
+    return found
+
+
+def _columns(
+    comparison: Comparison, side: Side, kind: ControlKind
+) -> Iterator[tuple[Trace, Column, ControlFrames, Column]]:
+    """Per capture point its control frames of a type, with the number of the connection of each,
+    and the exchange on its stream, −1 without one.
+    """
+    table = comparison.table(side)
     for trace, first in zip(comparison.traces(side), table.first_connection, strict=True):
         frames = ControlFrames.of(trace.control).of_kind(kind)
-        if code is not None:
-            frames = frames.where(frames.code == code)
-        found += (Steered(trace, first + f.connection, f, -1) for f in frames)
-    if not found:
-        return found
-    rows = _by_stream(table, np.array([each.number for each in found], np.int64))
-    return [each._replace(row=rows.get((each.number, each.frame.stream), -1)) for each in found]
+        number = frames.connection + np.int64(first)
+        yield trace, number, frames, _on_streams(table, number, frames.stream)
 
 
 def grouped(frames: Iterable[Steered]) -> dict[Group, list[Steered]]:
@@ -72,18 +81,32 @@ def grouped(frames: Iterable[Steered]) -> dict[Group, list[Steered]]:
     return groups
 
 
-def _by_stream(table: SideTable, connections: Column) -> dict[tuple[int, int], int]:
-    """The exchanges on these connections by their connection and stream."""
-    rows = np.flatnonzero(among(table.connection, connections))
-    keys = zip(table.connection[rows].tolist(), table.stream[rows].tolist(), strict=True)
-    return dict(zip(keys, rows.tolist(), strict=True))
+def _on_streams(table: SideTable, connection: Column, stream: Column) -> Column:
+    """The exchanges on these streams, −1 where there is none; the last one of a stream."""
+    rows = np.flatnonzero(among(table.connection, connection))
+    held = _key(table.connection[rows], table.stream[rows])
+    order = np.argsort(held, kind="stable")
+    held, rows = held[order], rows[order]
+    wanted = _key(connection, stream)
+    at = np.searchsorted(held, wanted, "right") - 1
+    found = np.full(len(wanted), -1)
+    known = np.flatnonzero(at >= 0)
+    known = known[held[at[known]] == wanted[known]]
+    found[known] = rows[at[known]]
+    return found
+
+
+def _key(connection: Column, stream: Column) -> Column:
+    """One number for a stream of a connection."""
+    key: Column = connection.astype(np.int64) << 32 | stream.astype(np.int64)
+    return key
 
 
 def was_reset(comparison: Comparison, side: Side) -> Column:
     """Per exchange of a side, whether its stream was reset."""
     reset = np.zeros(len(comparison.table(side)), bool)
-    rows = [each.row for each in steered(comparison, side, ControlKind.RST_STREAM)]
-    reset[[row for row in rows if row >= 0]] = True
+    for _, _, _, row in _columns(comparison, side, ControlKind.RST_STREAM):
+        reset[row[row >= 0]] = True
     return reset
 
 
