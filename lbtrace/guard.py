@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 _handled = [False]
 _unfinished: dict[str, Callable[[str], None]] = {}  # each path, and what removes it
@@ -44,13 +44,17 @@ def unfinished(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def folder(path: str) -> Iterator[None]:
-    """A folder that is made where it is missing: it is removed when nothing has come into it."""
-    if os.path.isdir(path):
-        yield
-        return
-    os.makedirs(path)
-    with _removed_after(path, os.rmdir):
+def folder(path: str, mode: int = 0o777) -> Iterator[None]:
+    """A folder that is made where it is missing, and so are those above it: each is removed when
+    nothing has come into it.
+    """
+    missing = [] if os.path.isdir(path) else [os.path.abspath(path)]
+    while missing and not os.path.exists(above := os.path.dirname(missing[-1])):
+        missing.append(above)
+    with ExitStack() as made:
+        for each in reversed(missing):
+            os.mkdir(each, mode)
+            made.enter_context(_removed_after(each, os.rmdir))
         yield
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lbtrace import guard
 from lbtrace.cli import completing
 from lbtrace.cli.lesson import check_lesson, lesson_options, teach
 from lbtrace.cli.output import Target, result_options
@@ -137,9 +138,9 @@ def run_command(
         said = require_experiment(balancer, traffic, own)
         if said:
             click.echo(shown(said), err=True)
-    if kept is not None:
-        made(kept)
     with ExitStack() as stack:
+        if kept is not None:
+            stack.enter_context(made(kept))
         recorded = {
             balancer: recording(balancer, traffic, options, stack, own) for balancer in balancers
         }
@@ -300,15 +301,19 @@ def empty_directory(name: str) -> Path:
     return directory
 
 
-def made(directory: Path) -> Path:
-    """The directory, made when it is not there yet; OptionError when it cannot be."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(
-            "keep-unwritable", f"--keep {directory}: {error.strerror or error}."
-        ) from error
-    return directory
+@contextmanager
+def made(directory: Path) -> Iterator[None]:
+    """The directory, made when it is not there yet, and removed again when nothing has come into
+    it; OptionError when it cannot be made.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(guard.folder(os.fspath(directory), 0o700))
+        except OSError as error:
+            raise OptionError(
+                "keep-unwritable", f"--keep {directory}: {error.strerror or error}."
+            ) from error
+        yield
 
 
 @command.command("list")

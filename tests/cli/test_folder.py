@@ -54,6 +54,18 @@ def test_only_what_is_complete_is_left(tmp_path: Path, ends: str, complete: bool
     assert not complete or os.listdir(tmp_path / "made") == ["first"]
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_folders_above_it_are_made_and_removed_with_it(tmp_path: Path, written: bool) -> None:
+    (tmp_path / "there").mkdir()
+    with made_folder(f"{tmp_path}/there/one/two"):
+        assert (tmp_path / "there/one/two").is_dir()
+        if written:
+            (tmp_path / "there/one/two/file").touch()
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    above = {"there/one", "there/one/two", "there/one/two/file"}
+    assert left == {"there", *(above if written else ())}
+
+
 def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
     with made_folder(str(tmp_path)):
         pass
