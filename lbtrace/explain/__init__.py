@@ -40,7 +40,9 @@ def explain(clients: Sequence[Trace], backends: Sequence[Trace], found: Matching
     checked = {state.backend.first_of[k.point] + i for k in checks for i in k.exchanges}
     asked = askers(state, found.stated)
     copied = mirrored_traffic.find(state, line, known, asked, checked)
-    rest = unmatched.client_reasons(state, known, {p.client for p in found.connection_pairs})
+    rest = unmatched.client_reasons(
+        state, known, {p.client for p in found.connection_pairs}, checked
+    )
     rest += unmatched.backend_reasons(
         state, known, checked, asked, state.client.table.hosts, copied
     )

@@ -90,10 +90,14 @@ def _ends(facts: Facts, paired: set[int]) -> tuple[list[int], list[int]]:
 
 
 def client_reasons(
-    state: Pairing, clocks: Clocks, passed_on: Set[Ref] = frozenset()
+    state: Pairing,
+    clocks: Clocks,
+    passed_on: Set[Ref] = frozenset(),
+    checks: Set[int] = frozenset(),
 ) -> list[Unpaired]:
     """Every client exchange without a partner, with the reason. `passed_on`: client connections
-    that go on behind the balancer, whatever is sent on them.
+    that go on behind the balancer, whatever is sent on them; `checks`: the exchanges of health
+    checks.
     """
     free = state.free_clients()
     if not free:
@@ -119,6 +123,12 @@ def client_reasons(
     if any(u.detail is UnpairedDetail.OTHER_BACKEND for u in out):
         either = _unknown(UnpairedDetail.ERROR_OF_EITHER)
         out = [Unpaired(u.side, u.ref, *either) if u.detail in OF_ANY_BACKEND else u for u in out]
+    # that nothing lies behind is seen where all that lies behind is known
+    elsewhere = any(u.detail is UnpairedDetail.NOTHING_MATCHES for u in out)
+    if elsewhere or (not state.caused and not checks >= set(state.free_backends())):
+        open_ = _unknown(UnpairedDetail.NOTHING_MATCHES)
+        absent = UnpairedDetail.UNPASSED_STATUS
+        out = [Unpaired(u.side, u.ref, *open_) if u.detail is absent else u for u in out]
     return out
 
 

@@ -69,9 +69,9 @@ def handshake_failures(
 ) -> Column:
     """Per connection REFUSED, NO_ANSWER, or NO_EVENT for one that was opened, whose start was not
     captured, or of which too little was. Who sends a SYN again had no answer. One that was sent
-    once may have been answered where the capture lacks packets, or says that it dropped some; and
-    where its server said anything in this capture, unless that happened to TRIES of them: a burst
-    that was lost may have begun behind any packet.
+    once may have been answered where the capture lacks packets, or says that it dropped some. So it
+    may where its server said anything in this capture, unless that happened to TRIES of them: a
+    burst that was lost may have begun behind any packet.
     """
     tried, again = attempted(connections), connections.syn_retransmissions
     refused = connections.ends.rsts[1::2] > 0

@@ -596,3 +596,37 @@ def test_an_answer_to_a_request_that_the_backend_capture_lost_may_be_the_clients
         found.pairs.remove(asked)
     told = client_reasons(found.pairs, found.clocks)
     assert [u.detail for u in told if u.ref.id == asked] == [detail]
+
+
+REDIRECTED = b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage"
+
+
+def own_redirects(play: Script, folder: Path) -> list[UnpairedReason]:
+    """Why two redirects of clients have no partner."""
+    for n in range(2):
+        play.front().asks(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n).answers(REDIRECTED).leaves()
+    found = play.report(folder).correlation.unpaired
+    return [u.reason for u in found if u.side == "client"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "in_front", "own"),
+    [
+        (False, False, True),
+        (True, False, False),  # the exchange behind may be one of a time that is not in front
+        (False, True, False),  # a page comes from a backend, and no capture shows it
+    ],
+)
+def test_that_nothing_lies_behind_is_seen_where_all_that_lies_behind_is_known(
+    behind: bool, in_front: bool, own: bool, tmp_path: Path
+) -> None:
+    """A redirect without a partner, where nothing was paired."""
+    play = Script()
+    if behind:
+        other = b"POST /other HTTP/1.1\r\nHost: b\r\nContent-Length: 3\r\n\r\nabc"
+        play.back().asks(other).answers(PAGE).closes()
+    if in_front:
+        play.front().asks(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").answers(PAGE).leaves()
+    reasons = own_redirects(play, tmp_path)
+    assert (UnpairedReason.ANSWERED_BY_BALANCER in reasons) is own

@@ -158,6 +158,7 @@ def _from_cache(comparison: Comparison) -> Iterator[Finding]:
                 if u.side == Side.CLIENT
                 and (
                     u.reason is UnpairedReason.ANSWERED_BY_BALANCER
+                    and u.confidence is not Confidence.LOW
                     if own
                     else u.detail is UnpairedDetail.OTHER_BACKEND
                 )
@@ -186,9 +187,11 @@ def _given_again(
 
 def _covered(comparison: Comparison, found: dict[int, Cookie]) -> dict[int, Cookie]:
     """Those that came while the backend captures are known to have run, between two that have a
-    partner; none where one of these captures lacks packets.
+    partner; none where one of these captures lacks packets, or a clock was set: then who has no
+    partner may have one.
     """
-    if any(c.lacks_packets for c in comparison.sides[1].connections) or not len(comparison.pairs):
+    lacking = any(c.lacks_packets for c in comparison.sides[1].connections)
+    if lacking or not len(comparison.pairs) or not comparison.steady():
         return {}
     begins = comparison.sides[0].requests.first_ns
     paired = begins[comparison.pairs.client]

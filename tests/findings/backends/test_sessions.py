@@ -16,7 +16,7 @@ from tests.findings.simulated import judge_simulation, values
 from tests.findings.through import exchange, message, request
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
-from tests.simulator.script import Script
+from tests.simulator.script import Packet, Script
 
 XFF = ("X-Forwarded-For", "{client}")
 SECRET = "8f14e45fceea167a5a36dedd4bea2543"
@@ -206,3 +206,13 @@ def test_an_answer_behind_the_last_pair_may_be_a_backends(tmp_path: Path, whole:
             back.answers(page)
         front.answers(page)
     assert told_again(play.report(tmp_path)) == []
+
+
+@pytest.mark.parametrize("set_back_ns", [0, 3600 * 1_000_000_000])
+def test_where_a_clock_was_set_a_backend_may_have_been_asked(
+    tmp_path: Path, set_back_ns: int
+) -> None:
+    play = given_again_by_a_cache()
+    last = play.client[-1]
+    play.client[-1] = Packet(last.time_ns - set_back_ns, last.data)
+    assert bool(told_again(play.report(tmp_path))) is not bool(set_back_ns)
