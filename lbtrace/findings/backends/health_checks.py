@@ -35,7 +35,7 @@ from lbtrace.model.net import Side
 from lbtrace.model.pairing import Confidence, Ref
 from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
-from lbtrace.tables.connections import LATER
+from lbtrace.tables.connections import LATER, STAMPED_LATE_NS
 from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.pace import pace
 from lbtrace.tables.side_table import SideTable
@@ -228,7 +228,9 @@ def _given_up(
     q, r, on = backend.requests, backend.responses, backend.connection[checks]
     left, ended = (backend.ended_ns(server)[on] for server in (False, True))
     gave_up = q.there[checks] & (left != LATER) & (left < ended)
-    gave_up &= ~r.there[checks] | (r.first_ns[checks] > left)
+    # of what is nearer together no order is known
+    gave_up &= left - q.last_ns[checks] >= STAMPED_LATE_NS
+    gave_up &= ~r.there[checks] | (r.first_ns[checks] >= left + STAMPED_LATE_NS)
     gave_up &= (backend.of_ends("missing", server=True)[on] == 0) & backend.last_on_connection[
         checks
     ]
