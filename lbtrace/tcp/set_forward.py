@@ -6,7 +6,8 @@
 Nothing in the times tells an hour of silence from a clock that was set. But hosts that use time
 stamps (RFC 7323 §3) write their own clocks into each segment, and these do not know what the clock
 of the capture does. Their unit is between a millisecond and a second (§5.4): it is measured where
-the connection lasted elsewhere, and is a second, the longest, where it did not.
+the connection lasted elsewhere, or another one of the same address did, and is a second, the
+longest, where none did.
 
 The clock was set where both ends of a connection say that less time went by, and no end of any
 connection says that it did go by. One end alone may have been suspended.
@@ -28,9 +29,7 @@ MILLISECOND_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
 MOST_LOOKED_AT: Final = 8  # silences of the whole capture, the longest first
 NEARBY: Final = 1 << 15  # segments before and after a silence
-# an end that was seen for so long tells the unit of its clock, within a factor of 2: packets wait
-# some milliseconds before they are captured
-MEASURED_NS: Final = 20_000_000
+LATE_NS: Final = 5_000_000  # that packets may wait before they are captured
 
 
 class SetForward(NamedTuple):
@@ -64,19 +63,14 @@ def _denied(table: SegmentTable, row: int) -> int:
     count, before = int(end.max()) + 1, near < row
     last = last_of(end[before], near[before], count)
     then = first_of(end[~before], near[~before], count)
-    begin, finish = first_of(end, near, count), last_of(end, near, count)
+    seen = ((first_of(end, near, count), last), (then, last_of(end, near, count)))
     ends = np.flatnonzero((last >= 0) & (then >= 0))
     flow = table.flow[last[ends]]
     ticks, elapsed = _between(table, last[ends], then[ends])
-    went_by = np.full(len(ends), np.iinfo(np.int64).max)
-    known, sure = ticks >= 0, np.zeros(len(ends), bool)
-    went_by[known] = (ticks[known] + 1) * SECOND_NS
-    for one, other in ((begin[ends], last[ends]), (then[ends], finish[ends])):
-        measured, lasted = _between(table, one, other)
-        long = known & (measured > 1) & (lasted >= MEASURED_NS)
-        unit = lasted[long] / (measured[long] - 1)
-        went_by[long] = np.minimum(went_by[long], ((ticks[long] + 1) * unit).astype(np.int64))
-        sure |= long
+    known = ticks >= 0
+    unit = _units(table, *seen)[ends]
+    sure = known & (unit < SECOND_NS)
+    went_by = np.where(known, (ticks + 1) * unit, np.iinfo(np.int64).max)
     less = elapsed - went_by
     denied = (less >= MOST_BACK_NS) & (~sure | (less >= elapsed // 2))
     # both ends of a connection
@@ -86,6 +80,28 @@ def _denied(table: SegmentTable, row: int) -> int:
     if agrees.any() or not both.any():
         return 0
     return int(less[denied & both].min())
+
+
+def _units(table: SegmentTable, *seen: tuple[Column, Column]) -> Column:
+    """Per end the longest that the unit of its clock can be, in ns: what its own connection tells,
+    else the longest that others of the same address do, else a second. `seen`: the first and the
+    last rows of its times in front of a silence, and behind it; NONE without.
+    """
+    row = np.maximum(*(first for first, _ in seen))
+    unit = np.full(len(row), SECOND_NS)
+    for first, last in seen:
+        ends = np.flatnonzero((first >= 0) & (last >= 0))
+        ticks, lasted = _between(table, first[ends], last[ends])
+        several = ticks > 1
+        longest = (lasted[several] + LATE_NS) // (ticks[several] - 1)
+        unit[ends[several]] = np.minimum(unit[ends[several]], longest)
+    flow = table.flow[row]
+    address = np.where(table.forward[row], table.flows.low[flow], table.flows.high[flow])
+    measured = unit < SECOND_NS
+    of_address = np.zeros(int(address.max(initial=0)) + 1, np.int64)
+    np.maximum.at(of_address, address[measured], unit[measured])
+    others = of_address[address]
+    return np.where(measured | (others == 0), unit, others)
 
 
 def _between(table: SegmentTable, one: Column, other: Column) -> tuple[Column, Column]:
