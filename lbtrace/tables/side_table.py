@@ -33,6 +33,9 @@ _PORT_BITS = 16
 _PORTS = (1 << _PORT_BITS) - 1
 
 
+ENDS = ("fin", "rst")  # what ends a connection
+
+
 def _nothing() -> Column:
     return np.zeros(0, np.int64)
 
@@ -104,14 +107,27 @@ class SideTable(Table):
     def ended_ns(self, server: bool, *by: str) -> Column:
         """When one end of each connection ended it, by FIN or RST (or `by` one of "fin" and "rst");
         LATER where it did not. What acknowledges the FIN of the other end came no sooner than that,
-        whatever the times say.
+        whatever the times say. Of two ends that ended it at the same time, as a clock of coarse
+        resolution says, the one that did so later has a nanosecond more: the one that acknowledges
+        the other's FIN, else the one later in the file.
         """
-        ends = [self.of_ends(f"{what}_ns", server) for what in by or ("fin", "rst")]
-        first: Column = np.minimum.reduce([np.where(at == NEVER, LATER, at) for at in ends])
+        first, frame = self._ended(server, by or ENDS)
+        other, its = self._ended(not server, ENDS)
+        answers, answered = (self.of_ends("answers_fin", end) for end in (server, not server))
+        behind = answers | (~answered & (frame > its))
+        later: Column = np.where((first == other) & (first != LATER) & behind, first + 1, first)
+        return later
+
+    def _ended(self, server: bool, by: Sequence[str]) -> tuple[Column, Column]:
+        """When, and in which frame, one end first ended each connection in one of these ways."""
+        times = np.array([self.of_ends(f"{what}_ns", server) for what in by])
+        times[times == NEVER] = LATER
+        frames = np.array([self.of_ends(f"{what}_frame", server) for what in by])
+        sooner, each = times.argmin(axis=0), np.arange(times.shape[1])
         least = np.where(
             self.of_ends("answers_fin", server), self.of_ends("fin_ns", not server), NEVER
         )
-        return np.maximum(first, least)
+        return np.maximum(times[sooner, each], least), frames[sooner, each]
 
     def may_have_closed_before(self, server: bool) -> Column:
         """Per connection, whether an end may have closed it at any time: its FIN is not in the

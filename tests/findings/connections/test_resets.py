@@ -30,6 +30,9 @@ def test_the_server_end_reset_open_requests() -> None:
 
 
 def test_the_end_that_resets_first_is_named() -> None:
+    """At the same time, as a clock of coarse resolution says: the file tells. A client that does so
+    before any answer gave up.
+    """
     trace = reset()
     cut = next(c for c in trace.connections if c.from_server.rst_ns is not None)
     first, second = cut.from_server.rst_frame, (cut.from_server.rst_frame or 0) + 1
@@ -38,9 +41,10 @@ def test_the_end_that_resets_first_is_named() -> None:
         from_server=cut.from_server._replace(rst_frame=second),
     )
     connections = [both if c.id == cut.id else c for c in trace.connections]
-    found = judge_alone(replace(trace, connections=connections)).of("resets")
-    counted = {f.slug.partition(".")[2]: values(f)["count"] for f in found}
-    assert counted == {"by-the-client-end": 1, "by-the-server-end": 3}
+    judged = judge_alone(replace(trace, connections=connections))
+    counted = {f.slug.partition(".")[2]: values(f)["count"] for f in judged.of("resets")}
+    assert counted == {"by-the-server-end": 3}
+    assert [values(f)["count"] for f in judged.of("gave-up")] == [1]
 
 
 @pytest.mark.parametrize("fail", ["closed", "500"])
