@@ -96,7 +96,7 @@ def _by_maker(comparison: Comparison, failed: Column, of: int) -> Iterator[Findi
     there = m.where(m.answered & backend.responses.there[m.backend] & (got[m.client] > OK))
     same = got[there.client] == given[there.backend]
     made[there.client[same]] = "backend"
-    whole = answered(backend, there.backend)
+    whole = answered(backend, there.backend) & backend.responses.whole_heads[there.backend]
     made[there.client[~same & whole & there.alone]] = "balancer"
     own = own_answers(comparison)
     made[own.exchange] = "balancer"
@@ -185,6 +185,7 @@ def _without_status(comparison: Comparison, side: Side) -> Iterator[Finding]:
     none = numbers[held.status == NONE]
     r = table.responses
     none = none[answered(table, none) & r.complete[none] & (r.start[none] == HTTP_OK)]
+    none = none[r.whole_heads[none]]  # the status may be in what cannot be read of the head
     none = none[table.whole_connections[table.connection[none]]]
     none = none[of_grpc(table.words, r)[none]]
     if not len(none):

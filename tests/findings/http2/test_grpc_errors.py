@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lbtrace.model.net import Endpoint
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding
@@ -113,3 +115,30 @@ def test_who_ended_a_call(tmp_path: Path) -> None:
     assert found["grpc-errors.backend"]["statuses"] == "INTERNAL (13) ×1"
     assert found["grpc-errors.balancer"]["statuses"] == "UNAVAILABLE (14) ×1"
     assert len(found) == 2
+
+
+def twice(behind: bool) -> tuple[Http2Talk, int]:
+    """Two calls on one connection that end alike, and how many packets come before the second."""
+    talk = Http2Talk()
+    if behind:
+        talk.between("10.0.0.80", Endpoint("172.16.0.11", 50051))
+    begun = 0
+    for n in range(2):
+        begun = len(talk.wire.segments)
+        stream = talk.asks(f"/shop.Cart/Call{n}", MESSAGE, GRPC, ("x-id", f"7f3a9c0d51e24b8{n}"))
+        talk.answers(stream, MESSAGE, GRPC, trailers=(("grpc-status", "5"),))
+    talk.closes(from_client=True)
+    return talk, begun
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_status_that_an_earlier_head_names_is_unknown_where_that_is_not_captured(
+    late: bool, tmp_path: Path
+) -> None:
+    """HPACK writes what was said before as an index (RFC 7541 §2.3): the capture begins late."""
+    (front, _), (behind, begun) = twice(behind=False), twice(behind=True)
+    behind.moved(41000, MS // 2)
+    if late:
+        del behind.wire.segments[:begun]
+    found = [f.slug for f in of(both(tmp_path, [front], [behind]), "grpc-errors")]
+    assert found == (["grpc-errors.open"] if late else ["grpc-errors.backend"])
