@@ -16,7 +16,7 @@ Four things tell, none of which needs a clock or a certain pair:
     fields      what balancers add (a PROXY header, X-Forwarded-For, Via, …) stands in the requests
                 of one side and in none of the other's
     host        a host that is the server in one capture and the client in the other stands between
-                them
+                them; where the ports alone tell who is which, it is a guess and shows nothing
 
 Captures were swapped when something says so and nothing speaks against it. Requests that only look
 alike say nothing by their fields.
@@ -34,8 +34,9 @@ from lbtrace.http_fields import ADDED_BY_PROXIES
 from lbtrace.match.exchange_times import Facts
 from lbtrace.match.pairing import Pairing
 from lbtrace.model.pairing import Clock, Confidence, ConnectionBasis, ConnectionPair, Ref, Tier
+from lbtrace.model.stream import RoleSource
 from lbtrace.tables.columns import Column
-from lbtrace.tables.connections import NEVER
+from lbtrace.tables.connections import NEVER, SOURCES
 from lbtrace.tables.side_table import SideTable
 
 REVERSED = 0.8  # share of what was compared that decides
@@ -198,6 +199,9 @@ def _host(state: Pairing) -> int:
 
 
 def _hosts(table: SideTable) -> tuple[set[int], set[int]]:
-    """The servers and the clients of connections that carried bytes, by number."""
+    """The servers and the clients of connections that carried bytes, by number. Who is which is no
+    guess by the ports.
+    """
     spoken = (table.of_ends("bytes", server=False) > 0) | (table.of_ends("bytes", server=True) > 0)
+    spoken &= table.of_connections("role_source") != SOURCES.index(RoleSource.PORT)
     return set(table.server_address[spoken].tolist()), set(table.client_address[spoken].tolist())

@@ -11,11 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lbtrace.correlate import correlate
-from lbtrace.explain.swapped import _fields
+from lbtrace.explain.swapped import _fields, _host
 from lbtrace.match import match
 from lbtrace.model.net import Endpoint, Side
 from lbtrace.model.pairing import Correlation
 from lbtrace.model.report import Kind
+from lbtrace.model.stream import RoleSource
 from lbtrace.options import DEFAULT
 from lbtrace.pipeline import compare
 from tests.laws import examples
@@ -211,3 +212,22 @@ def test_times_that_were_damaged_do_not_turn_the_captures(
         front.answers(ANSWER, pause_ms=10).leaves()
     play.client = damaged(play.client)
     assert not play.report(tmp_path).correlation.swapped
+
+
+def test_a_host_whose_role_is_a_guess_shows_no_order() -> None:
+    """The beginnings of its connections are not in the capture."""
+    simulation = Simulation(seed=2, balancer=Balancer(front=Endpoint("172.31.42.119", 80)))
+    client = simulation.client("192.168.0.5")
+    for i in range(10):
+        client.asks("GET", "/", at_ms=1000 * i + (i * 37) % 23)
+    recorded = simulation.run()
+    state = match(recorded.clients, recorded.backends, DEFAULT).pairs
+    assert _host(state) == 1
+    guessed = [
+        dataclasses.replace(
+            t,
+            connections=[c._replace(role_source=RoleSource.PORT) for c in t.connections],
+        )
+        for t in recorded.backends
+    ]
+    assert _host(match(recorded.clients, guessed, DEFAULT).pairs) == 0
