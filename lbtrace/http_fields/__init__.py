@@ -316,6 +316,7 @@ ACCESS_CONTROL_ALLOW_ORIGIN: Final = _field(
 ACCESS_CONTROL_ALLOW_CREDENTIALS: Final = _field(
     "Access-Control-Allow-Credentials", _M.ONE_VALUE | _M.SOFTWARE, "Fetch Standard, CORS check"
 )
+ORIGIN: Final = _field("Origin", _M.NONE, "RFC 6454 §7")
 SEC_WEBSOCKET_EXTENSIONS: Final = _field("Sec-WebSocket-Extensions", _M.NONE, "RFC 6455 §11.3.2")
 SEC_WEBSOCKET_PROTOCOL: Final = _field("Sec-WebSocket-Protocol", _M.NONE, "RFC 6455 §11.3.4")
 # whoever ends a WebSocket and begins it anew draws its own

@@ -39,6 +39,7 @@ CAUSES = (
     "streams-reset",
     "lost-credentials",
     "dropped-bodies",
+    "refused-origins",
     "refused-messages",
     "resets.early",
     "idle-limits.408",

@@ -19,6 +19,7 @@ Variants:
     backend: made by a backend and passed on.
     balancer: made by the balancer.
     open: nobody is shown to have made them.
+    behind: of the backend, where TLS hides what the clients asked.
     seen: in one capture, which does not show who made them.
     unanswered: requests without a response.
 """
@@ -286,6 +287,47 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
     explained[m.client[failed]] = True
     explained[own.exchange] = True
     yield from _open(comparison, np.flatnonzero(_errors(comparison) & ~explained))
+    yield from _behind(comparison)
+
+
+def _behind(comparison: Comparison) -> Iterator[Finding]:
+    """The errors of backends, where TLS hides who of the clients got them."""
+    if not any(a.hidden for trace in comparison.clients for a in trace.applications):
+        return
+    table = comparison.table(Side.BACKEND)
+    r = table.responses
+    asked = table.requests.there & r.there & ~comparison.check_exchanges
+    asked[comparison.all_pairs.backend] = False
+    rows = np.flatnonzero(asked & (r.start >= MIN_ERROR))
+    if not len(rows):
+        return
+    statuses = Counter(r.start[rows].tolist())
+    serious = max(statuses) >= MIN_SERVER_ERROR
+    refused = serious or _are_a_problem(table, rows, r.start[rows], int(asked.sum()))
+    reason = stated_reason(table, rows)
+    yield KIND.finding(
+        "behind",
+        Severity.MEDIUM if serious else Severity.LOW if refused else Severity.INFO,
+        Confidence.CERTAIN,
+        "The backend answered {count} of {of} requests with an error: {statuses}."
+        + (' The answer says "{reason}".' if reason else "")
+        + " TLS hides which of the clients got these.",
+        (
+            frame
+            for row in rows[: FRAMES_PER_SIDE // 2].tolist()
+            for frame in (
+                comparison.request_frame(Side.BACKEND, table.ref(row)),
+                comparison.response_frame(Side.BACKEND, table.ref(row)),
+            )
+        ),
+        remedy=""
+        if not refused
+        else remedy_of(statuses, reason) or (BACKENDS_LOG if serious else PASSED_ON),
+        count=len(rows),
+        of=int(asked.sum()),
+        statuses=listed(statuses),
+        reason=reason or None,
+    ).about(comparison.asked(Side.BACKEND, rows))
 
 
 def _are_a_problem(table: SideTable, rows: Column, statuses: Column, of: int) -> bool:

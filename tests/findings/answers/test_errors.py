@@ -20,8 +20,12 @@ from lbtrace.model.report import Severity
 from lbtrace.options import Options
 from tests.findings.simulated import Judged, judge_alone, judge_recording, values
 from tests.findings.through import STATED, message, request, told
+from tests.findings.tls.test_tls_alerts import SERVER_HELLO
+from tests.http.test_detect import hello
 from tests.simulator import Balancer, Recording, Simulation
 from tests.simulator.script import Script
+
+ENCRYPTED = bytes((0x17, 3, 3, 1, 0)) + bytes(256)
 
 
 def recorded(balancer: Balancer, *statuses: str) -> tuple[Recording, Correlation]:
@@ -269,3 +273,30 @@ def test_what_the_answer_of_a_backend_says_has_its_own_advice(
     front.answers(message(status, page))
     (said,) = told(play, tmp_path, "errors.backend")
     assert advice in said.remedy
+
+
+@pytest.mark.parametrize(
+    ("statuses", "severity"),
+    [
+        (("403 Forbidden", "200 OK"), Severity.LOW),
+        (("500 Oops", "200 OK"), Severity.MEDIUM),
+        (("404 Not Found", "200 OK", "200 OK"), Severity.INFO),
+        (("200 OK", "200 OK"), None),
+    ],
+)
+def test_what_a_backend_says_behind_tls_is_told_of_it_alone(
+    statuses: tuple[str, ...], severity: Severity | None, tmp_path: Path
+) -> None:
+    """The client side is encrypted: who got the errors is not known."""
+    play = Script()
+    for n, status in enumerate(statuses):
+        front = play.front(443).asks(hello("a.example", [])).answers(SERVER_HELLO)
+        front.asks(ENCRYPTED)
+        play.back().asks(request(f"/{n}", STATED)).answers(message(status, "why")).closes()
+        front.answers(ENCRYPTED).leaves()
+        play.wait(100)
+    found = told(play, tmp_path, "errors.behind")
+    assert [f.severity for f in found] == ([severity] if severity else [])
+    for said in found:
+        assert (values(said)["count"], values(said)["of"]) == (1, len(statuses))
+        assert "TLS hides" in said.statement
