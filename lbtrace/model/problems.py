@@ -57,6 +57,9 @@ CAUSES = (
     "half-closed",
     "gave-up",
     "grpc-errors",
+    "host-and-target.host",
+    "host-and-target.target",
+    "upgrades",
     "refused-names",
     "errors",
 )

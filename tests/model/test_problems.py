@@ -46,6 +46,15 @@ def test_a_cause_leads_what_came_of_it() -> None:
         assert [f.number for f in problem.frames] == [10, 12, 17]
 
 
+@pytest.mark.parametrize(
+    "cause",
+    ["host-and-target.target-refused", "host-and-target.host-refused", "upgrades.declined-backend"],
+)
+def test_a_backend_that_refuses_what_was_changed_is_one_problem(cause: str) -> None:
+    errors = finding("errors.backend", 4, 6, severity=Severity.LOW)
+    assert grouped(errors, finding(cause, 6, severity=Severity.LOW)) == [(1, 0)]
+
+
 def test_failures_of_other_exchanges_are_other_problems() -> None:
     assert grouped(finding("keep-alive-race.backend", 10, 12), finding("retries.repeated", 13)) == [
         (0,),

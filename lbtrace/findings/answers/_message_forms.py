@@ -79,6 +79,8 @@ def _request_forms(
     yield spelling(TRANSFER_ENCODING), coding > 0
     yield spelling(EXPECT), _count(messages, words, EXPECT) > 0
     yield spelling(UPGRADE), _count(messages, words, UPGRADE) > 0
+    encoded = np.array(["%2f" in t.partition("?")[0].lower() for t in words.text_list], bool)
+    yield "an encoded slash (%2F) in the path", encoded[messages.start]
     odd = np.array([bool(_NOT_IN_A_TARGET(_ADDRESS.sub("", t))) for t in words.text_list], bool)
     yield "a character in the target that RFC 3986 does not allow", odd[messages.start]
 

@@ -35,7 +35,7 @@ from lbtrace.findings._first_words import silent_servers
 from lbtrace.findings._kind import FindingKind
 from lbtrace.findings._names import counted
 from lbtrace.findings._open_behind import open_behind
-from lbtrace.findings._own import KINDS, own_answers, remedy_of, stated_reason
+from lbtrace.findings._own import CACHED, KINDS, own_answers, remedy_of, stated_reason
 from lbtrace.http_fields import SERVER
 from lbtrace.http_fields.lines import field_value
 from lbtrace.model.frame_parts import FramePart
@@ -85,6 +85,11 @@ NOT_FOUND = 404
 NOT_SERVED = (
     "The balancer passed these on to no server: compare their Host and path with the routes that "
     "it has configured."
+)
+KEPT_ERROR = (
+    "A cache gives these, and no server is asked: it keeps an error for some time. Purge it, or "
+    "keep errors for less long (nginx: proxy_cache_valid; Varnish: beresp.ttl; CloudFront: error "
+    "caching minimum TTL)."
 )
 NOTHING_BEHIND = (
     "Nothing was seen to happen behind it: look at what the balancer has configured, "
@@ -196,6 +201,8 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                 remedy=(
                     FULL
                     if busy
+                    else KEPT_ERROR
+                    if status >= MIN_ERROR and own.kind[members[0]] == CACHED
                     else stated
                     if (stated := "" if event else remedy_of((status,), reason))
                     else (

@@ -7,8 +7,8 @@ Meaning:
 Decided by:
     Host or :authority of the requests, and the status of their answers. Every answered request for
     such a name, two at least, got the same status of an error, and none of the requests for other
-    names did, of which there are two at least. A status that asks who the client is (401, 407)
-    counts for nothing.
+    names did, of which there are two at least. A status that asks who the client is (401, 407),
+    or that refuses the message itself (411, 413, 414, 431, …), counts for nothing.
 Evidence:
     Such requests with their answers, and one for another name.
 Remedy:
@@ -27,7 +27,7 @@ from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._names import few
 from lbtrace.http_fields import AS_HOST, HOST
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_ERROR, PROXY_UNAUTHORIZED, UNAUTHORIZED
+from lbtrace.model.http import MIN_ERROR, PROXY_UNAUTHORIZED, REQUEST_TIMEOUT, UNAUTHORIZED
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -37,7 +37,13 @@ KIND = FindingKind.of(__name__, __doc__)
 RESTS_ON = (FramePart.START_LINE, *AS_HOST)
 ONE_CAPTURE = True
 FEW = 2  # requests: one alone may fail for any reason
-LOGIN = (UNAUTHORIZED, PROXY_UNAUTHORIZED)
+# a login is asked for, or the message itself is refused, whatever name it asks for
+NOT_OF_NAMES = (
+    UNAUTHORIZED,
+    PROXY_UNAUTHORIZED,
+    REQUEST_TIMEOUT,
+    *(411, 413, 414, 415, 416, 417, 426, 428, 429, 431),
+)
 REMEDY = (
     "Look whether a route or a server has that name, with its port: server_name (nginx), "
     "ServerAlias (Apache httpd), domains (Envoy), hdr(host) (HAProxy), the host of a rule."
@@ -50,7 +56,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
     table = comparison.table(side)
     responses = table.responses
     answered = table.requests.there & table.requests.whole_heads & responses.there
-    errors = answered & (responses.start >= MIN_ERROR) & ~np.isin(responses.start, LOGIN)
+    errors = answered & (responses.start >= MIN_ERROR) & ~np.isin(responses.start, NOT_OF_NAMES)
     if not errors.any():
         return
     names, texts = _names(comparison, side)

@@ -36,7 +36,7 @@ from lbtrace.findings._names import counted
 from lbtrace.findings._side import ends, named, variant
 from lbtrace.http_fields import EXPECT
 from lbtrace.model.frame_parts import FramePart
-from lbtrace.model.http import MIN_SERVER_ERROR, Mark
+from lbtrace.model.http import MIN_SERVER_ERROR, REQUEST_TIMEOUT, Mark
 from lbtrace.model.net import FrameRef, Side
 from lbtrace.model.pairing import Confidence
 from lbtrace.model.report import Finding, Severity
@@ -50,11 +50,11 @@ ONE_CAPTURE = True
 OF_DURATIONS = True
 EXAMPLES = 2
 SILENT_NS = 1_000_000_000  # who pauses for less may go on sending
-REQUEST_TIMEOUT = 408
 REMEDY = (
     "Look at what the {sender} does: a Content-Length that is too large, a connection that broke "
     "off, slow requests on purpose. Slow ones need longer limits: client_header_timeout, "
-    "client_body_timeout (nginx), timeout http-request, timeout client (HAProxy)."
+    "client_body_timeout (nginx), timeout http-request, timeout client (HAProxy), requestTimeout "
+    "(Node.js)."
 )
 
 
@@ -66,9 +66,21 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         if side is Side.BACKEND and not comparison.alone:
             causes = comparison.possible_causes[rows]
             rows = rows[(causes == NO_EXCHANGE) | ~np.isin(causes, known)]
-        if len(rows):
-            yield _finding(comparison, side, rows)
+        of_backend = _said_by_backend(comparison, side, rows)
+        for some, behind in ((rows[~of_backend], False), (rows[of_backend], True)):
+            if len(some):
+                yield _finding(comparison, side, some, behind)
         known = np.flatnonzero(_broken_off(comparison.table(side)))
+
+
+def _said_by_backend(comparison: Comparison, side: Side, rows: Column) -> Column:
+    """Which of these client exchanges got their answer from a backend, through the balancer."""
+    if side is Side.BACKEND or comparison.alone:
+        return np.zeros(len(rows), bool)
+    (client, backend), m = comparison.sides, comparison.pairs
+    same = client.responses.start[m.client] == backend.responses.start[m.backend]
+    same &= m.answered & client.responses.there[m.client]
+    return np.isin(rows, m.client[same])
 
 
 def _broken_off(table: SideTable) -> Column:
@@ -95,8 +107,10 @@ def _unfinished(table: SideTable) -> Column:
     return unfinished
 
 
-def _finding(comparison: Comparison, side: Side, rows: Column) -> Finding:
+def _finding(comparison: Comparison, side: Side, rows: Column, behind: bool) -> Finding:
+    """`behind`: the backend answered, and the balancer passed that on."""
     table, (sender, server) = comparison.table(side), ends(comparison, side)
+    server = "backend" if behind else server
     q, r = table.requests, table.responses
     answered = r.there[rows]
     statuses = [f"answered {status}" for status in r.start[rows[answered]].tolist()]

@@ -35,7 +35,7 @@ from tests.findings.simulated import (
     values,
     with_exchanges,
 )
-from tests.findings.through import message, request
+from tests.findings.through import exchange, message, request, told
 from tests.simulator import Balancer, Simulation
 from tests.simulator.scenarios.base import TWO
 from tests.simulator.script import Script
@@ -103,6 +103,20 @@ def test_a_failed_attempt_is_named_as_what_came_before_the_error() -> None:
     assert values(said)["status"] == "502"
     assert "reset" in str(values(said)["event"])
     assert values(spoken.one("errors.balancer"))["statuses"] == "502 ×6"
+
+
+def test_an_error_out_of_a_cache_is_no_matter_of_routes(tmp_path: Path) -> None:
+    """The backend said it once; the cache repeats it."""
+    play = Script()
+    missing = message("404 Not Found", "not yet")
+    exchange(play, "/a.png", given=missing, got=missing)
+    for _ in range(2):
+        kept = message("404 Not Found", "not yet", "X-Cache: HIT")
+        play.front().asks(request("/a.png")).answers(kept).leaves()
+        play.wait(100)
+    exchange(play, "/b.png")
+    (said,) = told(play, tmp_path, "answered-by-balancer.cache-hit")
+    assert "keep errors for less long" in said.remedy
 
 
 def test_a_cache_hit_says_so() -> None:

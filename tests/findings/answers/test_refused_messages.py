@@ -216,6 +216,7 @@ FORMS: dict[str, bytes] = {
     "Expect": request("/0", "Expect: 100-continue"),
     "Upgrade": request("/0", "Upgrade: websocket"),
     "a character in the target that RFC 3986 does not allow": request("/0{a}"),
+    "an encoded slash (%2F) in the path": request("/a%2fb?c=%2F"),
 }
 
 

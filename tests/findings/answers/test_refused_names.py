@@ -54,6 +54,8 @@ def test_what_serves_a_name_is_out_of_order(tmp_path: Path) -> None:
         [GOOD, GOOD, BAD, BAD, (GOOD[0], BAD[1])],  # one of the other name, too
         [GOOD, GOOD, *[("b.example", "401 Who")] * 2],  # it asks who that is
         [GOOD, GOOD, *[("A.example", "404 No")] * 2],  # the same name
+        [GOOD, GOOD, *[("b.example", "411 Length Required")] * 2],  # its form is refused
+        [GOOD, GOOD, *[("b.example", "408 Request Timeout")] * 2],
     ],
 )
 def test_what_is_not_of_the_name(asked: Sequence[tuple[str, str]], tmp_path: Path) -> None:

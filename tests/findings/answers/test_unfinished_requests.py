@@ -105,6 +105,27 @@ def test_what_a_balancer_passed_on_as_it_came_is_told_of_the_client(
     assert [f.slug for f in of(play.report(tmp_path))] == [f"unfinished-requests.{side}"]
 
 
+@pytest.mark.parametrize("by_backend", [True, False])
+def test_who_waited_no_longer_is_who_answered(by_backend: bool, tmp_path: Path) -> None:
+    """A balancer that passes a body on as it comes passes the backend's 408 on, too."""
+    play = Script()
+    front = play.front().asks(WHOLE % 9)
+    play.back().asks(WHOLE % 9).answers(status("200 OK")).closes()
+    front.answers(status("200 OK")).leaves()
+    for n in range(2):
+        play.wait(100)
+        front, back = play.front().asks(PART % n), play.back().asks(PART % n)
+        play.wait(2000)
+        if by_backend:
+            back.answers(status("408 Request Timeout"))
+        else:
+            back.leaves()
+        front.answers(status("408 Request Timeout")).closes()
+    (said,) = [f for f in of(play.report(tmp_path)) if f.slug == "unfinished-requests.client"]
+    assert values(said)["server"] == ("backend" if by_backend else "balancer")
+    assert values(said)["did"] == "answered 408 ×2"
+
+
 @pytest.mark.parametrize(("pieces", "told"), [(2, False), (3, True)])
 def test_a_head_that_comes_in_drops_is_waited_for_no_longer(
     pieces: int, told: bool, tmp_path: Path
