@@ -9,7 +9,7 @@ redirect of its own, a Server field unlike the backends', or the mark of a cache
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +28,9 @@ from lbtrace.match.exchange_times import NOT_MODIFIED, Facts, may_be_answer_each
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.windows import Window, windows
 from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, UnpairedReason
-from lbtrace.tables.columns import distinct
+from lbtrace.tables.columns import Column, distinct
 from lbtrace.tables.connections import NEVER, STAMPED_LATE_NS, TRIES
+from lbtrace.tables.side_table import SideTable
 
 # a capture runs for longer than its packets show: it is not outside when this near
 EDGE_NS = 5_000_000_000
@@ -401,8 +402,9 @@ def _backend_reason(
 
 def open_questions(state: Pairing, rest: Sequence[Unpaired]) -> list[Unpaired]:
     """A backend exchange is not called another client's while a client exchange that may be its
-    cause has no partner, and nothing else explains it: one with the same request, or one whose
-    request is not in the capture and whose answer has its status. Nor while a client that asked the
+    cause has no partner, and nothing else explains it: one with the same request, one with the same
+    method and answer (a balancer may change the target), or one whose request is not in the capture
+    and whose answer has its status. Nor while a client that asked the
     same has a partner that was asked for something else, as after a redirect that the balancer
     followed itself.
     """
@@ -412,6 +414,7 @@ def open_questions(state: Pairing, rest: Sequence[Unpaired]) -> list[Unpaired]:
     rows = np.array([state.client.first_of[ref.point] + ref.id for ref in open_], np.int64)
     lost = rows[~table.requests.there[rows] & table.responses.there[rows]]
     statuses = set(table.status[lost].tolist())
+    alike = set(_answers(table, rows[table.requests.there[rows] & table.responses.there[rows]]))
     out = []
     for u in rest:
         if u.detail is UnpairedDetail.NO_CLIENT_EXCHANGE:
@@ -420,8 +423,18 @@ def open_questions(state: Pairing, rest: Sequence[Unpaired]) -> list[Unpaired]:
                 u = Unpaired(u.side, u.ref, *_unknown(UnpairedDetail.ASKED_BY_CLIENT))
             elif int(state.backend.table.status[row]) in statuses:
                 u = Unpaired(u.side, u.ref, *_unknown(UnpairedDetail.CLIENT_REQUEST_LOST))
+            elif alike.intersection(_answers(state.backend.table, np.array([row]))):
+                u = Unpaired(u.side, u.ref, *_unknown(UnpairedDetail.ANSWERED_ALIKE))
         out.append(u)
     return out
+
+
+def _answers(table: SideTable, rows: Column) -> Iterator[tuple[int, int, int, int]]:
+    """(method, status, length and digest of the body) of answered exchanges whose body is known."""
+    q, r = table.requests, table.responses
+    known = rows[r.there[rows] & ((r.digest[rows] > 0) | (r.length[rows] == 0))]
+    columns = (q.method[known], table.status[known], r.length[known], r.digest[known])
+    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _asked_for_another(state: Pairing) -> set[tuple[int, int]]:

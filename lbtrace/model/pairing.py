@@ -238,6 +238,8 @@ class UnpairedDetail(StrEnum):
     # the server had answered, and ended the connection, before the request came
     ANSWERED_BEFORE = "answered-before"
     ASKED_BY_CLIENT = "asked-by-client"  # a client asked the same, and has no partner either
+    # a client got such an answer, and has no partner either; its target may have been changed
+    ANSWERED_ALIKE = "answered-alike"
     REPEATED = "repeated"  # value: the server that was asked the same
     OTHER_ADDRESS = "other-address"  # value: the client address that the balancer states
     CLIENT_REQUEST_LOST = "client-request-lost"  # a client's that is not in the capture may be it

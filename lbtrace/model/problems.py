@@ -37,6 +37,7 @@ CAUSES = (
     "connection-fields",
     "goaway",
     "streams-reset",
+    "ntlm-logins",
     "lost-credentials",
     "dropped-bodies",
     "refused-origins",

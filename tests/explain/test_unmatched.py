@@ -15,6 +15,7 @@ from lbtrace.model.pairing import Confidence, Ref, Unpaired, UnpairedDetail, Unp
 from lbtrace.model.trace import Trace
 from lbtrace.options import DEFAULT
 from lbtrace.pipeline import inspect
+from tests.findings.through import exchange, message, request
 from tests.simulator import Balancer, Simulation
 from tests.simulator.script import CLIENT, FRONT, Script
 
@@ -387,6 +388,28 @@ def test_a_request_is_not_a_strangers_while_a_client_asked_the_same(same: bool) 
     ]
     (_, told) = open_questions(state, rest)
     assert told.reason is (UnpairedReason.UNKNOWN if same else UnpairedReason.OTHER_CLIENT)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_request_is_not_a_strangers_while_a_client_got_such_an_answer(
+    same: bool, tmp_path: Path
+) -> None:
+    """The balancer writes /v1users for /api/users, and nothing of the two targets agrees."""
+    play = Script()
+    for n in range(4):
+        exchange(play, f"/{n}")
+    missing, other = message("404 Not Found", "nope"), message("404 Not Found", "gone")
+    front = play.front().asks(request("/api/users"))
+    play.back().asks(request("/v1users")).answers(missing).closes()
+    front.answers(missing if same else other).leaves()
+    play.wait(100)
+    exchange(play, "/9")
+    (told,) = (u for u in play.report(tmp_path).correlation.unpaired if u.side == "backend")
+    assert (told.reason, told.detail) == (
+        (UnpairedReason.UNKNOWN, UnpairedDetail.ANSWERED_ALIKE)
+        if same
+        else (UnpairedReason.OTHER_CLIENT, UnpairedDetail.NO_CLIENT_EXCHANGE)
+    )
 
 
 def test_a_redirect_that_the_balancer_follows_is_no_strangers_request(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ Remedy:
     httpd), and state the scheme (`X-Forwarded-Proto`). Or name the site to the server: trusted
     origins, its root URL.
 Variants:
-    host: the balancer changes Host.
+    other-host: the balancer changes Host.
     scheme: the backend is not told https.
 """
 
@@ -78,12 +78,14 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         arrived = _authority(got[row], scheme)
         changed[row] = bool(site) and arrived != site and _authority(asked[row], scheme) == site
         plain[row] = bool(site) and arrived == site and scheme == HTTPS and not told[row]
-    for variant, foreign in (("host", changed), ("scheme", plain)):
+    for variant, foreign in (("other-host", changed), ("scheme", plain)):
         good = known & ~foreign & (r.start < MIN_ERROR)
         if foreign.any() and np.isin(r.start[foreign], REFUSED).all() and good.any():
             here = np.flatnonzero(foreign)
             said = {values.texts[n] or "" for n in distinct(origin[here]).tolist()}
-            hosts = {got[row] or "(absent)" for row in here.tolist()} if variant == "host" else ()
+            hosts = (
+                {got[row] or "(absent)" for row in here.tolist()} if variant == "other-host" else ()
+            )
             found = _finding(comparison, side, variant, here, said, hosts)
             yield compared_with(found, _frames(comparison, side, np.flatnonzero(good)[:1]))
 
@@ -143,7 +145,7 @@ def _finding(
     hosts: Iterable[str],
 ) -> Finding:
     _, server = ends(comparison, side)
-    by_host = variant == "host"
+    by_host = variant == "other-host"
     return KIND.finding(
         variant,
         Severity.MEDIUM,

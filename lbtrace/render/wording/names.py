@@ -180,6 +180,8 @@ UNPAIRED_DETAIL: dict[UnpairedDetail, str] = {
     "is its request",
     UnpairedDetail.CLIENT_REQUEST_LOST: "it may be a request of a client that is not in the "
     "capture",
+    UnpairedDetail.ANSWERED_ALIKE: "a client got such an answer, and nothing tells whether it is "
+    "this one: the balancer may have changed the target",
     UnpairedDetail.REPEATED: "repeats what {} was asked, and no client got its answer",
     UnpairedDetail.OTHER_ADDRESS: "asked by {}, which no client capture shows",
     UnpairedDetail.NO_CLIENT_EXCHANGE: "no client exchange around it matches",

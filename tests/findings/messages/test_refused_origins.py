@@ -47,7 +47,7 @@ def found(play: Script, folder: Path) -> list[Finding]:
 
 def test_a_balancer_that_changes_host(tmp_path: Path) -> None:
     (said,) = found(asked("http://a.example", "10.0.9.11:8080"), tmp_path)
-    assert (said.slug, said.severity) == ("refused-origins.host", Severity.MEDIUM)
+    assert (said.slug, said.severity) == ("refused-origins.other-host", Severity.MEDIUM)
     assert (values(said)["count"], values(said)["statuses"]) == (2, "403 ×2")
     assert (values(said)["origin"], values(said)["host"]) == ("http://a.example", "10.0.9.11:8080")
     assert "proxy_set_header Host" in said.remedy
