@@ -300,6 +300,7 @@ X_CLOUD_TRACE_CONTEXT: Final = _field(
 )
 X_AMZN_REQUESTID: Final = _field("x-amzn-RequestId", _M.IDENTITY, _APIGW)
 X_AMZ_APIGW_ID: Final = _field("x-amz-apigw-id", _M.IDENTITY, _APIGW)
+IF_NONE_MATCH: Final = _field("If-None-Match", _M.NONE, "RFC 9110 §13.1.2")
 ETAG: Final = _field("ETag", _M.IDENTITY, "RFC 9110 §8.8.3")
 IDEMPOTENCY_KEY: Final = _field(
     "Idempotency-Key", _M.IDENTITY, "IETF draft, The Idempotency-Key HTTP header field"

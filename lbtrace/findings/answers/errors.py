@@ -322,7 +322,11 @@ def _behind(comparison: Comparison) -> Iterator[Finding]:
         ),
         remedy=""
         if not refused
-        else remedy_of(statuses, reason) or (BACKENDS_LOG if serious else PASSED_ON),
+        else known
+        if (known := remedy_of(statuses, reason))
+        else BACKENDS_LOG
+        if serious
+        else PASSED_ON,
         count=len(rows),
         of=int(asked.sum()),
         statuses=listed(statuses),

@@ -44,7 +44,7 @@ from lbtrace.model.report import Finding, Severity
 from lbtrace.tables.columns import Column, distinct
 
 KIND = FindingKind.of(__name__, __doc__)
-RESTS_ON = (FramePart.START_LINE, ORIGIN, HOST, FramePart.FORWARDING)
+RESTS_ON = (FramePart.START_LINE, FramePart.FIELDS)
 ONE_CAPTURE = True
 REFUSED = (400, 403, 422)  # what checks of Origin answer with
 PORTS = {"http": ":80", HTTPS: ":443"}
@@ -83,9 +83,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
         if foreign.any() and np.isin(r.start[foreign], REFUSED).all() and good.any():
             here = np.flatnonzero(foreign)
             said = {values.texts[n] or "" for n in distinct(origin[here]).tolist()}
-            hosts = (
-                {got[row] or "(absent)" for row in here.tolist()} if variant == "other-host" else ()
-            )
+            hosts = {got[row] or "(absent)" for row in here.tolist()}
             found = _finding(comparison, side, variant, here, said, hosts)
             yield compared_with(found, _frames(comparison, side, np.flatnonzero(good)[:1]))
 

@@ -19,7 +19,7 @@ FORBIDDEN = [
 ]
 
 
-class Careless(Http2Talk):
+class CarelessTalk(Http2Talk):
     """Neither end looks at what it sends or gets."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Careless(Http2Talk):
 
 @pytest.mark.parametrize(("name", "value", "spelled"), FORBIDDEN)
 def test_a_response_that_has_one(name: str, value: str, spelled: str) -> None:
-    talk = Careless()
+    talk = CarelessTalk()
     for n in range(3):
         talk.answers(talk.asks(f"/{n}"), b"ok", *([(name, value)] if n < 2 else []))
     (said,) = of(told(talk), "connection-fields")
@@ -47,7 +47,7 @@ def test_a_response_that_has_one(name: str, value: str, spelled: str) -> None:
 
 
 def test_a_request_that_has_several() -> None:
-    talk = Careless()
+    talk = CarelessTalk()
     talk.answers(talk.asks("/a", None, ("connection", "close"), ("upgrade", "h2c")), b"ok")
     (said,) = of(told(talk), "connection-fields")
     assert said.slug == "connection-fields.requests"
@@ -57,6 +57,6 @@ def test_a_request_that_has_several() -> None:
 
 def test_what_http2_allows_is_not_told() -> None:
     """TE: trailers among it."""
-    talk = Careless()
+    talk = CarelessTalk()
     talk.answers(talk.asks("/a", None, ("te", "trailers")), b"ok", ("x-upgrade", "h2c"))
     assert of(told(talk), "connection-fields") == []
