@@ -37,7 +37,7 @@ OUTLIERS = 0.25  # more contradicting pairs than this: refused
 DRIFT_SPAN_NS = 10_000_000_000  # shorter captures show no drift
 SAMPLE = 40  # backend exchanges per set that an offset is tried on
 SAMPLED_CLIENTS = 5000
-LEAST_SAMPLE = 8  # backend exchanges: fewer fit under many offsets
+LEAST_SAMPLE = 8  # exchanges of each side: fewer fit under many offsets
 LEAST_INSIDE = 0.4  # share of them that must fit
 MOST_BITS = 1000.0
 SIGNIFICANT = 7.0  # bits: 1 in 128, and the best of all other offsets is the measure
@@ -252,8 +252,10 @@ def _search(sets: list[tuple[Column, Column, Column, Column]]) -> Bounds | None:
 
     The best other offset, farther away than the exchanges are wide, shows what chance does. Where
     one side was captured longer than the other, many of its exchanges have no partner at any
-    offset; so both sides are asked.
+    offset; so both sides are asked. Many around a few are no more evidence than those few.
     """
+    if min(sum(len(times[side]) for times in sets) for side in (0, 2)) < LEAST_SAMPLE:
+        return None
     found = [k for k in (_most(sets, around) for around in (False, True)) if k is not None]
     return max(found, key=lambda k: k.times_alone.bits if k.times_alone else 0.0, default=None)
 

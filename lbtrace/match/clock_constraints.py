@@ -140,13 +140,17 @@ def bootstrap(state: Pairing, known: Clocks, made: Sequence[Class]) -> Clocks:
                         b_facts.reply[theirs],
                     )
                 )
-        if sum(len(s[0]) for s in sets) < FEW:
-            continue  # one or two likenesses would bound any clock
-        found = (
-            order_statistics.surrounded(sets)
-            if complete and not alone
-            else clock.from_order(sets, whole and alone)
-        ) or agreeing(sets)
+        if not sets or len(c_facts) < FEW:
+            continue
+        found = None
+        if sum(len(s[0]) for s in sets) >= FEW:  # one or two likenesses would bound any clock
+            found = (
+                order_statistics.surrounded(sets)
+                if complete and not alone
+                else clock.from_order(sets, whole and alone)
+            )
+        if found is None:
+            found = agreeing(sets)
         if found is not None:
             out[i, j] = replace(clock.estimate(i, j, found), times_alone=found.times_alone)
     return out

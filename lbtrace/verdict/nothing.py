@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from lbtrace.comparison import Comparison, Pairs
-from lbtrace.http_fields import VIA
+from lbtrace.http_fields import USER_AGENT, VIA
 from lbtrace.http_fields.addresses import is_loopback, is_public
 from lbtrace.language import N
 from lbtrace.language.plurals import noun
+from lbtrace.match.exchange_times import body_keys
 from lbtrace.model.http import MIN_SERVER_ERROR, Protocol
 from lbtrace.model.net import Side
 from lbtrace.model.pairing import (
@@ -232,10 +233,9 @@ def is_telling(comparison: Comparison, matches: Pairs) -> Column:
     """
     (client, backend), text = comparison.sides, comparison.sides[0].words.text_list
     r, s = client.responses, backend.responses
-    same = _same_request(comparison, matches) & (
-        r.digest[matches.client] == s.digest[matches.backend]
-    )
-    same &= (r.digest[matches.client] > 0) & (r.length[matches.client] > 0)
+    content = body_keys(r)[matches.client]
+    same = _same_request(comparison, matches) & (content > 0)
+    same &= content == body_keys(s)[matches.backend]
     target = client.requests.start[matches.client]
     long = np.zeros(len(text), bool)
     for i in distinct(target[same]).tolist():
@@ -269,7 +269,8 @@ def _same_request(comparison: Comparison, matches: Pairs) -> Column:
 
 def as_a_set(comparison: Comparison) -> Comparison:
     """Pairs of LOW confidence, when nine of ten client exchanges have one and request and response
-    are the same on both sides, testify as one set.
+    are the same on both sides, testify as one set. So they do when nine of ten backend exchanges
+    have one, and each names the software of its client: then others were answered in front.
 
     Nothing is known of who is whose, but much of all of them: the result holds them as MEDIUM and
     interchangeable. Otherwise it holds no pair.
@@ -288,6 +289,8 @@ def as_a_set(comparison: Comparison) -> Comparison:
     alone = unpaired(comparison, Side.CLIENT)
     without = alone[~among(alone, comparison.numbers(Side.CLIENT, own))]
     fronts = len(distinct(np.concatenate((matches.client, without))))
+    if _same_software(comparison, matches):  # no health checks: a cache may have answered the rest
+        fronts = min(fronts, _together(comparison, Side.BACKEND, matches.backend))
     possible = not any(_contradicted(clock) for clock in comparison.correlation.clocks)
     possible = possible and at_one_time(comparison)
     enough = (
@@ -304,6 +307,14 @@ def as_a_set(comparison: Comparison) -> Comparison:
     as_one = np.full(len(pairs), Confidence.MEDIUM.rank, np.uint8)
     pairs = pairs.with_columns(confidence=as_one, group=np.maximum(pairs.group, 0))
     return comparison.with_correlation(replace(comparison.correlation, pairs=pairs))
+
+
+def _same_software(comparison: Comparison, matches: Pairs) -> bool:
+    """Whether the requests on both sides of every match name the same software (User-Agent)."""
+    client, backend = comparison.sides
+    mine = client.requests.value_of(client.words, USER_AGENT)[matches.client]
+    theirs = backend.requests.value_of(client.words, USER_AGENT)[matches.backend]
+    return bool(((mine >= 0) & (mine == theirs)).all())
 
 
 def _agree(comparison: Comparison, matches: Pairs) -> Column:

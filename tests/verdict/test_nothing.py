@@ -400,16 +400,18 @@ def test_doubtful_pairs_testify_as_a_set_when_three_tell(count: int, testify: bo
 
 
 @pytest.mark.parametrize(("alone", "testify"), [(0, True), (1, True), (2, False)])
-def test_nine_of_ten_client_exchanges_must_have_one(alone: int, testify: bool) -> None:
+def test_nine_of_ten_exchanges_of_one_side_must_have_one(alone: int, testify: bool) -> None:
     given = whole(9 + alone)
     left = tuple(
         outside(UnpairedReason.OTHER_CLIENT)._replace(ref=Ref(0, n)) for n in range(9, 9 + alone)
     )
+    behind = tuple(u._replace(side=Side.BACKEND) for u in left)
     some = doubtful(given, 9)
-    found = as_a_set(
-        Comparison(given.clients, given.backends, replace(some.correlation, unpaired=left))
-    )
-    assert bool(found.pairs) == testify
+    for unpaired, enough in ((left + behind, testify), (left, True)):
+        found = as_a_set(
+            Comparison(given.clients, given.backends, replace(some.correlation, unpaired=unpaired))
+        )
+        assert bool(found.pairs) == enough
     own = tuple(u._replace(reason=UnpairedReason.ANSWERED_BY_BALANCER) for u in left)
     found = as_a_set(
         Comparison(given.clients, given.backends, replace(some.correlation, unpaired=own))

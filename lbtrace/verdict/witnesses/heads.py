@@ -12,8 +12,8 @@ from lbtrace.comparison import Comparison, Pair, Pairs
 from lbtrace.comparison.field_values import Spelling
 from lbtrace.http_fields import Meaning, fields_of
 from lbtrace.model.http import Mark, Request, Response
-from lbtrace.tables.columns import Column
-from lbtrace.tables.words import MARKS
+from lbtrace.tables.columns import Column, among, distinct
+from lbtrace.tables.words import MARKS, joint
 from lbtrace.verdict.weigh import Observation
 
 START = ("start", "method", "version")  # what a start line says
@@ -29,7 +29,7 @@ def head_differences(comparison: Comparison) -> Iterator[Observation]:
 
     What a proxy does to heads it does to most of them; a head that differs here and there may be a
     wrong pair. Interchangeable pairs testify only when no head behind the balancer has the field
-    names of any head in front of it.
+    names of any head in front of it, or when all of them have a line that none of those has.
     """
     alone = _whole(comparison, comparison.distinct_pairs)
     if not alone:
@@ -111,9 +111,9 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
     both, spelled = _whole(comparison, comparison.pairs), Spelling(comparison.sides[0].words)
     if not both:
         return
+    every = _who_may_ask(comparison, both), distinct(both.backend)
     names, names_behind = (
-        spelled.heads(t.requests.heads, e)
-        for t, e in zip(comparison.sides, (both.client, both.backend), strict=True)
+        spelled.heads(t.requests.heads, e) for t, e in zip(comparison.sides, every, strict=True)
     )
     if not names & names_behind:
         yield Observation.of(
@@ -126,6 +126,16 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
             count=len(both),
             before=", ".join(min(names)),
             after=", ".join(min(names_behind)),
+        )
+    elif (line := _only_behind(comparison, *every)) is not None:
+        yield Observation.of(
+            "head-differences",
+            "changed",
+            "Every request head behind the balancer has {after}, and none in front of it, in "
+            "{count} exchanges.",
+            comparison.request_frames(both),
+            count=len(both),
+            after=line,
         )
     elif _same_set(comparison, both, responses=False):
         answered = both.where(both.answered & _answered(comparison, both))
@@ -140,6 +150,29 @@ def _names_of_sets(comparison: Comparison) -> Iterator[Observation]:
                 comparison.request_frames(answered),
                 count=len(answered),
             )
+
+
+def _who_may_ask(comparison: Comparison, pairs: Pairs) -> Column:
+    """The client exchanges (their numbers) that some of these backend exchanges may be for: those
+    with the start line of one that is paired.
+    """
+    q = comparison.sides[0].requests
+    asked = joint(*(getattr(q, name) for name in START))
+    cut = q.marks & MARKS[Mark.HEAD_TRUNCATED]
+    return np.flatnonzero(q.there & (cut == 0) & among(asked, asked[pairs.client]))
+
+
+def _only_behind(comparison: Comparison, fronts: Column, backs: Column) -> str | None:
+    """A line that every one of these requests behind has and none of those in front; None without.
+    Whoever is whose, the balancer wrote it.
+    """
+    (client, backend), words = comparison.sides, comparison.sides[0].words
+    _, sent = client.requests.heads.of(fronts)
+    size, lines = backend.requests.heads.of(backs)
+    held = np.unique(joint(np.repeat(np.arange(len(backs)), size), lines), return_index=True)[1]
+    counted = np.bincount(lines[held], minlength=len(words.line_list))
+    written = np.setdiff1d(np.flatnonzero(counted == len(backs)), sent)
+    return words.line_list[int(written[0])].raw if len(written) else None
 
 
 def _same_set(comparison: Comparison, pairs: Pairs, responses: bool) -> bool:

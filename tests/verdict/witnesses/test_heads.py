@@ -161,8 +161,13 @@ def test_sets_of_heads_testify_when_no_head_has_the_names_of_any_other() -> None
     assert values["count"] == 3
     assert "X-Forwarded-For" in str(values["after"])
     assert "X-Forwarded-For" not in str(values["before"])
+
+
+def test_sets_of_heads_testify_by_a_line_that_all_behind_have_and_none_in_front() -> None:
     host = as_sets(heads(Balancer(host="inner")))
-    assert told(head_differences(host)) == {}, "the names are the same, the heads are not"
+    assert told(head_differences(host)) == {
+        ("head-differences", "changed"): {"count": 3, "after": "Host: inner"}
+    }
 
 
 @pytest.mark.parametrize(
