@@ -131,6 +131,7 @@ def outcomes(
         and mine.response is not None
         and timely == numbers
         and len(numbers) == 1
+        and client not in state.replaced
         and _rewritten(mine.response, backend.exchange(numbers[0]).response)
     ):
         may = numbers

@@ -4,25 +4,38 @@ hedges, copies.
 A retry has the same request, came before, lies inside the same client exchange and failed: reset,
 closed, timed out, or answered with 5xx. A backend exchange that was answered whole while the client
 got another's answer is a lost hedge, a mirror, or a request that was sent twice.
+
+A client that got no backend's answer may have caused a backend exchange all the same: the balancer
+put a page of its own, a stored answer or a file in the place of what the backend sent. Time alone
+shows that, so it is said only where the captures' own clocks agree (`agreeing_clocks`): a script
+that ran twice has the same requests and other answers as well. The whole target must be the same.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from itertools import pairwise
 
+import numpy as np
+
+from lbtrace.match.agreeing_clocks import agreeing
 from lbtrace.match.exchange_times import FAR, Facts, may_be_answer, may_be_caused
-from lbtrace.match.fingerprint import Kept, TargetForm, request_keys
+from lbtrace.match.fingerprint import FORMS, Kept, TargetForm, request_keys
+from lbtrace.match.order_statistics import Times
 from lbtrace.match.pairing import Pairing
 from lbtrace.match.timeline import Timeline
 from lbtrace.model.pairing import Clue, Confidence, Reason, Tier
+from lbtrace.tables.columns import distinct
 from lbtrace.tables.packets import Column
 
 MOST_UNDER_WAY = (
     256  # of one shape: one of more is not found by elimination, and looking would take the square
 )
 OWN_ERRORS = {500, 502, 503, 504}
+FEW = 3  # client exchanges: fewer show nothing by their times alone
+Points = tuple[int, int]  # of clients, of backends
+SAME_TARGET = FORMS[:2]  # the forms in which nothing of a target is lost
 
 
 def attach(
@@ -47,16 +60,40 @@ def attach(
         if key in wanted:
             askers[key].append(c)
     more = of_sets
+    sure = _agreeing(state, wanted, askers) if form in SAME_TARGET else set()
     for key, backends in wanted.items():
         more += _attach_class(
             state,
             sorted(askers[key], key=line.client_asked.__getitem__),
             sorted(backends, key=line.backend_asked.__getitem__),
             line,
+            sure,
         )
         if askers[key]:
             state.shared.update(b for b in backends if state.owner[b] < 0)
     return more
+
+
+def _agreeing(
+    state: Pairing, wanted: Mapping[Hashable, list[int]], askers: Mapping[Hashable, list[int]]
+) -> set[Points]:
+    """The points whose own clocks agree, by backend exchanges that are free and client exchanges
+    with the same request.
+    """
+    client, backend = state.client, state.backend
+    sets: dict[Points, list[Times]] = defaultdict(list)
+    for key, backends in wanted.items():
+        mine, theirs = np.array(askers[key], np.int64), np.array(backends, np.int64)
+        for i in distinct(client.point[mine]).tolist():
+            for j in distinct(backend.point[theirs]).tolist():
+                c, b = mine[client.point[mine] == i], theirs[backend.point[theirs] == j]
+                times = client.start[c], client.reply[c], backend.start[b], backend.reply[b]
+                sets[i, j].append(times)
+    return {
+        points
+        for points, held in sets.items()
+        if sum(len(a) for a, *_ in held) >= FEW and agreeing(held) is not None
+    }
 
 
 def detach(state: Pairing, more: Sequence[tuple[int, int]]) -> None:
@@ -98,7 +135,7 @@ def settle(state: Pairing, more: Sequence[tuple[int, int]]) -> None:
 
 
 def _attach_class(
-    state: Pairing, clients: list[int], backends: list[int], line: Timeline
+    state: Pairing, clients: list[int], backends: list[int], line: Timeline, sure: Set[Points]
 ) -> list[tuple[int, int]]:
     more: list[tuple[int, int]] = []
     at = 0
@@ -125,26 +162,42 @@ def _attach_class(
                 for c in around
                 if c in state.group or c not in state.caused or _could_retry(state, c, b, line)
             ]
-        if (
-            len(around) != 1
-            or around[0] in state.group
-            or not _could_retry(state, around[0], b, line)
-        ):
+        if len(around) != 1 or around[0] in state.group:
             continue
         c = around[0]
+        points = int(state.client.point[c]), int(state.backend.point[b])
+        tried = _could_retry(state, c, b, line)
+        if not tried and not (points in sure and _replaced(state, c, b, line)):
+            continue
         if c in state.caused:
             state.attach(c, b)
             more.append((c, b))
-        else:
-            state.add(
-                c,
-                [b],
-                Tier.TIME,
-                Confidence.MEDIUM,
-                (Reason(Clue.ONLY_ONE_INSIDE), Reason(Clue.SAME_REQUEST_UNANSWERED)),
-            )
-            state.spare[c] = (True, False)  # known only where every client was captured
+            continue
+        alike = Clue.SAME_REQUEST_UNANSWERED if tried else Clue.SAME_REQUEST
+        reasons = Reason(Clue.ONLY_ONE_INSIDE), Reason(alike)
+        state.add(c, [b], Tier.TIME, Confidence.MEDIUM, reasons)
+        state.spare[c] = (True, False)  # known only where every client was captured
+        if not tried:
+            state.replaced.add(c)
     return more
+
+
+def _replaced(state: Pairing, c: int, b: int, line: Timeline) -> bool:
+    """Whether c can have caused b and got another answer in the place of b's."""
+    connection, mine, theirs = (
+        state.client.connection_ref(c),
+        state.client.exchange(c),
+        state.backend.exchange(b),
+    )
+    return (
+        c not in state.caused
+        and c not in state.left_out
+        and state.pinned.get(b, connection) == connection
+        and mine.response is not None
+        and theirs.response is not None
+        and line.inside(c, b)
+        and not may_be_answer(mine, theirs)
+    )
 
 
 def _could_retry(state: Pairing, c: int, b: int, line: Timeline) -> bool:

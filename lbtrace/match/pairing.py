@@ -20,7 +20,7 @@ from lbtrace.tables.columns import Column
 _HELD = (
     *("tier", "confidence", "group", "reasons", "left_over", "left_out", "choice"),
     *("pinned", "spare"),
-    *("strong", "weak", "shared", "copied"),
+    *("strong", "weak", "shared", "copied", "replaced"),
 )
 
 UNTOLD = -1
@@ -79,6 +79,8 @@ class Pairing:
     copied: set[int] = field(
         default_factory=set
     )  # backend exchanges that repeat another of the same client exchange
+    # client exchanges that got another answer than that of the backend exchange inside them
+    replaced: set[int] = field(default_factory=set)
     # per client point and backend point, what connections without exchanges say of the clock
     passed_on: dict[tuple[int, int], Bounds] = field(default_factory=dict)
     groups: int = 0

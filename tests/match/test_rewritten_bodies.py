@@ -27,10 +27,12 @@ def played(
     chunked: bool = True,
     passed: bool = False,
     late: int | None = None,
+    apart_ms: int = 0,
 ) -> Report:
     """Requests for pages in which the balancer replaces a name. `alike`: for one page; `chunked`:
     the client is not told how long a page is; `passed`: one page has nothing to replace; `late`:
-    the backend's packets of this request are seen a second too late.
+    the backend's packets of this request are seen a second too late; `apart_ms`: what the clock of
+    the backend's capture is ahead.
     """
     play = Script()
     for n in range(pages):
@@ -45,6 +47,8 @@ def played(
             packet.time_ns += 10**9
         front.answers(answer(got, chunked)).leaves()
         play.wait(2000 if late is not None else 30 + 7 * n)
+    for packet in play.backend:
+        packet.time_ns += apart_ms * 1_000_000
     return play.report(folder)
 
 
@@ -66,7 +70,10 @@ def test_alike_requests_are_told_by_time(tmp_path: Path) -> None:
 def test_a_page_whose_length_the_client_is_told_may_be_that_of_another_backend(
     alike: bool, tmp_path: Path
 ) -> None:
-    assert not played(tmp_path, alike=alike, chunked=False).correlation.pairs
+    """Where the clocks agree, time tells whose it is, and not that the client got it."""
+    assert not played(tmp_path, alike=alike, chunked=False, apart_ms=900).correlation.pairs
+    pairs = played(tmp_path, alike=alike, chunked=False).correlation.pairs
+    assert {a.outcome for p in pairs for a in p.attempts} == {AttemptOutcome.SUPERSEDED}
 
 
 @pytest.mark.parametrize(("pages", "paired"), [(2, 0), (3, 3)])
@@ -75,7 +82,7 @@ def test_three_pages_show_a_habit(pages: int, paired: int, tmp_path: Path) -> No
 
 
 def test_a_page_that_is_passed_on_shows_that_pages_are_not_rewritten(tmp_path: Path) -> None:
-    assert len(played(tmp_path, passed=True).correlation.pairs) == 1
+    assert len(played(tmp_path, passed=True, apart_ms=900).correlation.pairs) == 1
 
 
 def test_pairs_that_contradict_each_others_times_show_nothing(tmp_path: Path) -> None:

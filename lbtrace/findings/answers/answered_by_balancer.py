@@ -208,7 +208,7 @@ def find(comparison: Comparison) -> Iterator[Finding]:
                     else (
                         NOT_SERVED if status == NOT_FOUND else DENIED if status == FORBIDDEN else ""
                     )
-                    if status < 500
+                    if status < 500 and not event
                     else ALL_CLOSED
                     if event == "closed" and silent_servers(comparison, Side.BACKEND)[failed].all()
                     else WHAT_TO_DO[event]

@@ -4,12 +4,12 @@ Meaning:
     How many error responses clients got, whether the backend or the balancer made them, and how
     many requests got no response at all.
 Decided by:
-    A 4xx or 5xx is the backend's if the paired backend response has the same status. It is the
-    balancer's if no backend exchange was answered. An error without a pair is counted as open. A
-    client request without a response is counted with the way its connection ended. In one capture
-    a 401 or 407 is no error where the next request of its connection brings the login and is not
-    asked for it again. Of the backend's, such a 401 or 407 is no problem, nor are a few requests
-    for what is not there.
+    A 4xx or 5xx is the backend's if the paired backend response has the same status, whoever wrote
+    the page. It is the balancer's if no backend exchange was answered. An error without a pair is
+    counted as open. A client request without a response is counted with the way its connection
+    ended. In one capture a 401 or 407 is no error where the next request of its connection brings
+    the login and is not asked for it again. Of the backend's, such a 401 or 407 is no problem, nor
+    are a few requests for what is not there.
 Evidence:
     The responses, or the unanswered requests, on both sides.
 Remedy:
@@ -48,9 +48,9 @@ from lbtrace.model.http import (
     Mark,
 )
 from lbtrace.model.net import Side
-from lbtrace.model.pairing import CONFIDENCES, Confidence
+from lbtrace.model.pairing import CONFIDENCES, AttemptOutcome, Confidence
 from lbtrace.model.report import Finding, Severity
-from lbtrace.tables.columns import Column, distinct, first_met
+from lbtrace.tables.columns import Column, among, distinct, first_met
 from lbtrace.tables.messages import NO_VALUE
 from lbtrace.tables.side_table import SideTable
 from lbtrace.tables.words import joint
@@ -226,8 +226,10 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
     """The errors of both sides, by who made them."""
     (client, server), m = comparison.sides, comparison.asked_pairs
     given, got = server.responses.start[m.backend], client.responses.start[m.client]
+    # of the only one asked, too, where the balancer put a page of its own in the place of the body
+    passed_on = m.answered | ((m.attempts == 1) & m.ended(AttemptOutcome.SUPERSEDED))
     failed = (
-        m.answered
+        passed_on
         & server.responses.there[m.backend]
         & client.responses.there[m.client]
         & (given >= MIN_ERROR)
@@ -264,7 +266,7 @@ def _made(comparison: Comparison) -> Iterator[Finding]:
             shares=shares or None,
         ).about(comparison.asked(Side.CLIENT, backend.client))
     own = own_answers(comparison)
-    errors = np.flatnonzero(own.status >= MIN_ERROR)
+    errors = np.flatnonzero((own.status >= MIN_ERROR) & ~among(own.exchange, backend.client))
     if len(errors):
         statuses = Counter(own.status[errors].tolist())
         yield KIND.finding(
