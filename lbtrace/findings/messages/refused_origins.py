@@ -34,7 +34,7 @@ from lbtrace.findings._kind import FindingKind, compared_with
 from lbtrace.findings._names import counted, few
 from lbtrace.findings._scheme import HTTPS, for_https
 from lbtrace.findings._side import ends
-from lbtrace.findings.messages.redirects import is_https
+from lbtrace.findings.messages.redirects.urls import is_https
 from lbtrace.http_fields import HOST, ORIGIN, Meaning, fields_of
 from lbtrace.model.frame_parts import FramePart
 from lbtrace.model.http import MIN_ERROR
