@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbtrace.findings.messages.redirects.cookies import _refused_domain
 from lbtrace.findings.messages.redirects.urls import (
     Asked,
     asked_for,
@@ -220,6 +221,15 @@ def test_a_cookie_for_the_backends_own_host_is_refused() -> None:
     judged = visit(Balancer(host="app.internal"), ("/login", "200 OK", fields))
     said = judged.one("redirects.cookie-domain")
     assert (values(said)["domain"], values(said)["count"]) == ("app.internal", 1)
+
+
+@pytest.mark.parametrize(
+    ("domain", "refused"),
+    [("example.com", ""), ("shop.example.com", ""), ("app.example.com", "app.example.com")],
+)
+def test_a_cookie_for_a_domain_above_both_hosts_is_taken(domain: str, refused: str) -> None:
+    cookie = f"sid=1; Domain=.{domain}; Path=/"
+    assert _refused_domain(cookie, "shop.example.com", "app.example.com:8080") == refused
 
 
 def test_of_several_refused_cookies_the_first_is_named() -> None:
