@@ -84,7 +84,8 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
 def _prose(command: click.Command) -> Iterator[str]:
     """The paragraphs of its help; one that begins with \\b is an example and keeps its lines."""
     for paragraph in re.findall(r"(?:.+(?:\n|\Z))+", command.help or ""):
-        lines = [line.strip() for line in paragraph.splitlines()]
+        # before Python 3.13 the indentation of the last line stays
+        lines = [line.strip() for line in paragraph.rstrip().splitlines()]
         yield ".PP"
         if lines[0] == "\b":
             yield from (".nf", *map(_text, lines[1:]), ".fi")
