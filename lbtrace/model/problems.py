@@ -35,6 +35,7 @@ CAUSES = (
     "resets",
     "closed-unanswered",
     "connection-fields",
+    "subprotocols",
     "goaway",
     "streams-reset",
     "ntlm-logins",
