@@ -98,8 +98,8 @@ def _refused(
         Severity.MEDIUM,
         Confidence.MEDIUM,
         "The balancer sends the backend Host: {after} instead of the client's {before}, and the "
-        "backend answered each of these {count} requests with an error: {statuses}. It may not "
-        "serve that name.",
+        "backend answered {count:this request|each of these requests} with an error: {statuses}. "
+        "It may not serve that name.",
         comparison.response_frames(pairs),
         count=len(pairs),
         before=before or "(absent)",
@@ -127,7 +127,8 @@ def _not_found(comparison: Comparison) -> Iterator[Finding]:
         "The balancer asks the backend for another target than the client, for example {after} "
         "instead of {before}"
         + (", and under another Host" if (host != other).any() else "")
-        + ". The backend answered each of these {count} requests with an error: {statuses}.",
+        + ". The backend answered {count:this request|each of these requests} with an error: "
+        "{statuses}.",
         comparison.response_frames(pairs),
         count=len(pairs),
         before=before.target,
