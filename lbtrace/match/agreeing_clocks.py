@@ -3,6 +3,8 @@
 Two machines mostly have the same time, to some milliseconds. That is not supposed here, it is seen:
 with no offset or a small one, backend exchanges lie inside client exchanges with the same request.
 
+Invariant: the bounds hold 0. Times can show that clocks agree, and not by how little they differ.
+
 The capture of other traffic would begin at any moment, so that every offset would be as likely.
 Then the share of all offsets that have as many inside is the probability that chance did it.
 Bursts, crowds, and scripts that repeat themselves fit at many offsets, and so show less. Offsets
@@ -53,11 +55,10 @@ def agreeing(sets: Sequence[Times]) -> Bounds | None:
         return None
     width = 2 * int(np.median(high - low))
     elsewhere = np.abs(edges[:-1] - edges[at]) > width
-    # Copies may be answered after the client, and other clients' exchanges lie anywhere: where not
-    # all fit, the true offset is near, and half as many fit there.
-    least = best if best == fewer else (best + 1) // 2
-    fit = np.flatnonzero(~elsewhere & (depth >= least))
-    left, right = int(edges[fit[0]]), int(edges[fit[-1] + 1])
+    # Copies begin or end behind what they copy, and another client may ask the same right behind:
+    # more of them may fit beside the true offset than there. Half as many fit there, or it is 0.
+    fit = np.flatnonzero(~elsewhere & (depth >= (best + 1) // 2))
+    left, right = min(int(edges[fit[0]]), 0), max(int(edges[fit[-1] + 1]), 0)
     other = int(np.where(elsewhere, depth, 0).argmax())
     most = int(depth[other]) if elsewhere[other] else 0
     sample = sum(len(x) for _, _, x, _ in sets)

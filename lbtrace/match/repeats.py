@@ -122,7 +122,8 @@ def copies(state: Pairing, line: Timeline) -> None:
             and (own or line.backend_asked[b] < FAR)
         ):
             state.attach(c, b)
-            state.copied.add(b)
+            if state.tier[c] <= Tier.RARE_TOKEN:  # likeness or time may have found the copy first
+                state.copied.add(b)
             _settle(state, c, b, doubts)
 
 

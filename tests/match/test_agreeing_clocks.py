@@ -91,3 +91,32 @@ def test_the_true_offset_is_never_excluded(away: int, kept: set[int]) -> None:
     found = agreeing([with_some_behind(times, np.array(sorted(kept)), away)])
     if found is not None:
         assert int(found.low.max()) <= away <= int(found.high.min())
+
+
+@given(
+    st.sampled_from([0, 1, 2]),  # of what the other client asked, how many ways it is behind
+    st.integers(0, MS),
+    st.sets(st.integers(0, 11), min_size=1, max_size=12),
+)
+def test_another_client_that_asks_the_same_right_behind_moves_no_clock(
+    ways: int, later: int, late: set[int]
+) -> None:
+    """More of its exchanges than of the captured client's may fit, a little off the true offset."""
+    a, p, x, y = asked_and_answered(THEN + np.arange(12) * 30 * MS)
+    which = np.array(sorted(late))
+    behind = later + ways * MS // 2
+    # some answers of the captured client's came too late to fit at all: the host was busy
+    mine, theirs = y.copy(), y + behind
+    mine[which] += 2 * MS
+    found = agreeing([(a, p, np.concatenate([x, x + behind]), np.concatenate([mine, theirs]))])
+    if found is not None:
+        assert int(found.low.max()) <= 0 <= int(found.high.min())
+
+
+def test_copies_that_end_behind_the_answer_move_no_clock() -> None:
+    """A mirror is asked when the request was answered, or nearly so."""
+    a, p, x, y = asked_and_answered(at_random(1, 30))
+    late = 2 * MS - (p[0] - y[0])
+    found = agreeing([with_some_behind((a, p, x + late, y + late), np.array([0, 9, 11, 20]))])
+    assert found is not None
+    assert int(found.low.max()) <= 0 <= int(found.high.min())

@@ -365,7 +365,7 @@ def _one_is_sick(comparison: Comparison, pairs: Pairs, failed: Column) -> bool:
     backend = comparison.sides[1]
     server, bad = backend.servers[pairs.backend_connection[pairs.answered]], failed[pairs.answered]
     those = distinct(server[bad])
-    asked = server == those[0]
+    asked = np.isin(server, those)
     every = len(those) == 1 and bool(bad[asked].all())
     return every and int(asked.sum()) >= FEW <= int((~asked).sum())
 
