@@ -58,7 +58,12 @@ def test_what_is_documented_stands_in_the_code(finding: FindingModule) -> None:
     """A variant is a text in its file, or the end of one of its side; those of kinds and changes
     stand in the helpers of the room.
     """
-    files = [*FOLDER.glob(f"*/{finding.slug.replace('-', '_')}.py"), *FOLDER.rglob("_[a-z]*.py")]
+    name = finding.slug.replace("-", "_")
+    files = [
+        *FOLDER.glob(f"*/{name}.py"),
+        *FOLDER.glob(f"*/{name}/*.py"),
+        *FOLDER.rglob("_[a-z]*.py"),
+    ]
     enums = FOLDER.parent / "model" / "pairing.py"
     texts = {
         re.sub(r"[ .]", "-", node.value).strip("-")
